@@ -1,0 +1,74 @@
+# Everything a newcomer and CI need. Uses uv when it is on the PATH, plain venv
+# and pip otherwise; both install the same hashed locks.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA_DIR ?= var
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+export DATA_DIR
+
+.PHONY: help run test check format install documents lock clean
+
+help:
+	@echo "make run        set up and serve on $(HOST):$(PORT)   (HOST=, PORT=, DATA_DIR=)"
+	@echo "make test       set up and run the tests on SQLite and PostgreSQL   (ARGS=)"
+	@echo "make check      style, types, import contracts, migrations, documents"
+	@echo "make format     put the code in shape"
+	@echo "make install    only set up"
+	@echo "make documents  write openapi.yaml and asyncapi.yaml anew"
+	@echo "make lock       resolve the dependencies anew (needs uv)"
+
+run: $(VENV)/.runtime
+	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest --engine sqlite $(ARGS)
+	$(BIN)/python -m pytest --engine postgresql --ignore tests/unit $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/python manage.py documents --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.dev
+
+documents: $(VENV)/.dev
+	$(BIN)/python manage.py documents
+
+lock:
+	uv lock
+	uv export -q --frozen --no-dev --no-emit-project --no-header -o requirements.lock
+	uv export -q --frozen --no-emit-project --no-header -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(VENV)/.runtime: requirements.lock | $(BIN)/python
+	$(call install,requirements.lock)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(BIN)/python
+	$(call install,requirements-dev.lock)
+	@touch $@ $(VENV)/.runtime
+
+ifneq ($(UV),)
+$(BIN)/python:
+	$(UV) venv -q --allow-existing --python "$$(command -v $(PYTHON))" $(VENV)
+install = $(UV) pip install -q --python $(BIN)/python --require-hashes -r $(1)
+else
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Roomlog needs Python 3.11 or later, this is " + sys.version.split()[0] + " (make PYTHON=...)" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+install = @echo "installing $(1) ..." && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1)
+endif

@@ -1,0 +1,63 @@
+"""Who there is: users and their sessions."""
+
+from typing import ClassVar
+
+import uuid_utils.compat
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.core.validators import RegexValidator
+from django.db import models
+
+# UUIDv7 (RFC 9562): ordered by time, so that new rows land side by side in the index.
+new_id = uuid_utils.compat.uuid7
+
+check_username = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
+    "Usernames are made of ASCII letters, digits, dots, dashes and underscores.",
+)
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, username: str, password: str | None = None, **fields: object) -> "User":
+        user = self.model(username=username.lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser):
+    """`auth_version` rises with a password change, a ban or a deactivation, and ends what was admitted before."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    username = models.CharField(max_length=64, unique=True, validators=[check_username])
+    email = models.EmailField(blank=True)
+    display_name = models.CharField(max_length=100, blank=True)
+    avatar_url = models.CharField(max_length=2048, blank=True)
+    data = models.JSONField(default=dict)
+    is_active = models.BooleanField(default=True)
+    is_bot = models.BooleanField(default=False)
+    auth_version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "username"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects = UserManager()
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class Session(AbstractBaseSession):
+    """A signed-in device. Deleting the row revokes it."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    label = models.CharField(max_length=200, blank=True)
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionBase]:
+        from accounts.sessions import SessionStore
+
+        return SessionStore

@@ -1,0 +1,63 @@
+"""The JSON shapes of accounts, and the types every shape is made of. Knows no framework."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+# The largest integer that every JSON reader holds exactly (RFC 8259, section 6).
+MAX_INTEGER = 2**53 - 1
+
+Timestamp = Annotated[str, Meta(description="RFC 3339, UTC, milliseconds", extra_json_schema={"format": "date-time"})]
+CustomData = dict[str, Any]
+
+# Control characters, and the bidi controls that let one name pass for another (Unicode TR 36, section 2.4).
+NO_CONTROLS = r"^[^\x00-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
+DisplayName = Annotated[str, Meta(max_length=100, pattern=NO_CONTROLS)]
+Url = Annotated[str, Meta(max_length=2048, pattern=r"^(https?://[!-~]+)?$")]
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that crosses layers."""
+
+
+def timestamp(moment: datetime) -> str:
+    """`moment` (aware) as RFC 3339 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+class User(Struct, frozen=True):
+    """A person or a bot, as others see them."""
+
+    id: UUID
+    username: str
+    display_name: str
+    avatar_url: str
+    bot: bool
+    data: CustomData
+
+
+class UserPage(Struct, frozen=True):
+    results: list[User]
+    has_before: bool
+    has_after: bool
+
+
+class UserPatch(Struct, frozen=True):
+    """What one may change of oneself; what is left out stays."""
+
+    display_name: DisplayName | msgspec.UnsetType = msgspec.UNSET
+    avatar_url: Url | msgspec.UnsetType = msgspec.UNSET
+    data: CustomData | msgspec.UnsetType = msgspec.UNSET
+
+
+class Principal(Struct, frozen=True):
+    """Somebody who has proved who they are, and the session that they proved it in. Never leaves the server."""
+
+    user: User
+    session_key: str
+    session_id: UUID
+    auth_version: int
+    expires_at: datetime

@@ -1,0 +1,23 @@
+"""Changes to users."""
+
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+
+from accounts import models, selectors
+from accounts.errors import NotFound
+from accounts.schema import User, UserPatch
+
+
+def update_user(*, user_id: UUID, patch: UserPatch) -> User:
+    """Set what `patch` holds and return the user as it is now. Opens a transaction. Raises `NotFound`."""
+    changes = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
+    with transaction.atomic(durable=True):
+        user = models.User.objects.select_for_update(no_key=True).filter(id=user_id, is_active=True).first()
+        if user is None:
+            raise NotFound("There is no such user.")
+        for name, value in changes.items():
+            setattr(user, name, value)
+        user.save(update_fields=list(changes))
+    return selectors.user_of(user)

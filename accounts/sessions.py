@@ -1,0 +1,31 @@
+"""The session engine (`SESSION_ENGINE`): Django's database sessions that know whose they are."""
+
+from typing import Any, cast
+from uuid import UUID, uuid5
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+
+from accounts.models import Session
+
+_NAMESPACE = UUID("5e55104e-0000-5000-8000-000000000000")
+
+
+class SessionStore(DatabaseSessionStore):
+    """Keeps the user and a label beside the data, so that a user's sessions can be found and ended."""
+
+    @classmethod
+    def get_model_class(cls) -> type[Session]:
+        return Session
+
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
+        session = cast("Session", super().create_model_instance(data))
+        user_id = data.get(SESSION_KEY)
+        session.user_id = UUID(user_id) if user_id else None
+        session.label = str(data.get("label", ""))[:200]
+        return session
+
+
+def public_session_id(session_key: str) -> UUID:
+    """The name of a session that may be shown: the key itself is a credential and cannot be had from it."""
+    return uuid5(_NAMESPACE, session_key)

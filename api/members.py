@@ -1,0 +1,54 @@
+"""rooms/{room}/members/ and rooms/{room}/members/{user}/"""
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.documents import answers, parameters_of
+from api.endpoint import Endpoint, Keyset
+from rooms import selectors, services
+from rooms.schema import Member, MemberDraft, MemberPage, MemberPatch
+
+
+class MembersView(Endpoint):
+    @extend_schema(operation_id="list_members", parameters=parameters_of(Keyset), responses=answers(MemberPage))
+    def get(self, request: Request, room: UUID) -> Response:
+        """Who is in the room, by user id."""
+        query = self.query(Keyset)
+        return Response(
+            selectors.list_members(
+                user_id=self.user_id, room_id=room, before=query.before, after=query.after, limit=query.limit
+            )
+        )
+
+    @extend_schema(
+        operation_id="add_member",
+        request=MemberDraft,
+        responses=answers(Member, status=201) | answers(Member),
+    )
+    def post(self, request: Request, room: UUID) -> Response:
+        """Put somebody in the room. 200 where they are in it already."""
+        member, is_new = services.add_member(user_id=self.user_id, room_id=room, draft=self.body(MemberDraft))
+        return Response(member, status=201 if is_new else 200)
+
+
+class MemberView(Endpoint):
+    @extend_schema(operation_id="get_member", responses=answers(Member))
+    def get(self, request: Request, room: UUID, user: UUID) -> Response:
+        """One member."""
+        return Response(selectors.get_member(user_id=self.user_id, room_id=room, member_id=user))
+
+    @extend_schema(operation_id="update_member", request=MemberPatch, responses=answers(Member))
+    def patch(self, request: Request, room: UUID, user: UUID) -> Response:
+        """Change a role, or mute."""
+        return Response(
+            services.update_member(user_id=self.user_id, room_id=room, member_id=user, patch=self.body(MemberPatch))
+        )
+
+    @extend_schema(operation_id="remove_member", responses=answers(None, status=204))
+    def delete(self, request: Request, room: UUID, user: UUID) -> Response:
+        """Remove a member of a lower role, or oneself."""
+        services.remove_member(user_id=self.user_id, room_id=room, member_id=user)
+        return Response(status=204)

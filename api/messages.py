@@ -1,0 +1,81 @@
+"""rooms/{room}/messages/ and rooms/{room}/messages/{id}/"""
+
+from typing import Any, TypeVar
+from uuid import UUID
+
+import msgspec
+from django.conf import settings
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.errors import DomainError, Invalid
+from api.documents import answers, parameters_of
+from api.endpoint import Endpoint
+from messaging import selectors, services
+from messaging.actions import ClientId, History, MessageId, Send
+from messaging.protocol import check_limits, invalid
+from messaging.schema import Message, MessagePage, Sent
+
+T = TypeVar("T", History, Send)
+
+
+class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ids of messages: the page before, after or around one; none for the latest."""
+
+    before: MessageId | None = None
+    after: int | None = None
+    around: MessageId | None = None
+    limit: int = 50
+
+
+class SendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A message. `Idempotency-Key` may stand in for `client_id`."""
+
+    text: str
+    client_id: ClientId | None = None
+    reply_to: MessageId | None = None
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class MessagesView(Endpoint):
+    @extend_schema(operation_id="list_messages", parameters=parameters_of(HistoryQuery), responses=answers(MessagePage))
+    def get(self, request: Request, room: UUID) -> Response:
+        """A page of messages, oldest first."""
+        history = _action_of(History, room, self.query(HistoryQuery))
+        return Response(selectors.list_messages(user_id=self.user_id, history=history))
+
+    @extend_schema(
+        operation_id="send_message",
+        request=SendBody,
+        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        responses=answers(Sent, status=201),
+    )
+    def post(self, request: Request, room: UUID) -> Response:
+        """Send a message. A retry with the same `client_id` gets the first answer again."""
+        body = self.body(SendBody)
+        key = request.headers.get("Idempotency-Key", "").strip().removeprefix('"').removesuffix('"')
+        if key and body.client_id not in (None, key):
+            raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
+        send = _action_of(Send, room, body, client_id=body.client_id or key or None)
+        verdict = services.send_message(send, sender=self.principal)
+        if isinstance(verdict, DomainError):
+            raise verdict
+        return Response(verdict, status=201)
+
+
+class MessageView(Endpoint):
+    @extend_schema(operation_id="get_message", responses=answers(Message))
+    def get(self, request: Request, room: UUID, message: int) -> Response:
+        """One message."""
+        return Response(selectors.get_message(user_id=self.user_id, room_id=room, message_id=message))
+
+
+def _action_of(kind: type[T], room: UUID, source: msgspec.Struct, **more: object) -> T:
+    """The socket's action that a request stands for, with the socket's checks. Raises `Invalid`, `TooLarge`."""
+    try:
+        action = msgspec.convert({**msgspec.structs.asdict(source), **more, "room": room}, type=kind)
+    except msgspec.ValidationError as error:
+        raise invalid(error) from None
+    check_limits(action, settings.ROOMLOG_LIMITS)
+    return action

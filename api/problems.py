@@ -1,0 +1,119 @@
+"""Errors at the REST edge: everything becomes `application/problem+json` (RFC 9457) with the domain's codes."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions
+from rest_framework.response import Response
+
+from accounts.errors import (
+    DomainError,
+    Forbidden,
+    Internal,
+    Invalid,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+CONTENT_TYPE = "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    code: str
+    field: str | None
+    detail: str
+
+
+class Problem(msgspec.Struct, frozen=True):
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError]
+    retry_after: float | None
+
+
+def problem_of(error: DomainError) -> Problem:
+    return Problem(
+        type=f"urn:roomlog:error:{error.code}",
+        title=HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=error.detail,
+        code=error.code,
+        errors=[FieldError(code=error.code, field=error.field, detail=error.detail)],
+        retry_after=error.retry_after,
+    )
+
+
+def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
+    """DRF's EXCEPTION_HANDLER. What nobody foresaw is logged, and answered with `internal`."""
+    error = _domain_error(exception)
+    if isinstance(error, Internal):
+        log.error("request failed", view=type(context.get("view")).__name__, exc_info=exception)
+    response = Response(problem_of(error), status=error.status, content_type=CONTENT_TYPE)
+    for name, value in _headers(error).items():
+        response[name] = value
+    if isinstance(exception, exceptions.MethodNotAllowed) and (view := context.get("view")):
+        response["Allow"] = ", ".join(view.allowed_methods)
+    # DRF renders an error in what it could negotiate: ours is the only one there is.
+    response.exception = True
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _plain(Invalid("The request cannot be read."))
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _plain(NotFound("There is nothing at this address."))
+
+
+def internal(request: HttpRequest) -> HttpResponse:
+    return _plain(Internal())
+
+
+def _plain(error: DomainError) -> HttpResponse:
+    return HttpResponse(msgspec.json.encode(problem_of(error)), status=error.status, content_type=CONTENT_TYPE)
+
+
+def _headers(error: DomainError) -> dict[str, str]:
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="roomlog"'
+    return headers
+
+
+def _domain_error(exception: Exception) -> DomainError:
+    match exception:
+        case DomainError():
+            return exception
+        case exceptions.MethodNotAllowed():
+            return MethodNotAllowed(str(exception.detail))
+        case exceptions.NotAcceptable():
+            return NotAcceptable()
+        case exceptions.UnsupportedMediaType():
+            return UnsupportedMediaType()
+        case exceptions.ParseError():
+            return Invalid(str(exception.detail))
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            return Unauthenticated()
+        case exceptions.PermissionDenied() | PermissionDenied():
+            return Forbidden()
+        case exceptions.NotFound() | Http404():
+            return NotFound()
+        case _ if type(exception).__name__ == "RequestDataTooBig":
+            return TooLarge()
+    return Internal()

@@ -1,0 +1,92 @@
+"""rooms/, rooms/public/, rooms/{room}/, and joining, leaving, reading"""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from drf_spectacular.utils import extend_schema
+from msgspec import Meta
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.schema import MAX_INTEGER
+from api.documents import answers, parameters_of
+from api.endpoint import Endpoint, Keyset
+from messaging import selectors as messages
+from messaging.schema import MyRoomPage
+from rooms import selectors, services
+from rooms.schema import Joined, ReadState, Room, RoomDraft, RoomPage, RoomPatch
+
+
+class PublicQuery(Keyset, frozen=True):
+    search: Annotated[str, Meta(max_length=100)] = ""
+
+
+class ReadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to put the read cursor; back only with `unread`."""
+
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    unread: bool = False
+
+
+class RoomsView(Endpoint):
+    @extend_schema(operation_id="list_rooms", parameters=parameters_of(Keyset), responses=answers(MyRoomPage))
+    def get(self, request: Request) -> Response:
+        """One's own rooms, with what is unread and what was said last."""
+        query = self.query(Keyset)
+        return Response(
+            messages.list_my_rooms(user_id=self.user_id, before=query.before, after=query.after, limit=query.limit)
+        )
+
+    @extend_schema(operation_id="create_room", request=RoomDraft, responses=answers(Room, status=201))
+    def post(self, request: Request) -> Response:
+        """Make a room of one's own."""
+        joined = services.create_room(user_id=self.user_id, draft=self.body(RoomDraft))
+        return Response(joined.room, status=201, headers={"Location": f"/api/v1/rooms/{joined.room.id}/"})
+
+
+class PublicRoomsView(Endpoint):
+    @extend_schema(operation_id="list_public_rooms", parameters=parameters_of(PublicQuery), responses=answers(RoomPage))
+    def get(self, request: Request) -> Response:
+        """Rooms that anybody may join, whose name contains `search`."""
+        query = self.query(PublicQuery)
+        return Response(
+            selectors.list_public_rooms(search=query.search, before=query.before, after=query.after, limit=query.limit)
+        )
+
+
+class RoomView(Endpoint):
+    @extend_schema(operation_id="get_room", responses=answers(Room))
+    def get(self, request: Request, room: UUID) -> Response:
+        """One room that one is in."""
+        return Response(selectors.get_room(user_id=self.user_id, room_id=room))
+
+    @extend_schema(operation_id="update_room", request=RoomPatch, responses=answers(Room))
+    def patch(self, request: Request, room: UUID) -> Response:
+        """Change settings; archive and unarchive."""
+        return Response(services.update_room(user_id=self.user_id, room_id=room, patch=self.body(RoomPatch)))
+
+
+class JoinView(Endpoint):
+    @extend_schema(operation_id="join_room", request=None, responses=answers(Joined))
+    def post(self, request: Request, room: UUID) -> Response:
+        """Become a member of a public room. Again changes nothing."""
+        return Response(services.join_room(user_id=self.user_id, room_id=room))
+
+
+class LeaveView(Endpoint):
+    @extend_schema(operation_id="leave_room", request=None, responses=answers(None, status=204))
+    def post(self, request: Request, room: UUID) -> Response:
+        """End one's membership."""
+        services.leave_room(user_id=self.user_id, room_id=room)
+        return Response(status=204)
+
+
+class ReadView(Endpoint):
+    @extend_schema(operation_id="read_messages", request=ReadBody, responses=answers(ReadState))
+    def put(self, request: Request, room: UUID) -> Response:
+        """Move one's read cursor."""
+        body = self.body(ReadBody)
+        return Response(
+            services.read_messages(user_id=self.user_id, room_id=room, message_id=body.id, unread=body.unread)
+        )

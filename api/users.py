@@ -1,0 +1,58 @@
+"""users/, users/me/, users/{id}/"""
+
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from drf_spectacular.utils import extend_schema
+from msgspec import Meta
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts import selectors, services
+from accounts.schema import User, UserPage, UserPatch
+from api.documents import answers, parameters_of
+from api.endpoint import Endpoint, check_page
+
+Username = Annotated[str, Meta(max_length=64)]
+
+
+class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`before` and `after` are usernames."""
+
+    search: Username = ""
+    before: Username | None = None
+    after: Username | None = None
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        check_page(self.before, self.after, self.limit)
+
+
+class UsersView(Endpoint):
+    @extend_schema(operation_id="list_users", parameters=parameters_of(UserQuery), responses=answers(UserPage))
+    def get(self, request: Request) -> Response:
+        """Active users by username, whose username starts with `search`."""
+        query = self.query(UserQuery)
+        return Response(
+            selectors.list_users(search=query.search, before=query.before, after=query.after, limit=query.limit)
+        )
+
+
+class MeView(Endpoint):
+    @extend_schema(operation_id="get_me", responses=answers(User))
+    def get(self, request: Request) -> Response:
+        """Oneself."""
+        return Response(self.principal.user)
+
+    @extend_schema(operation_id="update_me", request=UserPatch, responses=answers(User))
+    def patch(self, request: Request) -> Response:
+        """Change one's name, picture or custom data."""
+        return Response(services.update_user(user_id=self.user_id, patch=self.body(UserPatch)))
+
+
+class UserView(Endpoint):
+    @extend_schema(operation_id="get_user", responses=answers(User))
+    def get(self, request: Request, user: UUID) -> Response:
+        """One user."""
+        return Response(selectors.get_user(user_id=user))

@@ -1,0 +1,69 @@
+"""`manage.py serve`: uvicorn with every flag as it must be."""
+
+import resource
+from argparse import ArgumentParser
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+PING_INTERVAL_S = 20.0
+
+
+class Command(BaseCommand):
+    help = "Serve REST and the socket."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument("--workers", type=int, default=1)
+        parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["workers"] < 1:
+            raise CommandError("--workers must be at least 1")
+        if not options["no_migrate"]:
+            call_command("migrate", verbosity=0, interactive=False)
+        connection.close()
+        _raise_file_limit()
+        self._greet(options["host"], options["port"])
+        uvicorn.run(
+            "config.asgi:application",
+            host=options["host"],
+            port=options["port"],
+            workers=options["workers"],
+            loop="uvloop",
+            http="httptools",
+            ws="messaging.server:RoomlogProtocol",
+            ws_max_size=settings.ROOMLOG_LIMITS.max_frame_bytes,
+            # Costs memory for each socket, and chat frames are small.
+            ws_per_message_deflate=False,
+            ws_ping_interval=PING_INTERVAL_S,
+            ws_ping_timeout=PING_INTERVAL_S,
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,  # ours, from settings
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.ROOMLOG_GRACE_S,
+        )
+
+    def _greet(self, host: str, port: int) -> None:
+        address = f"{host}:{port}"
+        self.stdout.write(
+            f"Roomlog serves on http://{address} (database: {connection.vendor})\n"
+            f"  documents: http://{address}/docs/ · http://{address}/openapi.yaml · http://{address}/asyncapi.yaml\n"
+            f"  try it:    curl -X POST http://{address}/_allauth/app/v1/auth/signup"
+            ' -H "Content-Type: application/json" -d \'{"username": "alice", "password": "wonderland-7"}\'\n'
+            "  then:      the session in README.md; stop with Ctrl-C"
+        )
+        self.stdout.flush()
+
+
+def _raise_file_limit() -> None:
+    """A socket is a file: take as many as the system lets us have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

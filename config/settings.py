@@ -1,0 +1,243 @@
+"""Every setting, once: its unit, its default, its reason. Behaviour never hangs on DEBUG."""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+import msgspec
+import structlog
+
+from config.env import Environment
+from config.secret import read_or_make_secret_key
+from messaging.limits import Limits
+
+env = Environment()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+# Where the embedded database and the generated secret key live.
+DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+
+DEBUG = False
+SECRET_KEY = env.text("SECRET_KEY") or read_or_make_secret_key(DATA_DIR / "secret_key")
+# Older keys, still accepted where the digest of a message is compared.
+SECRET_KEY_FALLBACKS = env.listing("SECRET_KEY_FALLBACKS")
+# Hosts that may be named in requests. The default serves local use; name yours in production.
+ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+# Origins whose pages may call, over REST and the socket ("*" for all). None set: REST answers no other
+# origin, the socket takes any, for it is never authenticated by cookie.
+CORS_ALLOWED_ORIGINS = [origin for origin in env.listing("CORS_ALLOWED_ORIGINS") if origin != "*"]
+CORS_ALLOW_ALL_ORIGINS = "*" in env.listing("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-session-token"]
+CORS_EXPOSE_HEADERS = ["retry-after"]
+
+# -- Bounds of the engine (messaging/limits.py has units and defaults) ------------------------------------------
+
+
+def _limits() -> Limits:
+    fields = msgspec.structs.fields(Limits)
+    return Limits(
+        **{
+            field.name: env.number(f"ROOMLOG_{field.name.upper()}", field.default, least=0.001, most=2**40)
+            for field in fields
+        }
+    )
+
+
+ROOMLOG_LIMITS = _limits()
+# Pages whose sockets are let in; empty for all.
+ROOMLOG_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ALLOWED_ORIGINS
+# Keys of the digests of messages, the present one first.
+ROOMLOG_DIGEST_KEYS = [SECRET_KEY, *SECRET_KEY_FALLBACKS]
+# Off for load tests only: every rate limit, also that of sign-up and login.
+ROOMLOG_RATE_LIMITS = env.flag("ROOMLOG_RATE_LIMITS", default=True)
+# Threads that read the database for sockets (each keeps one connection), beside the writer's one.
+ROOMLOG_READER_THREADS = env.number("ROOMLOG_READER_THREADS", 4, least=1, most=64)
+# Seconds that in-flight work is given when the server is told to stop.
+ROOMLOG_GRACE_S = env.number("ROOMLOG_GRACE_S", 10, least=0, most=600)
+
+# -- Django ------------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
+    "config",
+    "accounts",
+    "rooms",
+    "messaging",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "/static/"
+# Straight from the apps, so that nothing needs collecting.
+WHITENOISE_USE_FINDERS = True
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+APPEND_SLASH = False
+# A REST body is no larger than a frame.
+DATA_UPLOAD_MAX_MEMORY_SIZE = ROOMLOG_LIMITS.max_frame_bytes
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# Behind a proxy that ends TLS: trust its word for the scheme.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY", default=False) else None
+
+# -- Database ----------------------------------------------------------------------------------------------------
+
+_SQLITE_OPTIONS = {
+    # IMMEDIATE: a deferred transaction that turns into a writer fails at once when another writes.
+    "transaction_mode": "IMMEDIATE",
+    # FULL: an acknowledged message survives a power cut, not only a crash.
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000",
+    "timeout": 30,  # s
+}
+_POSTGRESQL_OPTIONS = {
+    # Kept by psycopg's pool, so that a REST request opens none.
+    "pool": {
+        "min_size": 1,
+        "max_size": env.number("DATABASE_POOL_SIZE", 20, least=2, most=1000),
+        "timeout": 10,
+    },
+    "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on",
+}
+
+
+def _database() -> dict[str, Any]:
+    url = env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'roomlog.sqlite3'}")
+    database: dict[str, Any] = dict(dj_database_url.parse(url))
+    options = database.setdefault("OPTIONS", {})
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        database["ENGINE"] = "config.sqlite"
+        # A file also in tests: threads and processes share it.
+        database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+        database["OPTIONS"] = _SQLITE_OPTIONS | options
+    else:
+        database["OPTIONS"] = _POSTGRESQL_OPTIONS | options
+    return database
+
+
+DATABASES = {"default": _database()}
+
+# -- Channel layer: hints between processes ----------------------------------------------------------------------
+
+REDIS_URLS = env.listing("REDIS_URL")
+CHANNEL_LAYERS: dict[str, Any] = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": REDIS_URLS, "prefix": "roomlog"},
+    }
+    if REDIS_URLS
+    else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# -- Accounts: django-allauth, headless, for apps -----------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_AGE = 30 * 24 * 3600  # s; a session lives as long as its refresh token
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
+HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105
+HEADLESS_JWT_ALGORITHM = "HS256"
+# Without it a token outlives its session: logged-out users would be let in.
+HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 3600  # s
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 3600  # s
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_PRESERVE_USERNAME_CASING = False
+ACCOUNT_USERNAME_VALIDATORS = None
+# An empty mapping would mean allauth's defaults; False is its word for "off".
+ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {} if ROOMLOG_RATE_LIMITS else False
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+
+# -- REST ---------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["api.authentication.SignedIn"],
+    "DEFAULT_RENDERER_CLASSES": ["api.json.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["api.json.RawJSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.problems.handle_exception",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Roomlog",
+    "DESCRIPTION": "A headless chat backend. The socket at /ws/ is described by /asyncapi.yaml.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    # The one there is by default gives names to enums of serializers, of which there are none.
+    "POSTPROCESSING_HOOKS": [],
+}
+
+# -- Logs: readable on a terminal, JSON elsewhere -----------------------------------------------------------------
+
+_timestamper = structlog.processors.TimeStamper(fmt="iso", utc=True)
+_shared: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    _timestamper,
+]
+structlog.configure(
+    processors=[*_shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+LOG_FORMAT = env.text("LOG_FORMAT", "console")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "console": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+            "foreign_pre_chain": _shared,
+        },
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            "foreign_pre_chain": _shared,
+        },
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
+    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        # Its INFO lines hold query strings.
+        "uvicorn.error": {"level": "WARNING"},
+        "uvicorn.access": {"level": "WARNING"},
+        # A refusal is an answer, not an incident.
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,80 @@
+"""What a client may send: one struct for each action. Pure; bounds that are settings are checked in `protocol`."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from accounts.errors import Invalid
+from accounts.schema import MAX_INTEGER
+
+RequestId = Annotated[str, Meta(max_length=128)] | Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+MessageId = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
+# Printable ASCII; its length is bounded by a setting.
+ClientId = Annotated[str, Meta(min_length=1, pattern=r"^[ -~]+$")]
+
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
+    request_id: RequestId | None = None
+
+    @property
+    def name(self) -> str:
+        return str(self.__struct_config__.tag)
+
+
+class Join(Action, frozen=True, tag="join"):
+    """Follow a room on this socket; become a member where it is public."""
+
+    room: UUID
+
+
+class Leave(Action, frozen=True, tag="leave"):
+    """Stop following; with `forget` end the membership."""
+
+    room: UUID
+    forget: bool = False
+
+
+class Send(Action, frozen=True, tag="send"):
+    """Say something. Retry with the same `client_id` until it is answered."""
+
+    room: UUID
+    text: str
+    client_id: ClientId | None = None
+    reply_to: MessageId | None = None
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.text.strip() and not self.data:
+            raise Invalid("A message needs a text or data.", field="text")
+
+
+class History(Action, frozen=True, tag="history"):
+    """A page of messages, oldest first: the latest, or those before, after or around an id."""
+
+    room: UUID
+    before: MessageId | None = None
+    after: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | None = None
+    around: MessageId | None = None
+    limit: Annotated[int, Meta(ge=1)] = 50
+
+    def __post_init__(self) -> None:
+        if (self.before, self.after, self.around).count(None) < 2:
+            raise Invalid("Give one of `before`, `after` and `around`.", field="before")
+
+
+class Read(Action, frozen=True, tag="read"):
+    """Move the read cursor: forward, or with `unread` also back."""
+
+    room: UUID
+    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+    unread: bool = False
+
+
+class Ping(Action, frozen=True, tag="ping"):
+    """Ask for a sign of life."""
+
+
+AnyAction = Join | Leave | Send | History | Read | Ping
+NAMES = frozenset(str(kind.__struct_config__.tag) for kind in (Join, Leave, Send, History, Read, Ping))

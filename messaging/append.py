@@ -1,0 +1,131 @@
+"""The one function that appends messages. It takes a list: the writer hands it many, REST hands it one."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
+
+from accounts.errors import Internal, Unavailable
+from accounts.schema import timestamp
+from messaging.decide import Busy, Decision, Row, State, Verdict, decide
+from messaging.drafts import Draft, shown_client_id
+from messaging.events import message_created
+from messaging.schema import Message, Sent, sender_of
+from messaging.store import DatabaseStore
+from rooms import log as room_log
+from rooms.broadcast import broadcast
+from rooms.events import Notice, RoomHint
+
+ATTEMPTS = 4  # at a commit whose outcome is not known, or a connection that was lost before it
+
+log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """What an append needs of a database."""
+
+    def transaction(self) -> AbstractContextManager[Any]: ...
+    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State: ...
+    def write(self, state: State, decision: Decision) -> None: ...
+
+
+class Appender:
+    """Appends batches of drafts to the logs of their rooms; see `append`."""
+
+    def __init__(self, store: Store | None = None, *, now: Callable[[], datetime] = room_log.now) -> None:
+        self._store = store or DatabaseStore()
+        self._now = now
+
+    def append(self, drafts: Sequence[Draft]) -> list[Verdict]:
+        """Append what may be appended, in one transaction, and tell whoever listens.
+
+        Returns a verdict for each draft, in their order: `Sent`, or the `DomainError` to answer with. `Busy` and
+        every other refusal but `Unavailable` mean surely not committed. What is judged is judged after the heads
+        are locked, at the very place in the log. Opens a durable transaction; never raises for what a draft holds.
+        """
+        verdicts, notices = self._append(drafts)
+        if notices:
+            broadcast(notices)
+        return verdicts
+
+    def _append(self, drafts: Sequence[Draft]) -> tuple[list[Verdict], list[Notice]]:
+        try:
+            return self._try(drafts)
+        except (DataError, IntegrityError) as error:
+            if len(drafts) == 1:
+                log.error("draft refused by the database", room=str(drafts[0].room_id), error=str(error))
+                return [Internal()], []
+        except DatabaseError as error:
+            log.error("append failed", drafts=len(drafts), error=str(error))
+            return [Unavailable(retry_after=1) for _ in drafts], []
+        # One draft spoils the batch: halve it until it stands alone.
+        middle = len(drafts) // 2
+        first, first_notices = self._append(drafts[:middle])
+        second, second_notices = self._append(drafts[middle:])
+        return first + second, first_notices + second_notices
+
+    def _try(self, drafts: Sequence[Draft]) -> tuple[list[Verdict], list[Notice]]:
+        """Commit once, over as many connections as it takes.
+
+        A connection that is lost inside COMMIT leaves the outcome unknown. The same drafts are appended again: the
+        head's lock waits for the lost transaction to end, then their keys tell which were committed.
+        """
+        skip_locked = False
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._commit(drafts, skip_locked=skip_locked)
+            except (OperationalError, InterfaceError) as error:
+                if _is_lock_timeout(error):
+                    if skip_locked or connection.vendor == "sqlite":
+                        return [Busy(retry_after=1) for _ in drafts], []
+                    # Somebody holds one of the heads for long: let the other rooms go on.
+                    skip_locked = True
+                elif attempt == ATTEMPTS:
+                    raise
+                else:
+                    log.warning("append again", attempt=attempt, error=str(error))
+                    connection.close()
+        raise AssertionError("not reached")
+
+    def _commit(self, drafts: Sequence[Draft], *, skip_locked: bool) -> tuple[list[Verdict], list[Notice]]:
+        at = self._now()
+        with self._store.transaction():
+            state = self._store.read_state(drafts, at=at, skip_locked=skip_locked)
+            decision = decide(state, drafts, at=at)
+            self._store.write(state, decision)
+        return decision.verdicts, _notices(decision)
+
+
+def _notices(decision: Decision) -> list[Notice]:
+    """The new messages; and a hint for each that was there already, for it may be the first that is heard of it."""
+    new = {(row.draft.room_id, row.seq) for row in decision.rows}
+    notices: list[Notice] = [message_created(_message_of(row)) for row in decision.rows]
+    notices += [
+        RoomHint(room_id=verdict.room, seq=verdict.seq)
+        for verdict in decision.verdicts
+        if isinstance(verdict, Sent) and (verdict.room, verdict.seq) not in new
+    ]
+    return notices
+
+
+def _is_lock_timeout(error: Exception) -> bool:
+    # 55P03 is lock_not_available; SQLite says it in words.
+    return getattr(error.__cause__, "sqlstate", None) == "55P03" or "database is locked" in str(error)
+
+
+def _message_of(row: Row) -> Message:
+    draft = row.draft
+    return Message(
+        room=draft.room_id,
+        id=row.id,
+        seq=row.seq,
+        sender=sender_of(row.sender),
+        text=draft.text,
+        client_id=shown_client_id(draft.client_id),
+        reply_to=draft.reply_to,
+        data=draft.data,
+        created_at=timestamp(row.created_at),
+    )

@@ -1,0 +1,51 @@
+"""Who opens the socket: a token from the handshake's headers, never from the URL or a cookie."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+from accounts.errors import Unauthenticated
+from messaging.protocol import SUBPROTOCOL
+
+_BEARER = "bearer."
+
+
+def token_of(scope: dict[str, Any]) -> str:
+    """The access token that the handshake carries. Raises `Unauthenticated` where there is none.
+
+    By `Authorization: Bearer`; by a second offered subprotocol `bearer.<token>`, for browsers; or by
+    `Authorization: Basic` with the user name `bearer`, for clients that can only be given an address
+    (`ws://bearer:<token>@host/ws/`: RFC 7617, the token is the password and stays out of the request line).
+    """
+    header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() == "bearer" and credentials:
+        return str(credentials.strip())
+    if scheme.lower() == "basic":
+        return _basic_token(credentials)
+    for offered in scope["subprotocols"]:
+        if offered.startswith(_BEARER):
+            return str(offered.removeprefix(_BEARER))
+    raise Unauthenticated
+
+
+def chosen_subprotocol(scope: dict[str, Any]) -> str | None:
+    """Ours, where it was offered: a server must not choose another (RFC 6455, section 4.2.2)."""
+    return SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
+
+
+def is_allowed_origin(scope: dict[str, Any], *, allowed: Sequence[str]) -> bool:
+    """An `Origin`, when there is one, must be on the list, when there is one."""
+    origin = dict(scope["headers"]).get(b"origin")
+    return origin is None or not allowed or origin.decode("latin-1") in allowed
+
+
+def _basic_token(credentials: str) -> str:
+    try:
+        user, _, token = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise Unauthenticated from None
+    if user != "bearer" or not token:
+        raise Unauthenticated
+    return token

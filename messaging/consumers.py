@@ -1,0 +1,256 @@
+"""The socket: frames in, through typed actions, to services; replies out. Holds no rules."""
+
+import asyncio
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import structlog
+from channels.exceptions import StopConsumer
+from django.conf import settings
+from djangochannelsrestframework.consumers import AsyncAPIConsumer
+from djangochannelsrestframework.decorators import action
+from djangochannelsrestframework.permissions import BasePermission
+from rest_framework.exceptions import PermissionDenied
+
+from accounts.errors import (
+    DomainError,
+    Forbidden,
+    Internal,
+    LimitReached,
+    Overloaded,
+    RateLimited,
+    Unauthenticated,
+)
+from accounts.schema import Principal, timestamp
+from accounts.tokens import check_access_token
+from messaging import authentication, protocol, selectors, sockets
+from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send
+from messaging.decide import Verdict
+from messaging.drafts import draft_of
+from messaging.engine import Engine
+from messaging.framing import Frames
+from messaging.protocol import Close, Rejected
+from messaging.throttling import throttle
+from messaging.window import Window
+from rooms import services
+from rooms.log import now
+from rooms.selectors import get_epoch
+
+log = structlog.get_logger(__name__)
+
+
+class Admitted(BasePermission):  # type: ignore[misc]
+    """Nobody acts who has not been admitted at the handshake."""
+
+    async def has_permission(self, scope: Any, consumer: "ChatConsumer", action: str, **kwargs: Any) -> bool:
+        return consumer.principal is not None
+
+
+class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
+    """One socket of one user."""
+
+    channel_layer_alias = ""  # names no layer: a socket has no channel, the process has one
+    permission_classes = (Admitted,)
+    principal: Principal | None = None
+    socket: sockets.Socket
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.engine: Engine = scope["state"]["engine"]
+        self.window = Window(self.engine.limits.send_window)
+        self.refusals = 0
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            # Here, not in `disconnect`: Channels skips that one after an exception.
+            if self.principal is not None:
+                self.engine.hub.unregister(self.socket)
+                self.socket.stop()
+
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """Without Channels' hop through a thread for each message: nothing here keeps connections on this one."""
+        match message["type"]:
+            case "websocket.receive":
+                await self.receive(message.get("text"), message.get("bytes"))
+            case "websocket.connect":
+                await self.websocket_connect(message)
+            case "websocket.disconnect":
+                raise StopConsumer
+
+    # -- coming in --------------------------------------------------------------------------------------------------
+
+    async def websocket_connect(self, message: dict[str, Any]) -> None:
+        """Accept, then greet or say why not: a browser sees nothing of a refused handshake."""
+        await self.accept(subprotocol=authentication.chosen_subprotocol(self.scope))
+        try:
+            async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
+                principal = await self.admit()
+                epoch = await self.engine.readers.run(get_epoch)
+        except Unauthenticated as error:
+            await self.close_with(protocol.TOKEN_EXPIRED if error.expired else protocol.UNAUTHENTICATED)
+        except TimeoutError:
+            await self.close_with(protocol.OVERLOADED)
+        except Exception:
+            log.exception("handshake failed")
+            await self.close_with(protocol.OVERLOADED)
+        else:
+            self.begin(principal, epoch)
+
+    async def admit(self) -> Principal:
+        """Who this is. Raises `Unauthenticated`."""
+        if not authentication.is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
+            raise Unauthenticated("This origin is not allowed.")
+        token = authentication.token_of(self.scope)
+        return await self.engine.readers.run(check_access_token, token=token)
+
+    def begin(self, principal: Principal, epoch: UUID) -> None:
+        """Register with the hub and say hello."""
+        self.principal = principal
+        self.socket = self.make_socket(principal.user.id)
+        self.engine.hub.register(self.socket)
+        hello = protocol.encode_hello(
+            epoch=epoch,
+            user=principal.user,
+            session=principal.session_id,
+            expires_at=timestamp(principal.expires_at),
+            limits=self.engine.limits,
+        )
+        self.socket.write(Frames((hello,)))
+
+    def make_socket(self, user_id: UUID) -> sockets.Socket:
+        """A direct one where the server is ours, else one over ASGI."""
+        limits, on_drained = self.engine.limits, self.engine.hub.drained
+        wire = self.scope.get("extensions", {}).get(sockets.EXTENSION)
+        if wire is not None:
+            return sockets.DirectSocket(wire, user_id=user_id, on_drained=on_drained)
+        return sockets.AsgiSocket(
+            self.base_send,
+            user_id=user_id,
+            on_drained=on_drained,
+            max_bytes=limits.send_buffer_bytes,
+            stalled_s=limits.stalled_writer_s,
+        )
+
+    # -- frames -----------------------------------------------------------------------------------------------------
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
+        """Decode one frame and handle its action. Whatever it holds, there is an answer and the socket goes on."""
+        if self.principal is None:
+            return
+        await self.socket.writable()
+        data = bytes_data or b"" if text_data is None else text_data
+        try:
+            throttle(self.principal.user.id)
+            frame = protocol.decode(data, self.engine.limits)
+        except RateLimited as error:
+            self.refuse(*protocol.peek(data), error)
+            await self.count_refusal()
+        except Rejected as rejected:
+            self.refuse(rejected.action, rejected.request_id, rejected.error)
+        else:
+            self.refusals = 0
+            if not isinstance(frame, Send | Ping):
+                await self.window.settled()  # what was sent before is judged before
+            await self.handle_action(frame.name, frame.request_id, frame=frame)
+
+    async def count_refusal(self) -> None:
+        """Whoever goes on against many refusals in a row is sent away."""
+        self.refusals += 1
+        if self.refusals >= self.engine.limits.flood_refusals:
+            await self.close_with(protocol.FLOOD)
+
+    async def handle_exception(self, exc: Exception, action: str | None, request_id: RequestId | None) -> None:
+        match exc:
+            case DomainError():
+                self.refuse(action, request_id, exc)
+            case PermissionDenied():
+                self.refuse(action, request_id, Forbidden())
+            case _:
+                log.error("action failed", action=action, exc_info=exc)
+                self.refuse(action, request_id, Internal())
+
+    async def reply(
+        self,
+        action: str | None,
+        data: Any = None,
+        errors: Any = None,
+        status: int = 200,
+        request_id: Any = None,
+    ) -> None:
+        self.answer(action, request_id, status, data)
+
+    def answer(self, action: str | None, request_id: RequestId | None, status: int, data: object) -> None:
+        self.socket.write(Frames((protocol.encode_reply(action, request_id, status, data, []),)))
+
+    def refuse(self, action: str | None, request_id: RequestId | None, error: DomainError) -> None:
+        self.socket.write(Frames((protocol.encode_refusal(action, request_id, error),)))
+
+    async def close_with(self, close: Close) -> None:
+        if self.principal is not None:
+            self.socket.close(close)
+        else:
+            await self.close(code=close.code, reason=close.reason)
+
+    # -- actions ----------------------------------------------------------------------------------------------------
+
+    @action(name="join")  # type: ignore[untyped-decorator]
+    async def join_room(self, frame: Join, request_id: RequestId | None, **kwargs: Any) -> None:
+        followers, limit = self.socket.followers, self.engine.limits.max_followed_rooms
+        if frame.room not in followers and len(followers) >= limit:
+            raise LimitReached(f"A socket follows at most {limit} rooms.")
+        if frame.room in followers:
+            return self.answer("join", request_id, 200, await self.run(services.join_room, room_id=frame.room))
+        follower = self.engine.hub.hold(self.socket, frame.room)
+        try:
+            joined = await self.run(services.join_room, room_id=frame.room)
+        except BaseException:
+            self.engine.hub.unfollow(self.socket, frame.room)
+            raise
+        self.answer("join", request_id, 200, joined)
+        head = joined.head.seq
+        return self.engine.hub.release(follower, cursor=head, since=joined.membership.joined_seq, head=head)
+
+    @action(name="leave")  # type: ignore[untyped-decorator]
+    async def leave_room(self, frame: Leave, **kwargs: Any) -> tuple[None, int]:
+        if frame.forget:
+            await self.run(services.leave_room, room_id=frame.room)
+        self.engine.hub.unfollow(self.socket, frame.room)
+        return None, 200
+
+    @action(name="send")  # type: ignore[untyped-decorator]
+    async def send_message(self, frame: Send, request_id: RequestId | None, **kwargs: Any) -> None:
+        assert self.principal is not None  # noqa: S101 - as `Admitted` has seen to
+        await self.window.enter()
+        draft = draft_of(frame, sender=self.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
+        try:
+            verdict = self.engine.writer.submit(draft)
+        except Overloaded:
+            self.window.leave()
+            raise
+        verdict.add_done_callback(partial(self.answer_send, request_id))
+
+    def answer_send(self, request_id: RequestId | None, future: "asyncio.Future[Verdict]") -> None:
+        self.window.leave()
+        verdict = future.result()
+        if isinstance(verdict, DomainError):
+            self.refuse("send", request_id, verdict)
+        else:
+            self.answer("send", request_id, 201, verdict)
+
+    @action(name="history")  # type: ignore[untyped-decorator]
+    async def list_messages(self, frame: History, **kwargs: Any) -> tuple[object, int]:
+        return await self.run(selectors.list_messages, history=frame), 200
+
+    @action(name="read")  # type: ignore[untyped-decorator]
+    async def read_messages(self, frame: Read, **kwargs: Any) -> tuple[object, int]:
+        fields = {"room_id": frame.room, "message_id": frame.id, "unread": frame.unread}
+        return await self.run(services.read_messages, **fields), 200
+
+    @action(name="ping")  # type: ignore[untyped-decorator]
+    async def ping(self, frame: Ping, **kwargs: Any) -> tuple[object, int]:
+        return {"at": timestamp(now())}, 200
+
+    async def run(self, service: Any, **fields: Any) -> Any:
+        """Call a service or selector for this user, on a thread of the database's."""
+        assert self.principal is not None  # noqa: S101
+        return await self.engine.readers.run(service, user_id=self.principal.user.id, **fields)

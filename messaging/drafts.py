@@ -1,0 +1,56 @@
+"""A message on its way into the log: who says what, under which key. Made at both edges, judged in `decide`."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from uuid import UUID
+
+import msgspec
+
+from accounts.schema import CustomData, Principal
+from messaging.actions import Send
+
+# Keys from the server begin with a character that a client's may not hold, so that they are never shown.
+SERVER_KEY_MARK = "\x7f"
+
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """`digests` is the content's digest under each secret key, the present one first."""
+
+    room_id: UUID
+    sender_id: UUID
+    session_key: str
+    auth_version: int
+    client_id: str
+    text: str
+    reply_to: int | None
+    data: CustomData
+    digests: tuple[bytes, ...]
+
+
+def draft_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> Draft:
+    """The draft of `action`. One without a `client_id` gets one, so that a lost commit can be told from none."""
+    content = _canonical.encode((action.text, action.reply_to, action.data))
+    return Draft(
+        room_id=action.room,
+        sender_id=sender.user.id,
+        session_key=sender.session_key,
+        auth_version=sender.auth_version,
+        client_id=action.client_id or SERVER_KEY_MARK + secrets.token_urlsafe(16),
+        text=action.text,
+        reply_to=action.reply_to,
+        data=action.data,
+        digests=tuple(_digest(content, key) for key in secret_keys),
+    )
+
+
+def shown_client_id(client_id: str) -> str | None:
+    return None if client_id.startswith(SERVER_KEY_MARK) else client_id
+
+
+def _digest(content: bytes, secret_key: str) -> bytes:
+    """Keyed, so that a text that was erased cannot be guessed from it."""
+    key = hashlib.blake2b(secret_key.encode(), person=b"roomlog draft", digest_size=32).digest()
+    return hashlib.blake2b(content, key=key, digest_size=16).digest()

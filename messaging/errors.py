@@ -1,0 +1,18 @@
+"""What messaging may refuse.
+
+DomainError
+├── UnknownAction    400
+└── ClientIdReused   409
+"""
+
+from accounts.errors import DomainError
+
+
+class UnknownAction(DomainError):
+    code, status = "unknown_action", 400
+    summary = "There is no such action."
+
+
+class ClientIdReused(DomainError):
+    code, status = "client_id_reused", 409
+    summary = "This client_id belongs to an earlier message with other content."

@@ -1,0 +1,127 @@
+"""The feed of one room in one process: what is contiguous, what is parked, who is level and who is behind. Pure.
+
+A follower is *held* until its join has been answered, *behind* while it has a cursor of its own, and *live* when its
+cursor is the feed's. Nothing is queued for it: what it missed is in the ring or in the log.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from messaging.framing import Frames
+from messaging.protocol import Close
+from rooms.events import RoomNotice
+
+MAX_PARKED = 1_000
+
+
+class Sink(Protocol):
+    """One socket, as the hub sees it. Never blocks; what is written is sent in order."""
+
+    user_id: UUID
+    followers: dict[UUID, "Follower"]
+
+    @property
+    def congested(self) -> bool:
+        """Whether more should wait. Once it no longer is, `Hub.drained` is called."""
+
+    def write(self, frames: Frames) -> None: ...
+
+    def close(self, close: Close) -> None: ...
+
+
+class Follower:
+    """A socket in a room. `since` is its member's joined seq: a removal after it cuts, an earlier one is history."""
+
+    __slots__ = ("cursor", "feed", "is_pulling", "since", "sink")
+
+    def __init__(self, feed: "Feed", sink: Sink) -> None:
+        self.feed = feed
+        self.sink = sink
+        self.cursor: int | None = None  # None while held
+        self.since = 0
+        self.is_pulling = False
+
+
+class Feed:
+    """The order of one room's entries. All methods run on the hub's loop and never block."""
+
+    def __init__(self, room_id: UUID, *, ring_max_frames: int, ring_max_bytes: int) -> None:
+        self.room_id = room_id
+        self.last: int | None = None  # the newest contiguous seq; None until a head was read
+        self.known = 0  # the newest seq that is known to exist
+        self.ring: deque[RoomNotice] = deque()
+        self.ring_bytes = 0
+        self.live: set[Follower] = set()
+        self.others: set[Follower] = set()
+        self._parked: dict[int, RoomNotice] = {}
+        self._ring_max_frames = ring_max_frames
+        self._ring_max_bytes = ring_max_bytes
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.live and not self.others
+
+    @property
+    def has_hole(self) -> bool:
+        return self.last is not None and self.last < self.known
+
+    def start(self, head: int) -> None:
+        """The log was read to reach `head`: the feed starts there, or has yet to hear of what lies between."""
+        if self.last is None:
+            self.last = head
+        self.hint(head)
+
+    def hint(self, seq: int) -> None:
+        """The log reaches at least to `seq`."""
+        self.known = max(self.known, seq)
+
+    def hear(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
+        """Take `notices` in any order, any number of times; return those that are next in line, in order."""
+        for notice in notices:
+            self.hint(notice.seq)
+            if self.last is None or notice.seq > self.last:
+                self._parked[notice.seq] = notice
+        ready: list[RoomNotice] = []
+        if self.last is None:
+            self._forget_parked()
+            return ready
+        while (notice_ := self._parked.pop(self.last + 1, None)) is not None:
+            ready.append(notice_)
+            self.last += 1
+        if self._parked:
+            self._parked = {seq: notice for seq, notice in self._parked.items() if seq > self.last}
+            self._forget_parked()
+        self._remember(ready)
+        return ready
+
+    def after(self, cursor: int, *, max_bytes: int) -> list[RoomNotice] | None:
+        """What the ring holds right after `cursor`, at least one, up to `max_bytes`; None if it reaches not back."""
+        if not self.ring or self.ring[0].seq > cursor + 1:
+            return None
+        found: list[RoomNotice] = []
+        size = 0
+        for place in range(cursor + 1 - self.ring[0].seq, len(self.ring)):
+            notice = self.ring[place]
+            size += len(notice.payload)
+            if found and size > max_bytes:
+                break
+            found.append(notice)
+        return found
+
+    def forget_ring(self) -> None:
+        self.ring.clear()
+        self.ring_bytes = 0
+
+    def _remember(self, notices: Sequence[RoomNotice]) -> None:
+        for notice in notices:
+            self.ring.append(notice)
+            self.ring_bytes += len(notice.payload)
+        while len(self.ring) > self._ring_max_frames or self.ring_bytes > self._ring_max_bytes:
+            self.ring_bytes -= len(self.ring.popleft().payload)
+
+    def _forget_parked(self) -> None:
+        """What is parked beyond its bound is in the log, too."""
+        while len(self._parked) > MAX_PARKED:
+            del self._parked[max(self._parked)]

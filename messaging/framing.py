@@ -1,0 +1,32 @@
+"""WebSocket framing of what the server says: unmasked, unfragmented text frames (RFC 6455, section 5.2). Pure."""
+
+import struct
+
+_TEXT = 0x81  # FIN, opcode 1
+
+
+def frame_text(payload: bytes) -> bytes:
+    """`payload` (UTF-8) as one frame."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_TEXT, size)) + payload
+    if size < 65536:
+        return struct.pack("!BBH", _TEXT, 126, size) + payload
+    return struct.pack("!BBQ", _TEXT, 127, size) + payload
+
+
+class Frames:
+    """Payloads that go to many sockets together: framed and joined once, however many there are."""
+
+    __slots__ = ("_wire", "payloads", "size")
+
+    def __init__(self, payloads: tuple[bytes, ...]) -> None:
+        self.payloads = payloads
+        self.size = sum(map(len, payloads))
+        self._wire: bytes | None = None
+
+    @property
+    def wire(self) -> bytes:
+        if self._wire is None:
+            self._wire = b"".join(map(frame_text, self.payloads))
+        return self._wire

@@ -1,0 +1,81 @@
+"""The JSON shapes of messages. Knows no framework."""
+
+from uuid import UUID
+
+from accounts.schema import CustomData, Struct, Timestamp, User
+from rooms.schema import Head, Member, Room
+
+
+class Sender(Struct, frozen=True):
+    id: UUID
+    username: str
+    display_name: str
+
+
+class Reaction(Struct, frozen=True):
+    emoji: str
+    count: int
+    users: list[UUID]
+
+
+class Attachment(Struct, frozen=True):
+    id: UUID
+    url: str
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message as it now is. A tombstone has `deleted_at`, an empty text and nothing else of what was said."""
+
+    room: UUID
+    id: int
+    seq: int
+    sender: Sender
+    text: str
+    client_id: str | None
+    reply_to: int | None
+    thread: int | None = None
+    replies: int = 0
+    last_reply_at: Timestamp | None = None
+    mentions: list[UUID] = []
+    attachments: list[Attachment] = []
+    data: CustomData
+    reactions: list[Reaction] = []
+    pinned: bool = False
+    created_at: Timestamp
+    edited_at: Timestamp | None = None
+    deleted_at: Timestamp | None = None
+
+
+class MessagePage(Struct, frozen=True):
+    messages: list[Message]
+    has_before: bool
+    has_after: bool
+
+
+class Sent(Struct, frozen=True):
+    """The place of an accepted message."""
+
+    room: UUID
+    id: int
+    seq: int
+    created_at: Timestamp
+
+
+class MyRoom(Room, frozen=True, kw_only=True):
+    """A room as one of its members lists it."""
+
+    membership: Member
+    head: Head
+    unread: int
+    mentions: int = 0
+    last_message: Message | None
+
+
+class MyRoomPage(Struct, frozen=True):
+    results: list[MyRoom]
+    has_before: bool
+    has_after: bool
+
+
+def sender_of(user: User) -> Sender:
+    return Sender(id=user.id, username=user.username, display_name=user.display_name)

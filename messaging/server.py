@@ -1,0 +1,139 @@
+"""uvicorn's WebSocket protocol, with what a chat needs of it: direct writes, a deadline for slow readers, bounds.
+
+`manage.py serve` hands it to uvicorn. Everything it offers beyond ASGI is
+reached through the scope's extension `roomlog.direct`; to other ASGI apps it is the class that it extends.
+"""
+
+import asyncio
+from asyncio.transports import BaseTransport
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from uvicorn._types import ASGIReceiveEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+
+from messaging.limits import Limits
+from messaging.protocol import SLOW_READER
+from messaging.sockets import EXTENSION
+
+READ_AHEAD = 16  # messages taken from the transport before it is paused
+
+
+class RoomlogProtocol(WebSocketsSansIOProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits: Limits = settings.ROOMLOG_LIMITS
+        self.congested = False
+        self._on_drained: Callable[[], None] = lambda: None
+        self._stalled: asyncio.TimerHandle | None = None
+
+    # -- what a socket of ours uses --------------------------------------------------------------------------------
+
+    def listen(self, on_drained: Callable[[], None]) -> None:
+        """Call `on_drained` whenever the connection takes more again."""
+        self._on_drained = on_drained
+
+    def write_frames(self, wire: bytes) -> None:
+        """Send ready frames; nothing is sent after a close frame."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(wire)
+
+    def close_with(self, code: int, reason: str) -> None:
+        """Say goodbye; the app hears of it as a disconnect."""
+        if not self.close_sent and not self.transport.is_closing():
+            self._say_close(code, reason)
+            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+            self._resume_reading()
+
+    # -- the transport ------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        self.transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_stall()
+        self.congested = False
+        super().connection_lost(exc)
+        self._on_drained()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.congested = True
+        self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._end_stall()
+        self.congested = False
+        self._on_drained()
+
+    def _cut(self, unsent: int) -> None:
+        """Cut a reader that took nothing for the whole time; one that took something gets more time."""
+        left = self._unsent()
+        if left < unsent:
+            self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, left)
+        elif not self.transport.is_closing():
+            if not self.close_sent:
+                self._say_close(SLOW_READER.code, SLOW_READER.reason)
+            self.transport.abort()
+
+    def _unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def _end_stall(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
+    # -- what comes in ------------------------------------------------------------------------------------------------
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.response.status_code == 101:
+            self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= self.limits.max_fragments:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, f"more than {self.limits.max_fragments} fragments")
+        else:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        """As the base class does, but ill-formed UTF-8 is no incident, and one reads on while the app is level."""
+        data, self.frames = b"".join(self.frames), []
+        if self.close_sent:
+            return
+        event: ASGIReceiveEvent = {"type": "websocket.receive", "bytes": data}
+        if self.curr_msg_data_type == "text":
+            try:
+                event = {"type": "websocket.receive", "text": data.decode()}
+            except UnicodeDecodeError:
+                self._fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+                return
+        self.queue.put_nowait(event)
+        if self.queue.qsize() >= READ_AHEAD and not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    # -- goodbye ------------------------------------------------------------------------------------------------------
+
+    def _fail(self, code: int, reason: str) -> None:
+        self._say_close(code, reason)
+        self.transport.close()
+
+    def _say_close(self, code: int, reason: str) -> None:
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+
+    def _resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()

@@ -1,0 +1,15 @@
+"""Changes to messages, one at a time; the socket's writer hands `Appender` many at once."""
+
+from django.conf import settings
+
+from accounts.schema import Principal
+from messaging.actions import Send
+from messaging.append import Appender
+from messaging.decide import Verdict
+from messaging.drafts import draft_of
+
+
+def send_message(action: Send, *, sender: Principal) -> Verdict:
+    """Append one message: a batch of one. Opens a transaction. Returns `Sent`, or the `DomainError` to answer with."""
+    draft = draft_of(action, sender=sender, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
+    return Appender().append([draft])[0]

@@ -1,0 +1,147 @@
+"""One socket as the hub sees it: a direct one over our server protocol, or one over plain ASGI `send`."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+from uuid import UUID
+
+from messaging.feed import Follower
+from messaging.framing import Frames
+from messaging.protocol import SLOW_READER, Close
+
+Drained = Callable[["Socket"], None]
+
+# The ASGI scope extension under which our server protocol offers itself.
+EXTENSION = "roomlog.direct"
+
+
+class Wire(Protocol):
+    """What our server protocol offers a socket beyond ASGI."""
+
+    congested: bool
+
+    def listen(self, on_drained: Callable[[], None]) -> None: ...
+
+    def write_frames(self, wire: bytes) -> None: ...
+
+    def close_with(self, code: int, reason: str) -> None: ...
+
+
+class Socket:
+    """What both kinds share. `followers` is the hub's; `writable` lets a reader wait for its writer."""
+
+    def __init__(self, *, user_id: UUID, on_drained: Drained) -> None:
+        self.user_id = user_id
+        self.followers: dict[UUID, Follower] = {}
+        self._on_drained = on_drained
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def congested(self) -> bool:
+        raise NotImplementedError
+
+    def write(self, frames: Frames) -> None:
+        raise NotImplementedError
+
+    def close(self, close: Close) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """The connection is over."""
+
+    async def writable(self) -> None:
+        """Wait until the socket takes more: whoever does not read is not read from."""
+        while self.congested:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+    def drained(self) -> None:
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+        self._on_drained(self)
+
+
+class DirectSocket(Socket):
+    """Writes ready frames straight into the transport."""
+
+    def __init__(self, wire: Wire, *, user_id: UUID, on_drained: Drained) -> None:
+        super().__init__(user_id=user_id, on_drained=on_drained)
+        self._wire = wire
+        wire.listen(self.drained)
+
+    @property
+    def congested(self) -> bool:
+        return self._wire.congested
+
+    def write(self, frames: Frames) -> None:
+        self._wire.write_frames(frames.wire)
+
+    def close(self, close: Close) -> None:
+        self._wire.close_with(close.code, close.reason)
+
+
+class AsgiSocket(Socket):
+    """Writes through ASGI `send`, on any server: a task lives while there is something to send."""
+
+    def __init__(
+        self,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+        *,
+        user_id: UUID,
+        on_drained: Drained,
+        max_bytes: int,
+        stalled_s: float,
+    ) -> None:
+        super().__init__(user_id=user_id, on_drained=on_drained)
+        self._send = send
+        self._max_bytes = max_bytes
+        self._stalled_s = stalled_s
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._closing: Close | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def congested(self) -> bool:
+        return self._queued_bytes > self._max_bytes
+
+    def write(self, frames: Frames) -> None:
+        self._queue.extend(frames.payloads)
+        self._queued_bytes += frames.size
+        self._start()
+
+    def close(self, close: Close) -> None:
+        self._closing = self._closing or close
+        self._start()
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _start(self) -> None:
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._queue and self._closing is None:
+                payload = self._queue[0]
+                async with asyncio.timeout(self._stalled_s):
+                    await self._send({"type": "websocket.send", "text": payload.decode()})
+                was_congested = self.congested
+                self._queue.popleft()
+                self._queued_bytes -= len(payload)
+                if was_congested and not self.congested:
+                    self.drained()
+        except TimeoutError:
+            self._closing = SLOW_READER
+        except OSError:
+            return  # the peer has gone, which the reader is told of
+        finally:
+            self._task = None
+        if self._closing is not None:
+            await self._send({"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason})

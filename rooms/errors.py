@@ -1,0 +1,33 @@
+"""What a room may refuse.
+
+DomainError
+├── NotAMember, Banned, Muted, Archived   403
+└── LastOwner                             409
+"""
+
+from accounts.errors import DomainError
+
+
+class NotAMember(DomainError):
+    code, status = "not_a_member", 403
+    summary = "You are not a member of this room."
+
+
+class Banned(DomainError):
+    code, status = "banned", 403
+    summary = "You are banned from this room."
+
+
+class Muted(DomainError):
+    code, status = "muted", 403
+    summary = "You are muted in this room."
+
+
+class Archived(DomainError):
+    code, status = "archived", 403
+    summary = "This room is archived: it can be read, not written."
+
+
+class LastOwner(DomainError):
+    code, status = "last_owner", 409
+    summary = "A room always has an owner: hand it over first."

@@ -1,0 +1,96 @@
+"""Events: what an entry of a room's log looks like on the wire, and the notices that carry them. Pure."""
+
+from typing import Annotated, Generic, Literal, TypeVar
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from accounts.schema import Timestamp, User
+from rooms.schema import Member, ReadState, Room
+
+Data = TypeVar("Data")
+
+MemberKind = Literal["member.joined", "member.left", "member.removed", "member.updated"]
+RoomKind = Literal["room.updated"]
+
+# Entries after which their subject no longer follows the room.
+EVICTIONS = frozenset({"member.left", "member.removed"})
+
+
+class Event(msgspec.Struct, Generic[Data], frozen=True):
+    """One entry of a room's log. `data` is state to set, never to add."""
+
+    event: str
+    room: UUID
+    seq: int
+    at: Timestamp
+    actor: UUID
+    data: Data
+
+
+class MemberChange(msgspec.Struct, frozen=True):
+    """The member as it now is, and who did it."""
+
+    member: Member
+    by: User
+
+
+class MemberEvent(Event[MemberChange], frozen=True):
+    event: Annotated[MemberKind, Meta(description="What happened to the member")]
+
+
+class RoomEvent(Event[Room], frozen=True):
+    event: RoomKind
+
+
+class RoomAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """To a user's own sockets: somebody put them in a room."""
+
+    event: Literal["room.added"] = "room.added"
+    room: UUID
+    data: Room
+
+
+class ReadMoved(msgspec.Struct, frozen=True, kw_only=True):
+    """To a user's own sockets: their read cursor moved."""
+
+    event: Literal["read"] = "read"
+    room: UUID
+    data: ReadState
+
+
+class RoomNotice(msgspec.Struct, frozen=True, gc=False):
+    """A committed entry, encoded. `evicts` is the user who follows no further than this."""
+
+    room_id: UUID
+    seq: int
+    payload: bytes
+    evicts: UUID | None = None
+
+
+class UserNotice(msgspec.Struct, frozen=True, gc=False):
+    """Something for the sockets of one user; it has no seq and may be dropped."""
+
+    user_id: UUID
+    payload: bytes
+
+
+class RoomHint(msgspec.Struct, frozen=True, gc=False):
+    """The log of a room reaches at least to `seq`: who has not heard of it yet should read it."""
+
+    room_id: UUID
+    seq: int
+
+
+Notice = RoomNotice | UserNotice | RoomHint
+
+_encoder = msgspec.json.Encoder()
+
+
+def room_notice(event: Event[Data], *, evicts: UUID | None = None) -> RoomNotice:
+    return RoomNotice(room_id=event.room, seq=event.seq, payload=_encoder.encode(event), evicts=evicts)
+
+
+def user_notice(user_id: UUID, event: RoomAdded | ReadMoved) -> UserNotice:
+    return UserNotice(user_id=user_id, payload=_encoder.encode(event))

