@@ -19,7 +19,7 @@ def check_text(text: str, *, field: str) -> None:
 def check_json(value: object, *, field: str, depth: int = 0) -> None:
     """Refuse custom JSON that is too deep, or whose strings or integers other readers would not hold."""
     if depth > MAX_JSON_DEPTH:
-        raise Invalid(f"Nested more than {MAX_JSON_DEPTH} deep.", field=field)
+        raise Invalid(f"Nested more than {MAX_JSON_DEPTH} deep.", field=field.partition(".")[0].partition("[")[0])
     if isinstance(value, str):
         check_text(value, field=field)
     elif isinstance(value, dict):

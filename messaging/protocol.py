@@ -83,7 +83,8 @@ class Rejected(Exception):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyAction)
 _lenient = msgspec.json.Decoder()
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+# msgspec writes `[...]` for a key or an item of custom data.
+_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 
 

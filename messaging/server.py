@@ -99,8 +99,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
 
     def handle_cont(self, event: Frame) -> None:
+        if self.close_sent:
+            return
         if len(self.frames) >= self.limits.max_fragments:
-            self._fail(CloseCode.MESSAGE_TOO_BIG, f"more than {self.limits.max_fragments} fragments")
+            self.close_with(CloseCode.MESSAGE_TOO_BIG, f"more than {self.limits.max_fragments} fragments")
         else:
             super().handle_cont(event)
 
@@ -114,7 +116,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             try:
                 event = {"type": "websocket.receive", "text": data.decode()}
             except UnicodeDecodeError:
-                self._fail(CloseCode.INVALID_DATA, "text is not UTF-8")
+                self.close_with(CloseCode.INVALID_DATA, "text is not UTF-8")
                 return
         self.queue.put_nowait(event)
         if self.queue.qsize() >= READ_AHEAD and not self.read_paused:
@@ -122,10 +124,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
 
     # -- goodbye ------------------------------------------------------------------------------------------------------
-
-    def _fail(self, code: int, reason: str) -> None:
-        self._say_close(code, reason)
-        self.transport.close()
 
     def _say_close(self, code: int, reason: str) -> None:
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+SERVE = (sys.executable, "manage.py", "serve", "--no-migrate")
 START_TIMEOUT_S = 30.0
 
 
 class Server:
     """One `serve` process. Its log is kept, and read for tracebacks at the end."""
 
-    def __init__(self, log_path: Path, **environment: str) -> None:
+    def __init__(self, log_path: Path, *, command: Sequence[str] = SERVE, **environment: str) -> None:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws/"
+        self._command = command
         self._log_path = log_path
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,7 +35,7 @@ class Server:
         environment = os.environ | {"DATABASE_URL": database_url(), "LOG_LEVEL": "INFO"} | self._environment
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve", "--no-migrate", "--port", str(self.port)],
+                [*self._command, "--port", str(self.port)],
                 cwd=settings.BASE_DIR,
                 env=environment,
                 stdout=log,

@@ -19,3 +19,70 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         assert (event["event"], event["seq"], event["actor"]) == ("message.created", 3, str(alice.id))
         assert event["data"]["text"] == "hi"
         assert event["data"]["client_id"] == "c-1"
+
+
+def test_it_reaches_the_senders_own_sockets(server: Server, room: UUID, alice: Person) -> None:
+    with Client(server, alice) as phone, Client(server, alice) as desk:
+        phone.act("join", room=str(room))
+        desk.act("join", room=str(room))
+        phone.act("send", room=str(room), text="hi")
+        assert phone.event()["seq"] == desk.event()["seq"] == 3
+
+
+def test_it_needs_membership_not_a_follow(server: Server, room: UUID, alice: Person, charlie: Person) -> None:
+    with Client(server, alice) as member, Client(server, charlie) as stranger:
+        assert member.act("send", room=str(room), text="hi")["response_status"] == 201
+        assert stranger.act("send", room=str(room), text="hi")["errors"][0]["code"] == "not_found"
+
+
+def test_it_keeps_the_order_of_what_is_in_flight(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as follower:
+        follower.act("join", room=str(room))
+        requests = [sender.start("send", room=str(room), text=str(number)) for number in range(300)]
+        replies = [sender.reply(request) for request in requests]
+        assert [reply["data"]["id"] for reply in replies] == list(range(1, 301))
+        events = follower.events_until(302)
+        assert [event["seq"] for event in events] == list(range(3, 303))
+        assert [event["data"]["text"] for event in events] == [str(number) for number in range(300)]
+
+
+def test_it_takes_a_retry_for_what_it_is(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as follower:
+        follower.act("join", room=str(room))
+        first = sender.act("send", room=str(room), text="hi", client_id="c-1")
+        again = sender.act("send", room=str(room), text="hi", client_id="c-1")
+        assert again["data"] == first["data"]
+        reused = sender.act("send", room=str(room), text="other", client_id="c-1")
+        assert reused["errors"][0]["code"] == "client_id_reused"
+        assert follower.event()["seq"] == 3
+        assert follower.is_quiet()
+
+
+def test_it_is_one_room_for_both_doors(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, bob) as follower, server.rest(alice.headers) as rest:
+        follower.act("join", room=str(room))
+        body = {"text": "hi"}
+        posted = rest.post(f"/api/v1/rooms/{room}/messages/", json=body, headers={"Idempotency-Key": '"k-1"'})
+        assert posted.status_code == 201
+        event = follower.event()
+        assert (event["seq"], event["data"]["client_id"]) == (posted.json()["seq"], "k-1")
+        with Client(server, alice) as sender:
+            retry = sender.act("send", room=str(room), text="hi", client_id="k-1")
+            assert retry["data"] == posted.json()
+
+
+def test_it_hides_keys_of_the_servers_making(server: Server, room: UUID, alice: Person) -> None:
+    with Client(server, alice) as client:
+        client.act("join", room=str(room))
+        client.act("send", room=str(room), text="hi")
+        assert client.event()["data"]["client_id"] is None
+        assert client.act("history", room=str(room))["data"]["messages"][0]["client_id"] is None
+
+
+def test_it_judges_before_a_later_leave(server: Server, room: UUID, bob: Person) -> None:
+    with Client(server, bob) as client:
+        sends = [client.start("send", room=str(room), text=str(number)) for number in range(20)]
+        left = client.start("leave", room=str(room), forget=True)
+        for send in sends:
+            assert client.reply(send)["response_status"] == 201
+        assert client.reply(left)["response_status"] == 200

@@ -1,0 +1,93 @@
+"""G2: one order without holes, from fifty writers in three processes."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from messaging import services as messages
+from messaging.actions import Send
+from messaging.models import Message
+from messaging.schema import Sent
+from rooms import services
+from rooms.models import Entry, Head
+from rooms.schema import RoomDraft
+from tests.people import Person, make_person
+from tests.servers import Server
+from tests.sockets import Client
+
+THREADS, SOCKETS, EACH, ROOMS = 20, 30, 20, 3
+
+
+@pytest.fixture
+def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
+    servers = [Server(tmp_path / f"server{number}.log").start() for number in range(2)]
+    yield servers
+    for server in servers:
+        server.stop()
+        assert "Traceback" not in server.log
+
+
+def from_thread(person: Person, rooms: list[UUID]) -> list[float]:
+    """Append in this process, through the services. Returns the wait of each send, in seconds."""
+    principal, waits = person.principal, []
+    for number, room in zip(range(EACH), rooms * EACH, strict=False):
+        began = time.monotonic()
+        send = Send(room=room, text="from a thread", client_id=f"t-{number}")
+        verdict = messages.send_message(send, sender=principal)
+        waits.append(time.monotonic() - began)
+        assert isinstance(verdict, Sent), verdict
+    connection.close()
+    return waits
+
+
+def from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float]:
+    """Append in the process of `server`, over its socket."""
+    waits = []
+    with Client(server, person) as client:
+        for number, room in zip(range(EACH), rooms * EACH, strict=False):
+            began = time.monotonic()
+            reply = client.act("send", room=str(room), text="from a socket", client_id=f"s-{number}")
+            waits.append(time.monotonic() - began)
+            assert reply["response_status"] == 201, reply
+    return waits
+
+
+def test_it_is_dense_and_nobody_is_refused(
+    servers: list[Server], capsys: pytest.CaptureFixture[str], record_property: object
+) -> None:
+    people = [make_person(f"writer{number}") for number in range(THREADS + SOCKETS)]
+    members = [person.id for person in people[1:]]
+    draft = RoomDraft(name="Busy", kind="private", members=members)
+    rooms = [services.create_room(user_id=people[0].id, draft=draft).room.id for _ in range(ROOMS)]
+    turn = count()
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        work = [pool.submit(from_thread, person, rooms) for person in people[:THREADS]]
+        work += [
+            pool.submit(from_socket, servers[next(turn) % len(servers)], person, rooms) for person in people[THREADS:]
+        ]
+        waits = sorted(wait for done in work for wait in done.result())
+
+    for room in rooms:
+        check(room, before=len(people))
+    assert Message.objects.count() == len(people) * EACH
+    with capsys.disabled():
+        engine = settings.DATABASES["default"]["ENGINE"].rpartition(".")[2]
+        median, longest = waits[len(waits) // 2], waits[-1]
+        print(f"\n{len(people)} writers, 3 processes, {engine}: median wait {median:.3f} s, longest {longest:.3f} s")
+
+
+def check(room: UUID, *, before: int) -> None:
+    ids = list(Message.objects.filter(room_id=room).order_by("seq").values_list("id", flat=True))
+    seqs = list(Entry.objects.filter(room_id=room).order_by("seq").values_list("seq", flat=True))
+    assert ids == list(range(1, len(ids) + 1))
+    assert seqs == list(range(1, len(seqs) + 1))
+    head = Head.objects.get(room_id=room)
+    assert (head.seq, head.message_id) == (before + len(ids), len(ids))

@@ -1,0 +1,87 @@
+"""G1 and G4: a server killed in the middle of a thousand sends loses nothing that it acknowledged."""
+
+import asyncio
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from messaging.models import Message
+from rooms import services
+from rooms.models import Entry, Head
+from rooms.schema import RoomDraft
+from tests.people import Person, make_person
+from tests.servers import Server
+
+SENDERS, EACH = 10, 100
+KILL_AFTER_ACKS = 300
+
+Acks = dict[tuple[UUID, str], tuple[int, int]]  # sender and client_id: id and seq
+
+
+async def send_all(server: Server, room: UUID, person: Person, acks: Acks, enough: asyncio.Event) -> None:
+    """Send everything not acknowledged yet; take down what is. Ends with the last ack, or with the server."""
+    try:
+        async with connect(server.ws_url, additional_headers=person.headers, compression=None) as connection:
+            await connection.recv()
+            waiting = {f"c-{number}" for number in range(EACH)} - {key for sender, key in acks if sender == person.id}
+            for key in sorted(waiting):
+                send = {"action": "send", "request_id": key, "room": str(room), "text": key, "client_id": key}
+                await connection.send(msgspec.json.encode(send).decode())
+            while waiting:
+                reply = msgspec.json.decode(await connection.recv())
+                assert reply["response_status"] == 201, reply
+                acks[person.id, reply["request_id"]] = reply["data"]["id"], reply["data"]["seq"]
+                waiting.discard(reply["request_id"])
+                if len(acks) >= KILL_AFTER_ACKS:
+                    enough.set()
+    except ConnectionClosed:
+        pass
+
+
+async def send_until_killed(server: Server, room: UUID, people: list[Person], acks: Acks) -> None:
+    enough = asyncio.Event()
+    tasks = [asyncio.create_task(send_all(server, room, person, acks, enough)) for person in people]
+    await enough.wait()
+    server.kill()
+    await asyncio.gather(*tasks)
+
+
+async def send_the_rest(server: Server, room: UUID, people: list[Person], acks: Acks) -> None:
+    enough = asyncio.Event()
+    await asyncio.gather(*(send_all(server, room, person, acks, enough) for person in people))
+
+
+def check_log(room: UUID) -> dict[tuple[UUID, str], tuple[int, int]]:
+    """Ids and seqs without a hole, in step with the head; what is there."""
+    messages = Message.objects.filter(room_id=room).order_by("id")
+    seqs = list(Entry.objects.filter(room_id=room).order_by("seq").values_list("seq", flat=True))
+    head = Head.objects.get(room_id=room)
+    assert [message.id for message in messages] == list(range(1, len(messages) + 1))
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert (head.seq, head.message_id) == (len(seqs), len(messages))
+    return {(message.sender_id, message.client_id): (message.id, message.seq) for message in messages}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    people = [make_person(f"sender{number}") for number in range(SENDERS)]
+    members = [person.id for person in people[1:]]
+    draft = RoomDraft(name="Kill", kind="private", members=members)
+    room = services.create_room(user_id=people[0].id, draft=draft).room.id
+    acks: Acks = {}
+    server = Server(tmp_path / "server.log").start()
+
+    asyncio.run(send_until_killed(server, room, people, acks))
+
+    assert KILL_AFTER_ACKS <= len(acks) < SENDERS * EACH
+    server.start()
+    kept = check_log(room)
+    assert acks.items() <= kept.items()
+    asyncio.run(send_the_rest(server, room, people, acks))
+    server.stop()
+    assert check_log(room) == acks
+    assert len(acks) == SENDERS * EACH

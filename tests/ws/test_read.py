@@ -1,0 +1,45 @@
+"""The action `read`."""
+
+from uuid import UUID
+
+from tests.people import Person
+from tests.servers import Server
+from tests.sockets import Client
+
+
+def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as reader, Client(server, bob) as other_device:
+        for number in range(5):
+            sender.act("send", room=str(room), text=str(number))
+
+        assert reader.act("read", room=str(room), id=3)["data"] == {"read_id": 3, "unread": 2}
+
+        event = other_device.event()
+        assert event == {"event": "read", "room": str(room), "data": {"read_id": 3, "unread": 2}}
+        assert sender.is_quiet()
+
+
+def test_it_goes_back_only_when_told(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as reader:
+        for number in range(5):
+            sender.act("send", room=str(room), text=str(number))
+        reader.act("read", room=str(room), id=4)
+
+        assert reader.act("read", room=str(room), id=2)["data"] == {"read_id": 4, "unread": 1}
+        assert reader.act("read", room=str(room), id=2, unread=True)["data"] == {"read_id": 2, "unread": 3}
+
+
+def test_it_refuses_what_is_not_said_yet(server: Server, room: UUID, bob: Person) -> None:
+    with Client(server, bob) as reader:
+        error = reader.act("read", room=str(room), id=1)["errors"][0]
+        assert (error["code"], error["field"]) == ("invalid", "id")
+
+
+def test_it_is_moved_by_own_sends_that_stand_right_behind(
+    server: Server, room: UUID, alice: Person, bob: Person
+) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as reader:
+        sender.act("send", room=str(room), text="one")
+        assert sender.act("join", room=str(room))["data"]["unread"] == 0
+        reader.act("send", room=str(room), text="two")
+        assert reader.act("join", room=str(room))["data"]["unread"] == 2
