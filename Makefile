@@ -2,7 +2,7 @@
 # and pip otherwise; both install the same hashed locks.
 
 PYTHON ?= python3
-HOST ?= 127.0.0.1
+BIND ?= 127.0.0.1
 PORT ?= 8000
 DATA_DIR ?= var
 VENV := .venv
@@ -14,7 +14,7 @@ export DATA_DIR
 .PHONY: help run test check format install documents lock clean
 
 help:
-	@echo "make run        set up and serve on $(HOST):$(PORT)   (HOST=, PORT=, DATA_DIR=)"
+	@echo "make run        set up and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
 	@echo "make test       set up and run the tests on SQLite and PostgreSQL   (ARGS=)"
 	@echo "make check      style, types, import contracts, migrations, documents"
 	@echo "make format     put the code in shape"
@@ -23,7 +23,7 @@ help:
 	@echo "make lock       resolve the dependencies anew (needs uv)"
 
 run: $(VENV)/.runtime
-	@exec $(BIN)/python manage.py serve --host $(HOST) --port $(PORT)
+	@exec $(BIN)/python manage.py serve --host $(BIND) --port $(PORT)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --engine sqlite $(ARGS)

@@ -2,6 +2,7 @@
 
 from allauth.account.adapter import DefaultAccountAdapter
 
+from accounts import revocation
 from accounts.models import User
 
 
@@ -11,3 +12,4 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         user.set_password(password)
         user.auth_version += 1
         user.save(update_fields=["password", "auth_version"])
+        revocation.announce(user.id)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 
+from accounts import revocation
 from accounts.models import Session
 
 _NAMESPACE = UUID("5e55104e-0000-5000-8000-000000000000")
@@ -24,6 +25,14 @@ class SessionStore(DatabaseSessionStore):
         session.user_id = UUID(user_id) if user_id else None
         session.label = str(data.get("label", ""))[:200]
         return session
+
+    def delete(self, session_key: str | None = None) -> None:
+        """End the session: its sockets are closed, its tokens are dead."""
+        key = session_key or self.session_key
+        users = list(Session.objects.filter(session_key=key, user__isnull=False).values_list("user_id", flat=True))
+        super().delete(session_key)
+        for user_id in users:
+            revocation.announce(user_id)
 
 
 def public_session_id(session_key: str) -> UUID:

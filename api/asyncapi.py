@@ -5,27 +5,30 @@ from typing import Any, get_args
 import msgspec
 
 from accounts.errors import DomainError
+from accounts.schema import Timestamp
 from api.documents import to_yaml
 from messaging import actions, protocol
 from messaging.events import MessageEvent
-from messaging.schema import MessagePage, Sent
-from rooms.events import MemberEvent, ReadMoved, RoomAdded, RoomEvent
-from rooms.schema import Joined, ReadState
+from messaging.schema import Followed, MessagePage, Sent
+from rooms.events import Gap, MemberEvent, ReadMoved, RoomAdded, RoomEvent
+from rooms.schema import ReadState
 
 _REF = "#/components/schemas/{name}"
 
 EVENTS: tuple[type[msgspec.Struct], ...] = (
-    protocol.Hello, MessageEvent, MemberEvent, RoomEvent, RoomAdded, ReadMoved,
+    protocol.Hello, MessageEvent, MemberEvent, RoomEvent, Gap, RoomAdded, ReadMoved, protocol.Draining,
+    protocol.SessionRevoked,
 )  # fmt: skip
 
 
 class Pong(msgspec.Struct, frozen=True):
-    at: str
+    at: Timestamp
 
 
 # What `data` of the reply to each action holds.
 REPLIES: dict[str, type[msgspec.Struct] | None] = {
-    "join": Joined,
+    "join": Followed,
+    "sync": protocol.SyncedRooms,
     "leave": None,
     "send": Sent,
     "history": MessagePage,
@@ -40,6 +43,8 @@ CLOSES = (
     (protocol.FLOOD, "wait, reconnect"),
     (protocol.UNAUTHENTICATED, "get a token first"),
     (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
+    (protocol.SESSION_REVOKED, "sign in again"),
+    (protocol.USER_INACTIVE, "stop"),
 )
 
 _DESCRIPTION = """\

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import yaml
 from django.conf import settings
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.plumbing import ResolvedComponent
@@ -87,8 +87,8 @@ def _subclasses(kind: type) -> Iterator[type]:
         yield from _subclasses(child)
 
 
-def serve(request: HttpRequest, name: str) -> FileResponse:
-    return FileResponse((Path(settings.BASE_DIR) / name).open("rb"), content_type="application/yaml")
+def serve(request: HttpRequest, name: str) -> HttpResponse:
+    return HttpResponse((Path(settings.BASE_DIR) / name).read_bytes(), content_type="application/yaml")
 
 
 def index(request: HttpRequest) -> HttpResponse:

@@ -1,21 +1,22 @@
 """rooms/{room}/messages/ and rooms/{room}/messages/{id}/"""
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import DomainError, Invalid
 from api.documents import answers, parameters_of
-from api.endpoint import Endpoint
+from api.endpoint import Endpoint, check_page
 from messaging import selectors, services
-from messaging.actions import ClientId, History, MessageId, Send
+from messaging.actions import ClientId, History, MessageId, Send, Seq
 from messaging.protocol import check_limits, invalid
-from messaging.schema import Message, MessagePage, Sent
+from messaging.schema import LogPage, Message, MessagePage, Sent
 
 T = TypeVar("T", History, Send)
 
@@ -62,6 +63,23 @@ class MessagesView(Endpoint):
         if isinstance(verdict, DomainError):
             raise verdict
         return Response(verdict, status=201)
+
+
+class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The entries that follow a seq."""
+
+    after: Seq = 0
+    limit: Annotated[int, Meta(ge=1)] = 50
+
+
+class LogView(Endpoint):
+    @extend_schema(operation_id="list_log", parameters=parameters_of(LogQuery), responses=answers(LogPage))
+    def get(self, request: Request, room: UUID) -> Response:
+        """A page of the room's events, oldest first, as the socket brings them."""
+        query = self.query(LogQuery)
+        check_page(None, None, query.limit)
+        page = selectors.list_log(user_id=self.user_id, room_id=room, after=query.after, limit=query.limit)
+        return Response(page)
 
 
 class MessageView(Endpoint):

@@ -16,12 +16,14 @@ v1 = [
     path("rooms/<uuid:room>/read/", rooms.ReadView.as_view()),
     path("rooms/<uuid:room>/members/", members.MembersView.as_view()),
     path("rooms/<uuid:room>/members/<uuid:user>/", members.MemberView.as_view()),
+    path("rooms/<uuid:room>/log/", messages.LogView.as_view()),
     path("rooms/<uuid:room>/messages/", messages.MessagesView.as_view()),
     path("rooms/<uuid:room>/messages/<int:message>/", messages.MessageView.as_view()),
 ]
 urlpatterns = [
     path("api/v1/", include(v1)),
     path("healthz", health.healthz),
+    path("readyz", health.readyz),
     path("openapi.yaml", documents.serve, {"name": "openapi.yaml"}),
     path("asyncapi.yaml", documents.serve, {"name": "asyncapi.yaml"}),
     path("docs/", documents.index),

@@ -1,6 +1,6 @@
 """What a client may send: one struct for each action. Pure; bounds that are settings are checked in `protocol`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import msgspec
@@ -12,7 +12,7 @@ from accounts.schema import MAX_INTEGER
 RequestId = Annotated[str, Meta(max_length=128)] | Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 MessageId = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 # Printable ASCII; its length is bounded by a setting.
-ClientId = Annotated[str, Meta(min_length=1, pattern=r"^[ -~]+$")]
+ClientId = Annotated[str, Meta(min_length=1, pattern=r"^[ -~]+$(?!\n)")]
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
@@ -23,10 +23,18 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         return str(self.__struct_config__.tag)
 
 
+Seq = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
+MaxReplay = Annotated[int, Meta(ge=0, le=100_000)]
+
+
 class Join(Action, frozen=True, tag="join"):
-    """Follow a room on this socket; become a member where it is public."""
+    """Follow a room on this socket; become a member where it is public. With `after` all that is later is replayed."""
 
     room: UUID
+    after: Seq | None = None
+    max_replay: MaxReplay = 1_000
+    epoch: UUID | None = None
+    history: Annotated[int, Meta(ge=0, le=100)] | None = None
 
 
 class Leave(Action, frozen=True, tag="leave"):
@@ -34,6 +42,14 @@ class Leave(Action, frozen=True, tag="leave"):
 
     room: UUID
     forget: bool = False
+
+
+class Sync(Action, frozen=True, tag="sync"):
+    """Follow many rooms that one is a member of, each from its own seq; null for what is to come only."""
+
+    rooms: Annotated[dict[UUID, Seq | None], Meta(max_length=1_000)]
+    max_replay: MaxReplay = 10_000
+    epoch: UUID | None = None
 
 
 class Send(Action, frozen=True, tag="send"):
@@ -55,7 +71,7 @@ class History(Action, frozen=True, tag="history"):
 
     room: UUID
     before: MessageId | None = None
-    after: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | None = None
+    after: Seq | None = None
     around: MessageId | None = None
     limit: Annotated[int, Meta(ge=1)] = 50
 
@@ -76,5 +92,5 @@ class Ping(Action, frozen=True, tag="ping"):
     """Ask for a sign of life."""
 
 
-AnyAction = Join | Leave | Send | History | Read | Ping
-NAMES = frozenset(str(kind.__struct_config__.tag) for kind in (Join, Leave, Send, History, Read, Ping))
+AnyAction = Join | Leave | Sync | Send | History | Read | Ping
+NAMES = frozenset(str(kind.__struct_config__.tag) for kind in get_args(AnyAction))

@@ -1,6 +1,7 @@
 """The socket: frames in, through typed actions, to services; replies out. Holds no rules."""
 
 import asyncio
+from collections.abc import Iterable, Set
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -24,15 +25,14 @@ from accounts.errors import (
 )
 from accounts.schema import Principal, timestamp
 from accounts.tokens import check_access_token
-from messaging import authentication, protocol, selectors, sockets
-from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send
+from messaging import authentication, following, protocol, selectors, sockets
+from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from messaging.decide import Verdict
 from messaging.drafts import draft_of
 from messaging.engine import Engine
 from messaging.framing import Frames
 from messaging.protocol import Close, Rejected
 from messaging.throttling import throttle
-from messaging.window import Window
 from rooms import services
 from rooms.log import now
 from rooms.selectors import get_epoch
@@ -57,7 +57,6 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.engine: Engine = scope["state"]["engine"]
-        self.window = Window(self.engine.limits.send_window)
         self.refusals = 0
         try:
             await super().__call__(scope, receive, send)
@@ -94,7 +93,10 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
             log.exception("handshake failed")
             await self.close_with(protocol.OVERLOADED)
         else:
-            self.begin(principal, epoch)
+            if self.engine.is_draining:
+                await self.close_with(protocol.DRAINING)
+            else:
+                self.begin(principal, epoch)
 
     async def admit(self) -> Principal:
         """Who this is. Raises `Unauthenticated`."""
@@ -106,7 +108,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     def begin(self, principal: Principal, epoch: UUID) -> None:
         """Register with the hub and say hello."""
         self.principal = principal
-        self.socket = self.make_socket(principal.user.id)
+        self.socket = self.make_socket(principal)
         self.engine.hub.register(self.socket)
         hello = protocol.encode_hello(
             epoch=epoch,
@@ -117,15 +119,18 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         )
         self.socket.write(Frames((hello,)))
 
-    def make_socket(self, user_id: UUID) -> sockets.Socket:
+    def make_socket(self, principal: Principal) -> sockets.Socket:
         """A direct one where the server is ours, else one over ASGI."""
         limits, on_drained = self.engine.limits, self.engine.hub.drained
         wire = self.scope.get("extensions", {}).get(sockets.EXTENSION)
         if wire is not None:
-            return sockets.DirectSocket(wire, user_id=user_id, on_drained=on_drained)
+            return sockets.DirectSocket(
+                wire, principal=principal, send_window=limits.send_window, on_drained=on_drained
+            )
         return sockets.AsgiSocket(
             self.base_send,
-            user_id=user_id,
+            principal=principal,
+            send_window=limits.send_window,
             on_drained=on_drained,
             max_bytes=limits.send_buffer_bytes,
             stalled_s=limits.stalled_writer_s,
@@ -135,7 +140,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
         """Decode one frame and handle its action. Whatever it holds, there is an answer and the socket goes on."""
-        if self.principal is None:
+        if self.principal is None or self.socket.is_leaving:
             return
         await self.socket.writable()
         data = bytes_data or b"" if text_data is None else text_data
@@ -150,7 +155,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         else:
             self.refusals = 0
             if not isinstance(frame, Send | Ping):
-                await self.window.settled()  # what was sent before is judged before
+                await self.socket.window.settled()  # what was sent before is judged before
             await self.handle_action(frame.name, frame.request_id, frame=frame)
 
     async def count_refusal(self) -> None:
@@ -195,20 +200,42 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
 
     @action(name="join")  # type: ignore[untyped-decorator]
     async def join_room(self, frame: Join, request_id: RequestId | None, **kwargs: Any) -> None:
-        followers, limit = self.socket.followers, self.engine.limits.max_followed_rooms
-        if frame.room not in followers and len(followers) >= limit:
-            raise LimitReached(f"A socket follows at most {limit} rooms.")
-        if frame.room in followers:
-            return self.answer("join", request_id, 200, await self.run(services.join_room, room_id=frame.room))
-        follower = self.engine.hub.hold(self.socket, frame.room)
+        self.check_followed({frame.room})
+        goes_on = frame.after is None and frame.room in self.socket.followers
+        follower = None if goes_on else self.engine.hub.hold(self.socket, frame.room)
         try:
-            joined = await self.run(services.join_room, room_id=frame.room)
+            answer, plan = await self.run(following.follow_room, join=frame)
         except BaseException:
             self.engine.hub.unfollow(self.socket, frame.room)
             raise
-        self.answer("join", request_id, 200, joined)
-        head = joined.head.seq
-        return self.engine.hub.release(follower, cursor=head, since=joined.membership.joined_seq, head=head)
+        self.answer("join", request_id, 200, answer)
+        if follower is not None:
+            since, head = answer.membership.joined_seq, answer.head.seq
+            self.engine.hub.release(follower, cursor=plan.cursor, since=since, head=head)
+
+    @action(name="sync")  # type: ignore[untyped-decorator]
+    async def sync_rooms(self, frame: Sync, request_id: RequestId | None, **kwargs: Any) -> None:
+        self.check_followed(frame.rooms.keys())
+        followers = {room_id: self.engine.hub.hold(self.socket, room_id) for room_id in frame.rooms}
+        try:
+            answers, plans = await self.run(following.follow_rooms, sync=frame)
+        except BaseException:
+            self.forget(followers)
+            raise
+        self.forget(followers.keys() - plans.keys())
+        self.answer("sync", request_id, 200, protocol.SyncedRooms(answers))
+        for room_id, plan in plans.items():
+            self.engine.hub.release(followers[room_id], cursor=plan.cursor, since=plan.since, head=plan.head)
+
+    def check_followed(self, rooms: Set[UUID]) -> None:
+        """Raises `LimitReached` where with `rooms` there would be too many."""
+        limit = self.engine.limits.max_followed_rooms
+        if len(rooms | self.socket.followers.keys()) > limit:
+            raise LimitReached(f"A socket follows at most {limit} rooms.")
+
+    def forget(self, rooms: Iterable[UUID]) -> None:
+        for room_id in rooms:
+            self.engine.hub.unfollow(self.socket, room_id)
 
     @action(name="leave")  # type: ignore[untyped-decorator]
     async def leave_room(self, frame: Leave, **kwargs: Any) -> tuple[None, int]:
@@ -220,17 +247,17 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     @action(name="send")  # type: ignore[untyped-decorator]
     async def send_message(self, frame: Send, request_id: RequestId | None, **kwargs: Any) -> None:
         assert self.principal is not None  # noqa: S101 - as `Admitted` has seen to
-        await self.window.enter()
+        await self.socket.window.enter()
         draft = draft_of(frame, sender=self.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
         try:
             verdict = self.engine.writer.submit(draft)
         except Overloaded:
-            self.window.leave()
+            self.socket.window.leave()
             raise
         verdict.add_done_callback(partial(self.answer_send, request_id))
 
     def answer_send(self, request_id: RequestId | None, future: "asyncio.Future[Verdict]") -> None:
-        self.window.leave()
+        self.socket.window.leave()
         verdict = future.result()
         if isinstance(verdict, DomainError):
             self.refuse("send", request_id, verdict)

@@ -1,39 +1,146 @@
-"""The parts of one process that live on its event loop: hub, writer, threads for the database."""
+"""The parts of one process that live on its event loop: hub, writer, relay, sweep, threads for the database."""
 
 import asyncio
+import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from messaging import selectors
+import msgspec
+
+from messaging import protocol, selectors
 from messaging.append import Appender
 from messaging.database import DatabaseThreads
-from messaging.hub import Hub
+from messaging.framing import Frames
+from messaging.hub import Hub, Interest
 from messaging.limits import Limits
+from messaging.pages import Page
+from messaging.relay import Layer, Relay, room_group, user_group
+from messaging.sweep import Sweep
 from messaging.writer import Writer
-from rooms.events import Notice, RoomNotice
+from rooms.events import Notice
+
+if TYPE_CHECKING:
+    from messaging.sockets import Socket
+
+SLICES = 10  # in which the sockets are closed when the process drains
+STALE_SWEEPS = 5  # intervals without a sweep, after which a process is not ready
 
 
-class Engine:
-    """Made on the loop that it serves, at start-up; closed at shutdown. `publish` may be called from any thread."""
+class Readiness(msgspec.Struct, frozen=True):
+    """Whether this process should get traffic. The layer is told of, but it is not needed."""
 
-    def __init__(self, *, limits: Limits, reader_threads: int) -> None:
+    ready: bool
+    draining: bool
+    sweep_age_s: float
+    layer: str
+    sockets: int
+
+
+class Engine(Interest):
+    """Made on the loop that it serves, at start-up; closed at shutdown. `publish` may be called from any thread.
+
+    Without a `layer` the processes hear each other through the sweep.
+    """
+
+    def __init__(self, *, limits: Limits, reader_threads: int, layer: Layer | None) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
+        self.is_draining = False
         self.readers = DatabaseThreads(reader_threads, name="reader")
         self._writer_thread = DatabaseThreads(1, name="writer")
-        self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits)
+        self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         self.writer = Writer(append=Appender().append, executor=self._writer_thread, loop=self.loop, limits=limits)
+        self.relay: Relay | None = None
+        if layer is not None:
+            self.relay = Relay(
+                layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands
+            )
+        self.sweep = Sweep(
+            hub=self.hub,
+            readers=self.readers,
+            loop=self.loop,
+            limits=limits,
+            is_layer_healthy=lambda: self.relay is None or self.relay.is_healthy,
+        )
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """A listener for `rooms.broadcast`."""
-        self.loop.call_soon_threadsafe(self.hub.publish, notices)
+        """A listener for `rooms.broadcast`: to the sockets here directly, to the other processes by the relay."""
+        self.loop.call_soon_threadsafe(self._publish, notices)
+
+    def readiness(self) -> Readiness:
+        age_s = self.loop.time() - self.sweep.finished_at
+        is_fresh = age_s < STALE_SWEEPS * self.limits.sweep_interval_s
+        layer = "none" if self.relay is None else "ok" if self.relay.is_healthy else "failing"
+        return Readiness(
+            ready=is_fresh and not self.is_draining,
+            draining=self.is_draining,
+            sweep_age_s=round(age_s, 3),
+            layer=layer,
+            sockets=len(self.hub.sinks()),
+        )
+
+    async def drain(self, *, grace_s: float) -> None:
+        """Send everybody elsewhere, in slices: what was read is answered, then the socket is closed. Bounded."""
+        self.is_draining = True
+        sockets: list[Socket] = self.hub.sinks()  # type: ignore[assignment]
+        random.shuffle(sockets)
+        for socket in sockets:
+            advice_ms = random.randrange(int(self.limits.reconnect_spread_s * 1000) + 1)  # noqa: S311
+            socket.write(Frames((protocol.encode_draining(advice_ms),)))
+        try:
+            async with asyncio.timeout(grace_s):
+                for place in range(SLICES):
+                    await asyncio.gather(*(socket.leave(protocol.DRAINING) for socket in sockets[place::SLICES]))
+                    await asyncio.sleep(min(0.05, grace_s / SLICES / 2))
+                await self.writer.drain()
+        except TimeoutError:
+            for socket in sockets:
+                socket.close(protocol.DRAINING)
 
     async def close(self) -> None:
         """Answer what is on the pile, then stop."""
         await self.writer.drain()
+        await self.sweep.close()
+        if self.relay is not None:
+            await self.relay.close()
         await self.hub.close()
         self._writer_thread.shutdown()
         self.readers.shutdown()
 
-    async def _read_page(self, room_id: UUID, after: int, limit: int) -> list[RoomNotice]:
-        return await self.readers.run(selectors.list_notices, room_id=room_id, after=after, limit=limit)
+    # -- what the hub is interested in --------------------------------------------------------------------------------
+
+    def room_followed(self, room_id: UUID) -> None:
+        if self.relay is not None:
+            self.relay.follow(room_group(room_id))
+
+    def room_left(self, room_id: UUID) -> None:
+        if self.relay is not None:
+            self.relay.unfollow(room_group(room_id))
+
+    def user_came(self, user_id: UUID) -> None:
+        if self.relay is not None:
+            self.relay.follow(user_group(user_id))
+
+    def user_went(self, user_id: UUID) -> None:
+        if self.relay is not None:
+            self.relay.unfollow(user_group(user_id))
+
+    def sessions_changed(self, user_id: UUID) -> None:
+        self.sweep.look_at_user(user_id)
+
+    def _group_stands(self, group: str) -> None:
+        """What happened before the layer's subscription stood was not heard."""
+        kind, _, key = group.partition(".")
+        if kind == "room":
+            self.sweep.look_at_room(UUID(key))
+        else:
+            self.sweep.look_at_user(UUID(key))
+
+    def _publish(self, notices: Sequence[Notice]) -> None:
+        self.hub.publish(notices)
+        if self.relay is not None:
+            self.relay.publish(notices)
+
+    async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
+        return await self.readers.run(selectors.read_page, room_id=room_id, after=after, limit=limit)

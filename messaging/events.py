@@ -21,5 +21,6 @@ def message_created(message: Message) -> RoomNotice:
             at=message.created_at,
             actor=message.sender.id,
             data=message,
-        )
+        ),
+        message_id=message.id,
     )

@@ -4,6 +4,7 @@ A follower is *held* until its join has been answered, *behind* while it has a c
 cursor is the feed's. Nothing is queued for it: what it missed is in the ring or in the log.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -20,6 +21,9 @@ class Sink(Protocol):
     """One socket, as the hub sees it. Never blocks; what is written is sent in order."""
 
     user_id: UUID
+    session_key: str
+    session_id: UUID
+    auth_version: int
     followers: dict[UUID, "Follower"]
 
     @property
@@ -55,6 +59,7 @@ class Feed:
         self.ring_bytes = 0
         self.live: set[Follower] = set()
         self.others: set[Follower] = set()
+        self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._parked: dict[int, RoomNotice] = {}
         self._ring_max_frames = ring_max_frames
         self._ring_max_bytes = ring_max_bytes
@@ -79,11 +84,13 @@ class Feed:
 
     def hear(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
         """Take `notices` in any order, any number of times; return those that are next in line, in order."""
+        ready: list[RoomNotice] = []
         for notice in notices:
             self.hint(notice.seq)
-            if self.last is None or notice.seq > self.last:
+            if notice.covers_from is not None:
+                ready += self._skip(notice)
+            elif self.last is None or notice.seq > self.last:
                 self._parked[notice.seq] = notice
-        ready: list[RoomNotice] = []
         if self.last is None:
             self._forget_parked()
             return ready
@@ -110,16 +117,42 @@ class Feed:
             found.append(notice)
         return found
 
+    def _skip(self, gap: RoomNotice) -> list[RoomNotice]:
+        """Go on behind a hole that will never be filled, where it is the next thing."""
+        if self.last is None or gap.covers_from != self.last + 1:
+            return []
+        self.last = gap.seq
+        self._parked = {seq: notice for seq, notice in self._parked.items() if seq > gap.seq}
+        return [gap]
+
+    def stop_healing(self) -> None:
+        if self.healing is not None:
+            self.healing.cancel()
+            self.healing = None
+
     def forget_ring(self) -> None:
         self.ring.clear()
         self.ring_bytes = 0
 
     def _remember(self, notices: Sequence[RoomNotice]) -> None:
         for notice in notices:
+            if notice.covers_from is not None:
+                self.forget_ring()  # it holds what is contiguous, only
+                continue
+            if notice.revises:
+                self._forget_message(notice.message_id)
             self.ring.append(notice)
             self.ring_bytes += len(notice.payload)
         while len(self.ring) > self._ring_max_frames or self.ring_bytes > self._ring_max_bytes:
-            self.ring_bytes -= len(self.ring.popleft().payload)
+            self._forget_oldest()
+
+    def _forget_message(self, message_id: int | None) -> None:
+        """Replay never shows what is gone: drop the message's earlier frames, and what stands before them."""
+        while any(notice.message_id == message_id for notice in self.ring):
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self.ring_bytes -= len(self.ring.popleft().payload)
 
     def _forget_parked(self) -> None:
         """What is parked beyond its bound is in the log, too."""

@@ -6,7 +6,7 @@ the loop and the bounds are passed in.
 
 import asyncio
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,34 +15,60 @@ import structlog
 from messaging.feed import Feed, Follower, Sink
 from messaging.framing import Frames
 from messaging.limits import Limits
-from rooms.events import Notice, RoomNotice, UserNotice
+from messaging.pages import PageReader, Pages
+from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 REFILL_RETRY_S = 0.5
 CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
 
-PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, list[RoomNotice]]]  # room, after, limit
-
 log = structlog.get_logger(__name__)
+
+
+class Interest:
+    """What the hub has followers for; told to whoever brings it news. This one is told in vain."""
+
+    def room_followed(self, room_id: UUID) -> None:
+        """The first follower of a room came."""
+
+    def room_left(self, room_id: UUID) -> None:
+        """The last one went."""
+
+    def user_came(self, user_id: UUID) -> None:
+        """The first socket of a user came."""
+
+    def user_went(self, user_id: UUID) -> None:
+        """The last one went."""
+
+    def sessions_changed(self, user_id: UUID) -> None:
+        """A user's sockets are to be looked at."""
 
 
 class Hub:
     """Used on one loop only; `publish` from another thread goes through `call_soon_threadsafe`."""
 
-    def __init__(self, *, read_page: PageReader, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        self._read_page = read_page
+    def __init__(
+        self,
+        *,
+        read_page: PageReader,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        interest: Interest | None = None,
+    ) -> None:
         self._loop = loop
         self._limits = limits
+        self._interest = interest or Interest()
+        self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries)
         self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
         self._rings_bytes = 0
         self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
-        self._timers: dict[UUID, asyncio.TimerHandle] = {}
-        self._pages: dict[tuple[UUID, int], asyncio.Task[list[RoomNotice]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- sockets ---------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink) -> None:
         """`sink` hears what is for its user."""
+        if sink.user_id not in self._users:
+            self._interest.user_came(sink.user_id)
         self._users[sink.user_id].add(sink)
 
     def unregister(self, sink: Sink) -> None:
@@ -53,17 +79,28 @@ class Hub:
         sinks.discard(sink)
         if not sinks:
             del self._users[sink.user_id]
+            self._interest.user_went(sink.user_id)
+
+    def sinks(self) -> list[Sink]:
+        return [sink for sinks in self._users.values() for sink in sinks]
+
+    def sinks_of(self, user_id: UUID) -> list[Sink]:
+        return list(self._users.get(user_id, ()))
+
+    def followed_rooms(self) -> list[UUID]:
+        return list(self._feeds)
 
     def hold(self, sink: Sink, room_id: UUID) -> Follower:
         """Begin to follow, held: what happens from now on is kept for it. An earlier follow is replaced."""
-        self.unfollow(sink, room_id)
         feed = self._feeds.get(room_id)
         if feed is None:
             limits = self._limits
             feed = Feed(room_id, ring_max_frames=limits.ring_max_frames, ring_max_bytes=limits.ring_max_bytes)
             self._feeds[room_id] = feed
+            self._interest.room_followed(room_id)
         follower = Follower(feed, sink)
         feed.others.add(follower)
+        self.unfollow(sink, room_id)
         sink.followers[room_id] = follower
         return follower
 
@@ -90,12 +127,12 @@ class Hub:
 
     async def close(self) -> None:
         """Stop every task and timer."""
-        for timer in self._timers.values():
-            timer.cancel()
-        tasks = [*self._tasks, *self._pages.values()]
-        for task in tasks:
+        for feed in self._feeds.values():
+            feed.stop_healing()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._pages.close()
 
     # -- what happened ----------------------------------------------------------------------------------------------
 
@@ -103,20 +140,36 @@ class Hub:
         """Tell whom it concerns. Notices may be late, doubled or out of order."""
         rooms: dict[UUID, list[RoomNotice]] = {}
         for notice in notices:
-            if isinstance(notice, UserNotice):
-                frames = Frames((notice.payload,))
-                for sink in self._users.get(notice.user_id, ()):
-                    if not sink.congested:
-                        sink.write(frames)
-            elif notice.room_id in self._feeds:
-                heard = rooms.setdefault(notice.room_id, [])
-                if isinstance(notice, RoomNotice):
-                    heard.append(notice)
-                else:
-                    self._feeds[notice.room_id].hint(notice.seq)
+            match notice:
+                case RoomNotice():
+                    if notice.room_id in self._feeds:
+                        rooms.setdefault(notice.room_id, []).append(notice)
+                case RoomHint():
+                    self.hint(notice)
+                case UserNotice():
+                    self._tell(notice)
+                case SessionsChanged():
+                    if notice.user_id in self._users:
+                        self._interest.sessions_changed(notice.user_id)
         for room_id, heard in rooms.items():
             if (feed := self._feeds.get(room_id)) is not None:
                 self._hear(feed, heard)
+
+    def hint(self, hint: RoomHint) -> bool:
+        """The log of a room reaches at least to `hint.seq`. Returns whether that was news."""
+        feed = self._feeds.get(hint.room_id)
+        if feed is None or feed.last is None or hint.seq <= feed.known:
+            return False
+        feed.hint(hint.seq)
+        self._hear(feed, ())
+        return True
+
+    def _tell(self, notice: UserNotice) -> None:
+        """What has no seq is dropped for a congested socket."""
+        frames = Frames((notice.payload,))
+        for sink in self._users.get(notice.user_id, ()):
+            if not sink.congested:
+                sink.write(frames)
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
         before = feed.ring_bytes
@@ -125,15 +178,17 @@ class Hub:
             self._feeds.move_to_end(feed.room_id)
             self._rings_bytes += feed.ring_bytes - before
             self._bound_rings()
+            if any(notice.revises for notice in ready):
+                self._pages.forget(feed.room_id)
             for chunk in _chunks(ready):
                 self._deliver(feed, chunk)
             for follower in list(feed.others):
                 if follower.cursor is not None:
                     self._catch_up(follower)
-        if feed.has_hole:
+        if not feed.has_hole:
+            feed.stop_healing()
+        elif not feed.is_idle:
             self._heal(feed)
-        elif (timer := self._timers.pop(feed.room_id, None)) is not None:
-            timer.cancel()
 
     def _deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
@@ -142,7 +197,7 @@ class Hub:
         for follower in feed.live:
             sink = follower.sink
             if sink.congested:
-                stuck.append((follower, notices[0].seq - 1))
+                stuck.append((follower, (notices[0].covers_from or notices[0].seq) - 1))
                 continue
             sink.write(frames)
             if sink.congested:
@@ -181,20 +236,21 @@ class Hub:
             self._write(follower, found)
 
     async def _pull(self, follower: Follower) -> None:
-        """Write one page of the log to `follower`; followers with the same cursor share the reading."""
+        """Write what the log holds next to `follower`, as much as it takes."""
+        assert follower.cursor is not None  # noqa: S101
         try:
-            assert follower.cursor is not None  # noqa: S101
-            page = await self._page(follower.feed, follower.cursor)
+            page = await self._pages.after(follower.feed.room_id, follower.cursor)
         except Exception:
             log.exception("page could not be read", room=str(follower.feed.room_id))
-            await asyncio.sleep(REFILL_RETRY_S)
             page = []
+        if not page:
+            await asyncio.sleep(REFILL_RETRY_S)  # there is more, but not there yet
         follower.is_pulling = False
-        if follower in follower.feed.others and follower.cursor is not None:
-            for chunk in _chunks([notice for notice in page if notice.seq > follower.cursor]):
-                if follower.sink.congested or follower not in follower.feed.others:
-                    return
-                self._write(follower, chunk)
+        for chunk in _chunks(page):
+            if follower.sink.congested or follower not in follower.feed.others:
+                return
+            self._write(follower, chunk)
+        if follower in follower.feed.others:
             self._catch_up(follower)
 
     def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
@@ -212,42 +268,23 @@ class Hub:
 
     def _heal(self, feed: Feed) -> None:
         """Give a hole a moment to fill by itself, then ask the log: one reader for all."""
-        if feed.room_id not in self._timers:
-            self._timers[feed.room_id] = self._loop.call_later(
-                self._limits.park_s, lambda: self._spawn(self._refill(feed))
-            )
+        if feed.healing is None:
+            feed.healing = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
+
+    def _start_refill(self, feed: Feed) -> None:
+        feed.healing = self._spawn(self._refill(feed))
 
     async def _refill(self, feed: Feed) -> None:
-        try:
-            while feed.has_hole and not feed.is_idle:
-                assert feed.last is not None  # noqa: S101
-                page = await self._page(feed, feed.last)
-                self._hear(feed, page)
-                if not page:
-                    log.error("hole in the log", room=str(feed.room_id), after=feed.last, known=feed.known)
-                    await asyncio.sleep(REFILL_RETRY_S)
-        except Exception:
-            log.exception("refill failed", room=str(feed.room_id))
-            await asyncio.sleep(REFILL_RETRY_S)
-        finally:
-            self._timers.pop(feed.room_id, None)
-        if feed.has_hole and not feed.is_idle and self._feeds.get(feed.room_id) is feed:
-            self._heal(feed)
-
-    async def _page(self, feed: Feed, after: int) -> list[RoomNotice]:
-        """The page of the log after `after`, checked for contiguity; asked once, however many wait for it."""
-        key = feed.room_id, after
-        task = self._pages.get(key)
-        if task is None:
-            limit = self._limits.replay_page_entries
-            task = self._pages[key] = self._loop.create_task(self._read_page(*key, limit))
-            task.add_done_callback(lambda _: self._pages.pop(key, None))
-        page = await asyncio.shield(task)
-        for place, notice in enumerate(page, start=1):
-            if notice.seq != after + place:
-                log.error("hole in the log", room=str(feed.room_id), expected=after + place, found=notice.seq)
-                return page[: place - 1]
-        return page
+        while feed.has_hole and not feed.is_idle:
+            assert feed.last is not None  # noqa: S101
+            try:
+                page = await self._pages.after(feed.room_id, feed.last)
+            except Exception:
+                log.exception("refill failed", room=str(feed.room_id))
+                page = []
+            if not page:
+                await asyncio.sleep(REFILL_RETRY_S)
+            self._hear(feed, page)
 
     # -- housekeeping -----------------------------------------------------------------------------------------------
 
@@ -258,8 +295,8 @@ class Hub:
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
             self._rings_bytes -= feed.ring_bytes
-            if (timer := self._timers.pop(feed.room_id, None)) is not None:
-                timer.cancel()
+            feed.stop_healing()
+            self._interest.room_left(feed.room_id)
 
     def _bound_rings(self) -> None:
         for feed in self._feeds.values():
@@ -268,10 +305,11 @@ class Hub:
             self._rings_bytes -= feed.ring_bytes
             feed.forget_ring()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _chunks(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, NamedTuple, Never
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from accounts.errors import DomainError, Invalid, TooLarge
 from accounts.schema import MAX_INTEGER, Timestamp, User
@@ -12,10 +13,11 @@ from accounts.text import check_json, check_text
 from messaging.actions import NAMES, AnyAction, History, RequestId, Send
 from messaging.errors import UnknownAction
 from messaging.limits import ANNOUNCED, Limits
+from rooms.schema import Head
 
 SUBPROTOCOL: Final = "roomlog.v1"
 VERSION: Final = 1
-FEATURES: Final = ("history", "read", "reply_to")
+FEATURES: Final = ("history", "read", "reply_to", "resume", "sync")
 
 
 class Close(NamedTuple):
@@ -31,6 +33,8 @@ OVERLOADED: Final = Close(4003, "overloaded")
 FLOOD: Final = Close(4004, "flood")
 UNAUTHENTICATED: Final = Close(4501, "unauthenticated")
 TOKEN_EXPIRED: Final = Close(4502, "token_expired")
+SESSION_REVOKED: Final = Close(4503, "session_revoked")
+USER_INACTIVE: Final = Close(4504, "user_inactive")
 
 
 class Error(msgspec.Struct, frozen=True):
@@ -38,6 +42,43 @@ class Error(msgspec.Struct, frozen=True):
     detail: str
     field: str | None
     retry_after: float | None
+
+
+class Advice(msgspec.Struct, frozen=True):
+    reconnect_in_ms: int
+
+
+class Draining(msgspec.Struct, frozen=True, kw_only=True):
+    """This process is about to stop: the socket will be closed with 4001."""
+
+    event: Literal["draining"] = "draining"
+    data: Advice
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    session: UUID
+
+
+class SessionRevoked(msgspec.Struct, frozen=True, kw_only=True):
+    """The session of this socket has ended: it is closed with 4503."""
+
+    event: Literal["session.revoked"] = "session.revoked"
+    data: Revoked
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The answer to `sync` for one room: where it stands, or the error alone."""
+
+    head: Head | UnsetType = UNSET
+    unread: int | UnsetType = UNSET
+    resync: bool | UnsetType = UNSET
+    error: Error | UnsetType = UNSET
+
+
+class SyncedRooms(msgspec.Struct, frozen=True):
+    """The answer to `sync`."""
+
+    rooms: dict[UUID, Synced]
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -159,6 +200,14 @@ def encode_hello(*, epoch: UUID, user: User, session: UUID, expires_at: Timestam
     return _encoder.encode(Hello(data=greeting))
 
 
+def encode_draining(reconnect_in_ms: int) -> bytes:
+    return _encoder.encode(Draining(data=Advice(reconnect_in_ms)))
+
+
+def encode_session_revoked(session: UUID) -> bytes:
+    return _encoder.encode(SessionRevoked(data=Revoked(session)))
+
+
 def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
     """What can be read of a frame that is refused anyhow: its action, where there is such a one, and request id."""
     content = _read_object(frame)
@@ -185,7 +234,7 @@ def _read_object(frame: str | bytes) -> dict[str, object]:
 
 def _request_id(value: object) -> RequestId | None:
     if isinstance(value, str):
-        return value if len(value) <= 128 and value.isprintable() else None
+        return value if len(value) <= 128 else None
     if isinstance(value, int) and not isinstance(value, bool):
         return value if abs(value) <= MAX_INTEGER else None
     return None

@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+import msgspec
+
 from accounts.schema import CustomData, Struct, Timestamp, User
-from rooms.schema import Head, Member, Room
+from rooms.schema import Head, Joined, Member, Room
 
 
 class Sender(Struct, frozen=True):
@@ -52,6 +54,14 @@ class MessagePage(Struct, frozen=True):
     has_after: bool
 
 
+class LogPage(Struct, frozen=True):
+    """Events of a room, oldest first, as the socket would have brought them."""
+
+    results: list[msgspec.Raw]
+    has_before: bool
+    has_after: bool
+
+
 class Sent(Struct, frozen=True):
     """The place of an accepted message."""
 
@@ -59,6 +69,16 @@ class Sent(Struct, frozen=True):
     id: int
     seq: int
     created_at: Timestamp
+
+
+class Followed(Joined, frozen=True, kw_only=True):
+    """The answer to `join`. With `resync` nothing is replayed: drop what you hold of the room, take `messages`."""
+
+    resync: bool
+    messages: list[Message] | msgspec.UnsetType = msgspec.UNSET
+
+    def with_messages(self, messages: list[Message]) -> "Followed":
+        return msgspec.structs.replace(self, messages=messages)
 
 
 class MyRoom(Room, frozen=True, kw_only=True):

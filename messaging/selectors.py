@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.db.models import QuerySet
 
 from accounts.errors import NotFound
@@ -13,7 +14,8 @@ from messaging import models
 from messaging.actions import History
 from messaging.drafts import shown_client_id
 from messaging.events import message_created
-from messaging.schema import Message, MessagePage, MyRoom, MyRoomPage, Sender
+from messaging.pages import Page
+from messaging.schema import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender
 from rooms import events, selectors
 from rooms import models as rooms
 from rooms.access import access_room
@@ -65,8 +67,8 @@ def list_my_rooms(*, user_id: UUID, before: UUID | None, after: UUID | None, lim
     )
 
 
-def list_notices(*, room_id: UUID, after: int, limit: int) -> list[events.RoomNotice]:
-    """The entries that follow `after` as notices, each with its subject as it is now. At most five queries.
+def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
+    """The entries that follow `after` as notices, each with its subject as it is now. At most six queries.
 
     Asks nobody's leave: it fills the feed of a room, which gives each follower what is theirs.
     """
@@ -87,7 +89,20 @@ def list_notices(*, room_id: UUID, after: int, limit: int) -> list[events.RoomNo
             notices.append(member_notice(room_id=room_id, seq=entry.seq, kind=entry.kind, at=entry.at, change=change))
         elif room is not None:
             notices.append(room_notice(entry, room))
-    return notices
+    return Page(floor=selectors.get_floor(room_id=room_id), notices=notices)
+
+
+def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:
+    """A page of the room's events. What retention took is a `gap`. Raises what `access_room` raises."""
+    head = access_room(user_id=user_id, room_id=room_id).room.head.seq
+    page = read_page(room_id=room_id, after=after, limit=limit)
+    notices = page.notices
+    if after + 1 < page.floor:
+        notices = [events.gap_notice(room_id, after + 1, page.floor - 1), *notices]
+    last = notices[-1].seq if notices else after
+    return LogPage(
+        results=[msgspec.Raw(notice.payload) for notice in notices], has_before=after > 0, has_after=last < head
+    )
 
 
 def _messages_by_key(keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], Message]:

@@ -125,6 +125,12 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     # -- goodbye ------------------------------------------------------------------------------------------------------
 
+    def shutdown(self) -> None:
+        """As the base class does; but a client that does not read is not waited for."""
+        super().shutdown()
+        if self.congested:
+            self.transport.abort()
+
     def _say_close(self, code: int, reason: str) -> None:
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import UUID
 
+from accounts.schema import Principal
 from messaging.feed import Follower
 from messaging.framing import Frames
 from messaging.protocol import SLOW_READER, Close
+from messaging.window import Window
 
 Drained = Callable[["Socket"], None]
 
@@ -31,8 +33,13 @@ class Wire(Protocol):
 class Socket:
     """What both kinds share. `followers` is the hub's; `writable` lets a reader wait for its writer."""
 
-    def __init__(self, *, user_id: UUID, on_drained: Drained) -> None:
-        self.user_id = user_id
+    def __init__(self, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
+        self.user_id = principal.user.id
+        self.session_key = principal.session_key
+        self.session_id = principal.session_id
+        self.auth_version = principal.auth_version
+        self.window = Window(send_window)
+        self.is_leaving = False  # nothing more is read from it
         self.followers: dict[UUID, Follower] = {}
         self._on_drained = on_drained
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -46,6 +53,12 @@ class Socket:
 
     def close(self, close: Close) -> None:
         raise NotImplementedError
+
+    async def leave(self, close: Close) -> None:
+        """Close once what was read is answered."""
+        self.is_leaving = True
+        await self.window.settled()
+        self.close(close)
 
     def stop(self) -> None:
         """The connection is over."""
@@ -68,8 +81,8 @@ class Socket:
 class DirectSocket(Socket):
     """Writes ready frames straight into the transport."""
 
-    def __init__(self, wire: Wire, *, user_id: UUID, on_drained: Drained) -> None:
-        super().__init__(user_id=user_id, on_drained=on_drained)
+    def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
+        super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._wire = wire
         wire.listen(self.drained)
 
@@ -91,12 +104,13 @@ class AsgiSocket(Socket):
         self,
         send: Callable[[dict[str, Any]], Awaitable[None]],
         *,
-        user_id: UUID,
+        principal: Principal,
+        send_window: int,
         on_drained: Drained,
         max_bytes: int,
         stalled_s: float,
     ) -> None:
-        super().__init__(user_id=user_id, on_drained=on_drained)
+        super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._send = send
         self._max_bytes = max_bytes
         self._stalled_s = stalled_s
@@ -117,6 +131,12 @@ class AsgiSocket(Socket):
     def close(self, close: Close) -> None:
         self._closing = self._closing or close
         self._start()
+
+    async def leave(self, close: Close) -> None:
+        """Close once what was read is answered."""
+        self.is_leaving = True
+        await self.window.settled()
+        self.close(close)
 
     def stop(self) -> None:
         if self._task is not None:

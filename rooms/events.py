@@ -60,36 +60,74 @@ class ReadMoved(msgspec.Struct, frozen=True, kw_only=True):
     data: ReadState
 
 
-class RoomNotice(msgspec.Struct, frozen=True, gc=False):
-    """A committed entry, encoded. `evicts` is the user who follows no further than this."""
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A hole that will never be filled."""
+
+    event: Literal["gap"] = "gap"
+    room: UUID
+    from_: int = msgspec.field(name="from")
+    to: int
+    reason: Literal["retention"] = "retention"
+
+
+class RoomNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A committed entry, encoded. `evicts` is the user who follows no further than this.
+
+    `message_id` is the message it shows; with `revises` frames that showed it before are out of date. The notice of
+    a gap stands for all from `covers_from` to `seq`.
+    """
 
     room_id: UUID
     seq: int
     payload: bytes
     evicts: UUID | None = None
+    message_id: int | None = None
+    revises: bool = False
+    covers_from: int | None = None
 
 
-class UserNotice(msgspec.Struct, frozen=True, gc=False):
+class UserNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Something for the sockets of one user; it has no seq and may be dropped."""
 
     user_id: UUID
     payload: bytes
 
 
-class RoomHint(msgspec.Struct, frozen=True, gc=False):
+class RoomHint(msgspec.Struct, frozen=True, gc=False, tag=True):
     """The log of a room reaches at least to `seq`: who has not heard of it yet should read it."""
 
     room_id: UUID
     seq: int
 
 
-Notice = RoomNotice | UserNotice | RoomHint
+class SessionsChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Sessions of a user may have ended: look whether their sockets may stay."""
+
+    user_id: UUID
+
+
+Notice = RoomNotice | UserNotice | RoomHint | SessionsChanged
 
 _encoder = msgspec.json.Encoder()
 
 
-def room_notice(event: Event[Data], *, evicts: UUID | None = None) -> RoomNotice:
-    return RoomNotice(room_id=event.room, seq=event.seq, payload=_encoder.encode(event), evicts=evicts)
+def room_notice(
+    event: Event[Data], *, evicts: UUID | None = None, message_id: int | None = None, revises: bool = False
+) -> RoomNotice:
+    return RoomNotice(
+        room_id=event.room,
+        seq=event.seq,
+        payload=_encoder.encode(event),
+        evicts=evicts,
+        message_id=message_id,
+        revises=revises,
+    )
+
+
+def gap_notice(room_id: UUID, first: int, last: int) -> RoomNotice:
+    """The notice that the entries from `first` to `last` are gone."""
+    payload = _encoder.encode(Gap(room=room_id, from_=first, to=last))
+    return RoomNotice(room_id=room_id, seq=last, payload=payload, covers_from=first)
 
 
 def user_notice(user_id: UUID, event: RoomAdded | ReadMoved) -> UserNotice:

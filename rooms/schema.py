@@ -39,10 +39,11 @@ class Member(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """The last seq and the last message id of a room; 0 where there is none yet."""
+    """The last seq and the last message id of a room (0 where there is none yet), and the oldest seq that is kept."""
 
     seq: int
     message_id: int
+    floor: int
 
 
 class RoomPage(Struct, frozen=True):

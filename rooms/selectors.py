@@ -1,6 +1,6 @@
 """Reads of rooms and members. Renders models as the shapes of `rooms.schema`; no transactions."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import cast
 from uuid import UUID
 
@@ -11,6 +11,9 @@ from accounts.selectors import user_of
 from rooms import models
 from rooms.access import access_room
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage
+
+# Well under the number of values that a statement of SQLite may bind.
+IDS_PER_QUERY = 5_000
 
 
 def room_of(room: models.Room) -> Room:
@@ -41,7 +44,7 @@ def member_of(membership: models.Membership) -> Member:
 
 
 def head_of(head: models.Head) -> Head:
-    return Head(seq=head.seq, message_id=head.message_id)
+    return Head(seq=head.seq, message_id=head.message_id, floor=head.floor)
 
 
 def joined_of(membership: models.Membership) -> Joined:
@@ -108,6 +111,29 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
     if membership is None:
         raise NotFound("There is no such member.", field="user")
     return member_of(membership)
+
+
+def list_heads(*, room_ids: Collection[UUID]) -> dict[UUID, int]:
+    """The seq of each room that is there. One query for every few thousand rooms."""
+    ids = list(room_ids)
+    heads: dict[UUID, int] = {}
+    for start in range(0, len(ids), IDS_PER_QUERY):
+        rows = models.Head.objects.filter(room_id__in=ids[start : start + IDS_PER_QUERY])
+        heads.update(rows.values_list("room_id", "seq"))
+    return heads
+
+
+def list_joined(*, user_id: UUID, room_ids: Collection[UUID]) -> dict[UUID, models.Membership]:
+    """The user's memberships among `room_ids`, each with user, room and head. One query."""
+    mine = models.Membership.objects.select_related("room", "user", "room__head").filter(
+        user_id=user_id, left_seq__isnull=True, room_id__in=list(room_ids)
+    )
+    return {row.room_id: row for row in mine}
+
+
+def get_floor(*, room_id: UUID) -> int:
+    """The oldest seq that the room keeps."""
+    return models.Head.objects.values_list("floor", flat=True).filter(room_id=room_id).first() or 1
 
 
 def list_entries(*, room_id: UUID, after: int, limit: int) -> list[models.Entry]:

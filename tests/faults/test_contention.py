@@ -59,9 +59,7 @@ def from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float
     return waits
 
 
-def test_it_is_dense_and_nobody_is_refused(
-    servers: list[Server], capsys: pytest.CaptureFixture[str], record_property: object
-) -> None:
+def test_it_is_dense_and_nobody_is_refused(servers: list[Server], capsys: pytest.CaptureFixture[str]) -> None:
     people = [make_person(f"writer{number}") for number in range(THREADS + SOCKETS)]
     members = [person.id for person in people[1:]]
     draft = RoomDraft(name="Busy", kind="private", members=members)

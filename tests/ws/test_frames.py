@@ -64,7 +64,7 @@ HOSTILE: list[tuple[str, str | bytes, str, str | None, bool]] = [
 
 
 @pytest.mark.parametrize(
-    ("frame", "code", "field", "is_legible"), [row[1:] for row in HOSTILE], ids=[r[0] for r in HOSTILE]
+    ("frame", "code", "field", "is_legible"), [row[1:] for row in HOSTILE], ids=[row[0] for row in HOSTILE]
 )
 def test_it_answers_and_goes_on(
     client: Client, frame: str | bytes, code: str, field: str | None, *, is_legible: bool
@@ -109,7 +109,8 @@ def test_it_answers_without_a_request_id(client: Client) -> None:
 
 
 def test_it_refuses_a_request_id_beyond_its_bounds(client: Client) -> None:
-    for request_id in ("x" * 129, 2**53, 1.5, [], True):
+    beyond: list[Any] = ["x" * 129, 2**53, 1.5, [], True]
+    for request_id in beyond:
         client.connection.send(msgspec.json.encode({"action": "ping", "request_id": request_id}).decode())
         reply = client.reply()
         assert (reply["errors"][0]["code"], reply["request_id"]) == ("invalid", None)

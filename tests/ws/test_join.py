@@ -22,7 +22,7 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         assert data["room"]["member_count"] == 2
         assert data["membership"]["role"] == "member"
         assert data["membership"]["joined_seq"] == 2
-        assert data["head"] == {"seq": 5, "message_id": 3}
+        assert data["head"] == {"seq": 5, "message_id": 3, "floor": 1}
         assert data["unread"] == 3
         owner.act("send", room=str(room), text="after")
         assert member.event()["seq"] == 6

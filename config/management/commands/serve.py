@@ -4,6 +4,7 @@ import resource
 from argparse import ArgumentParser
 from typing import Any
 
+import structlog
 import uvicorn
 from django.conf import settings
 from django.core.management import call_command
@@ -11,6 +12,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 PING_INTERVAL_S = 20.0
+MAX_FILES = 1_000_000
+STOP_S = 2  # for what is left once the sockets have been sent elsewhere
+
+log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
@@ -28,6 +33,8 @@ class Command(BaseCommand):
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         connection.close()
+        if options["workers"] > 1 and not settings.REDIS_URLS:
+            log.warning("without REDIS_URL the workers hear each other through the sweep, up to a second late")
         _raise_file_limit()
         self._greet(options["host"], options["port"])
         uvicorn.run(
@@ -48,7 +55,7 @@ class Command(BaseCommand):
             log_config=None,  # ours, from settings
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=settings.ROOMLOG_GRACE_S,
+            timeout_graceful_shutdown=STOP_S,
         )
 
     def _greet(self, host: str, port: int) -> None:
@@ -66,4 +73,8 @@ class Command(BaseCommand):
 def _raise_file_limit() -> None:
     """A socket is a file: take as many as the system lets us have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of open files stays as it is", error=str(error))

@@ -1,0 +1,193 @@
+"""The relay: what this process committed, told to the others; what they committed, told to the hub here.
+
+The only caller of the channel layer. One channel for the process; a group for each room that has a follower here and
+for each user that has a socket here. What the layer carries are hints: nothing waits for it, and whatever it loses,
+doubles or delays the sweep finds.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from messaging.limits import Limits
+from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+
+MESSAGE_TYPE = "roomlog.notices"
+RETRY_S = 1.0
+# Group membership expires after a day in some layers.
+RENEW_S = 6 * 3600.0
+
+log = structlog.get_logger(__name__)
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(list[Notice])
+
+
+class Layer(Protocol):
+    """What we use of a channel layer."""
+
+    async def new_channel(self) -> str: ...
+    async def receive(self, channel: str) -> dict[str, Any]: ...
+    async def group_add(self, group: str, channel: str) -> None: ...
+    async def group_discard(self, group: str, channel: str) -> None: ...
+    async def group_send(self, group: str, message: dict[str, Any]) -> None: ...
+
+
+def room_group(room_id: UUID) -> str:
+    return f"room.{room_id.hex}"
+
+
+def user_group(user_id: UUID) -> str:
+    return f"user.{user_id.hex}"
+
+
+class Relay:
+    """Used on one loop. `deliver` takes what others committed; `caught_up` hears of a group that now stands."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        deliver: Callable[[Sequence[Notice]], None],
+        caught_up: Callable[[str], None],
+    ) -> None:
+        self._layer = layer
+        self._loop = loop
+        self._limits = limits
+        self._deliver = deliver
+        self._caught_up = caught_up
+        self._origin = secrets.token_hex(8)
+        self._channel: str | None = None
+        self._wanted: set[str] = set()
+        self._standing: set[str] = set()
+        self._changed = asyncio.Event()
+        self._pending: dict[str, list[Notice]] = {}
+        self._pending_bytes = 0
+        self._woken = asyncio.Event()
+        self._broken_until = 0.0
+        self._tasks = [loop.create_task(work()) for work in (self._receive, self._subscribe, self._publish)]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the layer did what it was asked lately, and every wanted group stands."""
+        return self._loop.time() >= self._broken_until and self._wanted <= self._standing
+
+    def follow(self, group: str) -> None:
+        """Ask for what others say to `group`; not awaited."""
+        self._wanted.add(group)
+        self._changed.set()
+
+    def unfollow(self, group: str) -> None:
+        self._wanted.discard(group)
+        self._changed.set()
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        """Tell the other processes, some time. Beyond the bound of what waits only hints are kept."""
+        for notice in notices:
+            group = _group_of(notice)
+            waiting = self._pending.setdefault(group, [])
+            self._pending_bytes += _size_of(notice)
+            if self._pending_bytes > self._limits.relay_max_bytes:
+                waiting[:] = _as_hints([*waiting, notice])
+            else:
+                waiting.append(notice)
+        self._woken.set()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- tasks ------------------------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                if self._channel is None:
+                    channel = await self._layer.new_channel()
+                    self._standing.clear()
+                    self._channel = channel
+                    self._changed.set()
+                message = await self._layer.receive(self._channel)
+                if message.get("origin") != self._origin:
+                    self._deliver(_decoder.decode(message["notices"]))
+            except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
+                self._break(error)
+                self._channel = None
+                await asyncio.sleep(RETRY_S)
+
+    async def _subscribe(self) -> None:
+        """Bring the groups that stand in line with the wanted ones."""
+        while True:
+            try:
+                async with asyncio.timeout(RENEW_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                self._standing.clear()
+            self._changed.clear()
+            try:
+                await self._align()
+            except Exception as error:  # noqa: BLE001
+                self._break(error)
+                await asyncio.sleep(RETRY_S)
+                self._changed.set()
+
+    async def _align(self) -> None:
+        while self._channel is not None and (wrong := self._wanted ^ self._standing):
+            for group in list(wrong):
+                async with asyncio.timeout(self._limits.relay_timeout_s):
+                    if group in self._wanted:
+                        await self._layer.group_add(group, self._channel)
+                        self._standing.add(group)
+                        self._caught_up(group)
+                    else:
+                        await self._layer.group_discard(group, self._channel)
+                        self._standing.discard(group)
+
+    async def _publish(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            pending, self._pending, self._pending_bytes = self._pending, {}, 0
+            for group, notices in pending.items():
+                if self._loop.time() < self._broken_until:
+                    break  # the sweep will tell them
+                try:
+                    async with asyncio.timeout(self._limits.relay_timeout_s):
+                        await self._layer.group_send(group, self._message(notices))
+                except Exception as error:  # noqa: BLE001
+                    self._break(error)
+
+    def _message(self, notices: Sequence[Notice]) -> dict[str, Any]:
+        return {"type": MESSAGE_TYPE, "origin": self._origin, "notices": _encoder.encode(notices)}
+
+    def _break(self, error: Exception) -> None:
+        """Leave the layer alone for a while."""
+        if self._loop.time() >= self._broken_until:
+            log.warning("channel layer failed; the sweep delivers", error=repr(error))
+        self._broken_until = self._loop.time() + self._limits.relay_break_s
+
+
+def _group_of(notice: Notice) -> str:
+    if isinstance(notice, RoomNotice | RoomHint):
+        return room_group(notice.room_id)
+    return user_group(notice.user_id)
+
+
+def _size_of(notice: Notice) -> int:
+    return len(notice.payload) if isinstance(notice, RoomNotice | UserNotice) else 0
+
+
+def _as_hints(notices: Sequence[Notice]) -> list[Notice]:
+    """The least that says the same: how far the room's log reaches; what has no seq is dropped."""
+    reaches = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
+    if reaches:
+        return [RoomHint(room_id=reaches[0].room_id, seq=max(notice.seq for notice in reaches))]
+    changes: list[Notice] = [notice for notice in notices if isinstance(notice, SessionsChanged)]
+    return changes[:1]

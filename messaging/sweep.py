@@ -1,0 +1,127 @@
+"""The sweep: at least every interval each process asks the database what it may have missed.
+
+Which of the followed rooms have moved, and which of the signed-in sessions are gone or changed. With it delivery and
+revocation do not depend on the channel layer, and several processes on SQLite hear each other.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+import structlog
+
+from accounts.selectors import list_standing_sessions
+from messaging.database import DatabaseThreads
+from messaging.feed import Sink
+from messaging.framing import Frames
+from messaging.hub import Hub
+from messaging.limits import Limits
+from messaging.protocol import SESSION_REVOKED, USER_INACTIVE, Close, encode_session_revoked
+from rooms.events import RoomHint
+from rooms.selectors import list_heads
+
+UNHEALTHY_FACTOR = 4  # how much faster while the layer is unhealthy
+REPORT_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Sweep:
+    """Used on the hub's loop; owns its task."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        readers: DatabaseThreads,
+        loop: asyncio.AbstractEventLoop,
+        limits: Limits,
+        is_layer_healthy: Callable[[], bool],
+    ) -> None:
+        self._hub = hub
+        self._readers = readers
+        self._loop = loop
+        self._interval_s = limits.sweep_interval_s
+        self._is_layer_healthy = is_layer_healthy
+        self._rooms: set[UUID] = set()  # to be looked at before the next turn
+        self._users: set[UUID] = set()
+        self._woken = asyncio.Event()
+        self._repairs = 0
+        self._reported_at = loop.time()
+        self.finished_at = loop.time()
+        self._tasks = [loop.create_task(self._turn()), loop.create_task(self._at_once())]
+
+    def look_at_room(self, room_id: UUID) -> None:
+        """Sweep one room without waiting for the turn."""
+        self._rooms.add(room_id)
+        self._woken.set()
+
+    def look_at_user(self, user_id: UUID) -> None:
+        """Look at a user's sessions without waiting for the turn."""
+        self._users.add(user_id)
+        self._woken.set()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _turn(self) -> None:
+        while True:
+            factor = 1 if self._is_layer_healthy() else UNHEALTHY_FACTOR
+            await asyncio.sleep(self._interval_s / factor)
+            began = self._loop.time()
+            try:
+                self._repairs += await self._sweep_rooms(self._hub.followed_rooms())
+                await self._sweep_sessions(self._hub.sinks())
+            except Exception:
+                log.exception("sweep failed")
+            else:
+                self.finished_at = self._loop.time()
+                self._report(self.finished_at - began)
+
+    async def _at_once(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            rooms, self._rooms = self._rooms, set()
+            users, self._users = self._users, set()
+            try:
+                await self._sweep_rooms(rooms)
+                await self._sweep_sessions([sink for user_id in users for sink in self._hub.sinks_of(user_id)])
+            except Exception:
+                log.exception("sweep failed; the next turn looks again")
+
+    async def _sweep_rooms(self, room_ids: Collection[UUID]) -> int:
+        """Hint what the heads say. Returns how many rooms had moved unheard."""
+        if not room_ids:
+            return 0
+        heads = await self._readers.run(list_heads, room_ids=room_ids)
+        return sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in heads.items())
+
+    async def _sweep_sessions(self, sinks: Collection[Sink]) -> None:
+        if not sinks:
+            return
+        keys = {sink.session_key for sink in sinks}
+        standing = await self._readers.run(list_standing_sessions, session_keys=keys)
+        for sink in sinks:
+            close = _verdict(sink, standing)
+            if close is SESSION_REVOKED:
+                sink.write(Frames((encode_session_revoked(sink.session_id),)))
+            if close is not None:
+                sink.close(close)
+
+    def _report(self, took_s: float) -> None:
+        if self._repairs and self._loop.time() - self._reported_at >= REPORT_S:
+            log.info("sweep", repairs=self._repairs, took_ms=round(took_s * 1000, 1), layer_ok=self._is_layer_healthy())
+            self._repairs, self._reported_at = 0, self._loop.time()
+
+
+def _verdict(sink: Sink, standing: dict[str, tuple[bool, int]]) -> Close | None:
+    found = standing.get(sink.session_key)
+    if found is None:
+        return SESSION_REVOKED
+    is_active, auth_version = found
+    if not is_active:
+        return USER_INACTIVE
+    return None if auth_version == sink.auth_version else SESSION_REVOKED

@@ -1,0 +1,70 @@
+"""Leaving in order: SIGTERM under load."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from messaging.models import Message
+from tests.people import Person
+from tests.servers import Server
+from tests.sockets import Client
+
+GRACE_S = 10.0
+
+
+@pytest.fixture
+def own_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "server.log").start()
+    yield server
+    server.stop()
+    assert "Traceback" not in server.log
+
+
+def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room: UUID, alice: Person) -> None:
+    client = Client(own_server, alice)
+    requests = {client.start("send", room=str(room), text=str(n), client_id=str(n)) for n in range(300)}
+    began = time.monotonic()
+
+    os.kill(own_server.pid, signal.SIGTERM)
+
+    acknowledged = set()
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            frame = client.receive()
+            if "event" in frame:
+                client.events.append(frame)
+            else:
+                assert frame["response_status"] == 201, frame
+                acknowledged.add(frame["request_id"])
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4001, "draining")
+    assert client.events[-1]["event"] == "draining"
+    assert 0 <= client.events[-1]["data"]["reconnect_in_ms"] <= 1000
+    own_server.stop()
+    assert time.monotonic() - began < GRACE_S
+    assert Message.objects.filter(room_id=room).count() == len(acknowledged)
+    assert acknowledged <= requests
+
+
+def test_it_is_ready_until_then(own_server: Server, alice: Person) -> None:
+    with own_server.rest() as rest:
+        report = rest.get("/readyz")
+        assert report.status_code == 200
+        assert report.json()["ready"] is True
+        assert report.json()["database"] == "ok"
+        assert report.json()["layer"] == "none"
+
+
+def test_it_is_out_in_time_with_a_client_that_does_not_read(own_server: Server, room: UUID, alice: Person) -> None:
+    client = Client(own_server, alice, max_queue=1)
+    client.act("join", room=str(room))
+    began = time.monotonic()
+    own_server.stop()
+    assert time.monotonic() - began < GRACE_S
+    client.connection.close()

@@ -1,0 +1,84 @@
+"""G7: revocation is live."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from django.core.management import call_command
+from websockets.exceptions import ConnectionClosed
+
+from tests.people import Person, sign_in
+from tests.servers import Server
+from tests.sockets import Client
+
+AUTH = "/_allauth/app/v1"
+
+
+def ending(client: Client, timeout_s: float = 5.0) -> tuple[int, str]:
+    """How the server closed the socket."""
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            client.events.append(client.receive(timeout_s))
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code, closed.value.rcvd.reason
+
+
+def log_out(server: Server, person: Person) -> None:
+    with server.rest(person.headers) as rest:
+        assert rest.delete(f"{AUTH}/auth/session").status_code == 401
+
+
+def test_it_closes_sockets_at_logout(server: Server, room: UUID, bob: Person) -> None:
+    phone = Client(server, bob)
+    log_out(server, bob)
+    assert ending(phone, 0.9) == (4503, "session_revoked")  # sooner than the sweep
+    assert phone.events[-1]["event"] == "session.revoked"
+    assert phone.events[-1]["data"] == {"session": phone.hello["data"]["session"]}
+
+
+def test_it_leaves_other_sessions_alone(server: Server, room: UUID, bob: Person) -> None:
+    from accounts.models import User
+
+    desk = Client(server, sign_in(User.objects.get(id=bob.id)))
+    log_out(server, bob)
+    assert desk.act("join", room=str(room))["response_status"] == 200
+    desk.connection.close()
+
+
+def test_it_accepts_no_send_after_logout_was_answered(server: Server, room: UUID, bob: Person) -> None:
+    for _ in range(10):
+        from accounts.models import User
+
+        person = sign_in(User.objects.get(id=bob.id))
+        phone = Client(server, person)
+        log_out(server, person)
+        try:
+            reply = phone.act("send", room=str(room), text="too late")
+        except ConnectionClosed:
+            continue
+        assert reply["errors"][0]["code"] == "unauthenticated"
+
+
+def change_password(server: Server, person: Person) -> None:
+    from accounts.adapter import AccountAdapter
+    from accounts.models import User
+
+    AccountAdapter().set_password(User.objects.get(id=person.id), "wonderland-8")
+
+
+def deactivate(server: Server, person: Person) -> None:
+    call_command("deactivate_user", person.username, stdout=None, verbosity=0)
+
+
+@pytest.mark.parametrize(
+    ("deed", "close"),
+    [(change_password, (4503, "session_revoked")), (deactivate, (4504, "user_inactive"))],
+    ids=["password change", "deactivation"],
+)
+def test_it_is_found_by_the_sweep(
+    server: Server, bob: Person, deed: Callable[[Server, Person], None], close: tuple[int, str]
+) -> None:
+    """The deed is done in another process than the server's: nothing but the sweep tells it."""
+    phone = Client(server, bob)
+    deed(server, bob)
+    assert ending(phone, 1.5) == close

@@ -1,0 +1,76 @@
+"""The action `sync`."""
+
+import uuid
+from uuid import UUID
+
+import pytest
+
+from rooms import services
+from rooms.schema import RoomDraft
+from tests.people import Person
+from tests.servers import Server
+from tests.sockets import Client
+
+
+@pytest.fixture
+def rooms(alice: Person, bob: Person) -> list[UUID]:
+    draft = RoomDraft(name="Many", kind="private", members=[bob.id])
+    return [services.create_room(user_id=alice.id, draft=draft).room.id for _ in range(5)]
+
+
+def test_it_works(server: Server, rooms: list[UUID], alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as follower:
+        for room in rooms:
+            for _ in range(3):
+                sender.act("send", room=str(room), text="hi")
+
+        reply = follower.act("sync", rooms={str(rooms[0]): 3, str(rooms[1]): None, str(rooms[2]): 5})
+
+        assert reply["response_status"] == 200
+        answer = reply["data"]["rooms"]
+        assert answer[str(rooms[0])] == {
+            "head": {"seq": 5, "message_id": 3, "floor": 1},
+            "unread": 3,
+            "resync": False,
+        }
+        assert [(event["room"], event["seq"]) for event in follower.events_until(5)] == [
+            (str(rooms[0]), 4),
+            (str(rooms[0]), 5),
+        ]
+        for room in rooms:
+            sender.act("send", room=str(room), text="live")
+        heard = {follower.event()["room"] for _ in range(3)}
+        assert heard == {str(room) for room in rooms[:3]}
+        assert follower.is_quiet()
+
+
+def test_it_judges_each_room_by_itself(server: Server, rooms: list[UUID], public_room: UUID, bob: Person) -> None:
+    nowhere = uuid.uuid4()
+    with Client(server, bob) as follower:
+        claims = {str(rooms[0]): 0, str(public_room): 0, str(nowhere): None, str(rooms[1]): 99}
+        answer = follower.act("sync", rooms=claims)["data"]["rooms"]
+        assert answer[str(rooms[0])]["resync"] is False
+        assert answer[str(public_room)]["error"]["code"] == "not_a_member"
+        assert answer[str(nowhere)]["error"]["code"] == "not_found"
+        assert answer[str(rooms[1])]["resync"] is True
+        assert [event["seq"] for event in follower.events_until(2)] == [1, 2]
+
+
+def test_it_replays_so_many_in_all(server: Server, rooms: list[UUID], bob: Person) -> None:
+    with Client(server, bob) as follower:
+        answer = follower.act("sync", rooms={str(room): 0 for room in rooms}, max_replay=5)["data"]["rooms"]
+        assert [answer[str(room)]["resync"] for room in rooms].count(False) == 2
+
+
+def test_it_resyncs_all_in_another_epoch(server: Server, rooms: list[UUID], bob: Person) -> None:
+    with Client(server, bob) as follower:
+        claims = {str(room): 1 for room in rooms}
+        answer = follower.act("sync", rooms=claims, epoch=str(uuid.uuid4()))["data"]["rooms"]
+        assert {room["resync"] for room in answer.values()} == {True}
+        assert follower.is_quiet()
+
+
+def test_it_refuses_too_many_rooms(server: Server, bob: Person) -> None:
+    with Client(server, bob) as follower:
+        error = follower.act("sync", rooms={str(uuid.uuid4()): 0 for _ in range(1_001)})["errors"][0]
+        assert (error["code"], error["field"]) == ("invalid", "rooms")
