@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
@@ -38,6 +39,8 @@ class Appender:
     def __init__(self, store: Store | None = None, *, now: Callable[[], datetime] = room_log.now) -> None:
         self._store = store or DatabaseStore()
         self._now = now
+        # Rooms whose heads others held for long: not waited for again, while it lasts.
+        self._contended: frozenset[UUID] = frozenset()
 
     def append(self, drafts: Sequence[Draft]) -> list[Verdict]:
         """Append what may be appended, in one transaction, and tell whoever listens.
@@ -73,7 +76,7 @@ class Appender:
         A connection that is lost inside COMMIT leaves the outcome unknown. The same drafts are appended again: the
         head's lock waits for the lost transaction to end, then their keys tell which were committed.
         """
-        skip_locked = False
+        skip_locked = any(draft.room_id in self._contended for draft in drafts)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._commit(drafts, skip_locked=skip_locked)
@@ -94,6 +97,7 @@ class Appender:
         at = self._now()
         with self._store.transaction():
             state = self._store.read_state(drafts, at=at, skip_locked=skip_locked)
+            self._contended = self._contended - state.heads.keys() | state.busy
             decision = decide(state, drafts, at=at)
             self._store.write(state, decision)
         return decision.verdicts, _notices(decision)

@@ -19,12 +19,12 @@ def token_of(scope: dict[str, Any]) -> str:
     """
     header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     scheme, _, credentials = header.partition(" ")
-    if scheme.lower() == "bearer" and credentials:
+    if scheme.lower() == "bearer" and credentials.strip():
         return str(credentials.strip())
     if scheme.lower() == "basic":
         return _basic_token(credentials)
     for offered in scope["subprotocols"]:
-        if offered.startswith(_BEARER):
+        if offered.startswith(_BEARER) and offered != _BEARER:
             return str(offered.removeprefix(_BEARER))
     raise Unauthenticated
 

@@ -155,6 +155,6 @@ class Feed:
         self.ring_bytes -= len(self.ring.popleft().payload)
 
     def _forget_parked(self) -> None:
-        """What is parked beyond its bound is in the log, too."""
-        while len(self._parked) > MAX_PARKED:
-            del self._parked[max(self._parked)]
+        """What is parked beyond its bound is in the log, too: keep what is next."""
+        if len(self._parked) > MAX_PARKED:
+            self._parked = {seq: self._parked[seq] for seq in sorted(self._parked)[:MAX_PARKED]}

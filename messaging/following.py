@@ -31,7 +31,7 @@ def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
         unread=joined.unread,
         resync=plan.resync,
     )
-    limit = join.history or (RESYNC_MESSAGES if plan.resync else 0)
+    limit = join.history if join.history is not None else RESYNC_MESSAGES if plan.resync else 0
     if limit:
         page = selectors.list_messages(user_id=user_id, history=History(room=join.room, limit=limit))
         answer = answer.with_messages(page.messages)

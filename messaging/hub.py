@@ -75,11 +75,12 @@ class Hub:
         """Forget `sink`, and all that it follows."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
-        sinks = self._users[sink.user_id]
-        sinks.discard(sink)
-        if not sinks:
-            del self._users[sink.user_id]
-            self._interest.user_went(sink.user_id)
+        sinks = self._users.get(sink.user_id, set())
+        if sink in sinks:
+            sinks.discard(sink)
+            if not sinks:
+                del self._users[sink.user_id]
+                self._interest.user_went(sink.user_id)
 
     def sinks(self) -> list[Sink]:
         return [sink for sinks in self._users.values() for sink in sinks]
@@ -158,7 +159,7 @@ class Hub:
     def hint(self, hint: RoomHint) -> bool:
         """The log of a room reaches at least to `hint.seq`. Returns whether that was news."""
         feed = self._feeds.get(hint.room_id)
-        if feed is None or feed.last is None or hint.seq <= feed.known:
+        if feed is None or hint.seq <= feed.known:
             return False
         feed.hint(hint.seq)
         self._hear(feed, ())

@@ -45,8 +45,13 @@ class Pages:
 
         Where retention has taken what follows, it begins with the notice of that gap. Raises what reading raises.
         """
-        page = await self._page(room_id, cursor // self._size)
+        key = room_id, cursor // self._size
+        is_shared = key in self._pages
+        page = await self._page(key)
         found = [notice for notice in page.notices if notice.seq > cursor]
+        if is_shared and not found:
+            page = await self._page(key)  # the shared reading may be older than what is asked for
+            found = [notice for notice in page.notices if notice.seq > cursor]
         if cursor + 1 < page.floor:
             found = [notice for notice in found if notice.seq >= page.floor]
             return [gap_notice(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
@@ -63,10 +68,10 @@ class Pages:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _page(self, room_id: UUID, index: int) -> Page:
-        key = room_id, index
+    async def _page(self, key: _Key) -> Page:
         task = self._pages.get(key)
         if task is None:
+            room_id, index = key
             task = self._loop.create_task(self._read_page(room_id, index * self._size, self._size))
             self._pages[key] = task
             task.add_done_callback(lambda done: self._keep_or_drop(key, done))

@@ -124,8 +124,8 @@ class Rejected(Exception):
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyAction)
 _lenient = msgspec.json.Decoder()
-# msgspec writes `[...]` for a key or an item of custom data.
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
+# msgspec writes `[...]` for an item of custom data, "`key` in" for a key.
+_AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -42,6 +43,7 @@ class Writer:
         self._loop = loop
         self._limits = limits
         self._pile: deque[Item] = deque()
+        self._set_aside: dict[UUID, float] = {}  # rooms that were busy, and until when they are left alone
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, draft: Draft) -> "asyncio.Future[Verdict]":
@@ -65,22 +67,42 @@ class Writer:
     async def _work(self) -> None:
         try:
             while self._pile:
-                batch = [self._pile.popleft() for _ in range(min(len(self._pile), self._limits.writer_batch))]
+                batch = self._next_batch()
+                if not batch:
+                    await asyncio.sleep(BUSY_PAUSE_S)
+                    continue
                 verdicts = await self._try(batch)
                 busy = [item for item, verdict in zip(batch, verdicts, strict=True) if self._settle(item, verdict)]
-                if busy:
-                    self._pile.extendleft(reversed(busy))
-                    await asyncio.sleep(BUSY_PAUSE_S)
+                self._pile.extendleft(reversed(busy))
+                self._set_aside |= {item.draft.room_id: self._loop.time() + BUSY_PAUSE_S for item in busy}
         finally:
             self._task = None
+
+    def _next_batch(self) -> list[Item]:
+        """The oldest items, but of rooms that are set aside: those keep their place, and with it their order."""
+        now = self._loop.time()
+        self._set_aside = {room_id: until for room_id, until in self._set_aside.items() if until > now}
+        size = min(len(self._pile), self._limits.writer_batch)
+        if not self._set_aside:
+            return [self._pile.popleft() for _ in range(size)]
+        batch: list[Item] = []
+        kept: deque[Item] = deque()
+        while self._pile and len(batch) < size:
+            item = self._pile.popleft()
+            (kept if item.draft.room_id in self._set_aside else batch).append(item)
+        self._pile.extendleft(reversed(kept))
+        return batch
 
     async def _try(self, batch: list[Item]) -> list[Verdict]:
         drafts = [item.draft for item in batch]
         try:
-            return await self._loop.run_in_executor(self._executor, self._append, drafts)
+            verdicts = await self._loop.run_in_executor(self._executor, self._append, drafts)
+            if len(verdicts) == len(drafts):
+                return verdicts
+            log.error("append lost count", drafts=len(drafts), verdicts=len(verdicts))
         except Exception:
             log.exception("append failed", drafts=len(drafts))
-            return [Unavailable(retry_after=1) for _ in drafts]
+        return [Unavailable(retry_after=1) for _ in drafts]
 
     def _settle(self, item: Item, verdict: Verdict) -> bool:
         """Give `item` its verdict; true where it was not its turn yet and there is time for another try."""

@@ -1,5 +1,6 @@
 """A client of the socket for tests: acts, and keeps the events that come meanwhile."""
 
+import socket
 from collections import deque
 from contextlib import ExitStack
 from typing import Any
@@ -28,6 +29,7 @@ class Client:
                 subprotocols=[Subprotocol("roomlog.v1")],
                 compression=None,
                 max_size=None,
+                close_timeout=1,
                 **options,
             )
         )
@@ -39,6 +41,11 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def drop(self) -> None:
+        """As a phone does in a tunnel."""
+        self.connection.socket.shutdown(socket.SHUT_RDWR)
         self._stack.close()
 
     def receive(self, timeout_s: float = TIMEOUT_S) -> Frame:

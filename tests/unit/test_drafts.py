@@ -1,0 +1,80 @@
+"""Drafts and the digests that tell a retry from a reuse."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from messaging.actions import Send
+from messaging.drafts import draft_of, shown_client_id
+from tests.unit.examples import ALICE, KEYS, OTHER_ROOM, ROOM, draft, principal
+
+
+def test_it_works() -> None:
+    action = Send(room=ROOM, text="hi", client_id="c-1", reply_to=3, data={"n": 1})
+
+    made = draft_of(action, sender=principal(ALICE), secret_keys=KEYS)
+
+    assert (made.room_id, made.sender_id, made.client_id) == (ROOM, ALICE.id, "c-1")
+    assert (made.text, made.reply_to, made.data) == ("hi", 3, {"n": 1})
+    assert (made.session_key, made.auth_version) == ("s-1", 1)
+    assert [len(digest) for digest in made.digests] == [16, 16]
+
+
+def test_it_digests_equal_content_equally_whatever_the_order_of_keys() -> None:
+    first = msgspec.json.decode(b'{"a":1,"b":{"c":2,"d":3}}')
+    second = msgspec.json.decode(b'{"b":{"d":3,"c":2},"a":1}')
+
+    assert draft(data=first).digests == draft(data=second).digests
+
+
+def test_it_digests_content_only() -> None:
+    assert draft(client_id="c-1").digests == draft(client_id="c-2", room=OTHER_ROOM).digests
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"text": "ho"},
+        {"text": "hi "},
+        {"reply_to": 2},
+        {"reply_to": None},
+        {"data": {}},
+        {"data": {"n": 2}},
+        {"data": {"n": "1"}},
+        {"data": {"n": [1]}},
+    ],
+)
+def test_it_digests_other_content_otherwise(fields: dict[str, Any]) -> None:
+    content: dict[str, Any] = {"text": "hi", "reply_to": 1, "data": {"n": 1}}
+
+    assert not set(draft(**content).digests) & set(draft(**content | fields).digests)
+
+
+def test_it_keeps_the_fields_apart() -> None:
+    assert draft('x",null,{}]').digests != draft("x").digests
+    assert draft("1").digests != draft("", data={"1": 1}).digests
+
+
+def test_it_has_a_digest_for_each_secret_key_the_present_one_first() -> None:
+    before, after = draft(secret_keys=("older key",)), draft(secret_keys=("present key", "older key"))
+
+    assert after.digests[0] != before.digests[0]
+    assert before.digests[0] in after.digests
+
+
+def test_it_does_not_know_a_digest_under_a_key_that_is_gone() -> None:
+    assert draft(secret_keys=("gone",)).digests[0] not in draft().digests
+
+
+def test_it_gives_a_draft_without_a_key_one_of_its_own_that_is_never_shown() -> None:
+    first, second = draft(), draft()
+
+    assert first.client_id != second.client_id
+    assert shown_client_id(first.client_id) is None
+    assert shown_client_id("c-1") == "c-1"
+
+
+def test_it_makes_keys_that_no_client_may_send() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"action": "send", "room": str(ROOM), "text": "hi", "client_id": draft().client_id}, Send)

@@ -1,0 +1,75 @@
+"""The reader of the environment."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import Environment
+
+
+def env(value: str) -> Environment:
+    return Environment({"NAME": value})
+
+
+def test_it_works() -> None:
+    environment = Environment(
+        {"HOST": " example.org ", "HOSTS": "a, b,,c ", "ON": "Yes", "COUNT": "7", "WAIT_S": "0.5"}
+    )
+
+    assert environment.text("HOST") == "example.org"
+    assert environment.listing("HOSTS") == ["a", "b", "c"]
+    assert environment.flag("ON", default=False) is True
+    assert environment.number("COUNT", 1, least=1, most=10) == 7
+    assert environment.number("WAIT_S", 1.0, least=0, most=1) == 0.5
+
+
+@pytest.mark.parametrize("environment", [Environment({}), env(""), env("  ")])
+def test_it_takes_the_default_where_nothing_is_set(environment: Environment) -> None:
+    assert environment.text("NAME", "default") == "default"
+    assert environment.text("NAME") == ""
+    assert environment.listing("NAME") == []
+    assert environment.flag("NAME", default=True) is True
+    assert environment.number("NAME", 3, least=1, most=10) == 3
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "On"])
+def test_it_reads_what_is_on(value: str) -> None:
+    assert env(value).flag("NAME", default=False) is True
+
+
+@pytest.mark.parametrize("value", ["0", "false", "NO", "Off"])
+def test_it_reads_what_is_off(value: str) -> None:
+    assert env(value).flag("NAME", default=True) is False
+
+
+@pytest.mark.parametrize("value", ["2", "enabled", "yes please", "None"])
+def test_it_refuses_a_flag_that_is_neither(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be on or off"):
+        env(value).flag("NAME", default=False)
+
+
+@pytest.mark.parametrize("value", ["many", "1.5", "0x10", "1e3", "1 000", "9" * 5_000, "nan"])
+def test_it_refuses_a_whole_number_that_is_none(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
+        env(value).number("NAME", 1, least=1, most=10)
+
+
+@pytest.mark.parametrize("value", ["1", "10"])
+def test_it_takes_a_number_at_its_bounds(value: str) -> None:
+    assert env(value).number("NAME", 5, least=1, most=10) == int(value)
+
+
+@pytest.mark.parametrize("value", ["0", "11", "-1"])
+def test_it_refuses_a_whole_number_out_of_bounds(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 1 and 10"):
+        env(value).number("NAME", 1, least=1, most=10)
+
+
+@pytest.mark.parametrize("value", ["-0.1", "1.01", "nan", "inf", "-inf", "1e400"])
+def test_it_refuses_a_fraction_out_of_bounds(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 0 and 1"):
+        env(value).number("NAME", 0.5, least=0, most=1)
+
+
+def test_it_refuses_a_fraction_that_is_none() -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
+        env("half").number("NAME", 0.5, least=0, most=1)

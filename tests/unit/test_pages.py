@@ -1,0 +1,233 @@
+"""Pages of the log: read once for all who want them, and whole or not at all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+import pytest
+
+from messaging.pages import KEEP_S, Page, Pages
+from rooms.events import RoomNotice
+from tests.unit.examples import OTHER_ROOM, ROOM
+from tests.unit.rooms import READ_S, Log, notice
+
+SIZE = 5
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+@pytest.fixture
+async def pages(log: Log) -> AsyncIterator[Pages]:
+    pages = Pages(log.read_page, loop=asyncio.get_running_loop(), size=SIZE)
+    yield pages
+    await pages.close()
+
+
+def seqs(notices: list[RoomNotice]) -> list[int]:
+    return [found.seq for found in notices]
+
+
+async def test_it_works(pages: Pages, log: Log) -> None:
+    log.commit(7)
+
+    assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+    assert seqs(await pages.after(ROOM, 5)) == [6, 7]
+
+
+@pytest.mark.parametrize(("cursor", "expected"), [(1, [2, 3, 4, 5]), (4, [5]), (5, [6, 7]), (6, [7])])
+async def test_it_gives_what_follows_a_cursor(pages: Pages, log: Log, cursor: int, expected: list[int]) -> None:
+    log.commit(7)
+
+    assert seqs(await pages.after(ROOM, cursor)) == expected
+
+
+@pytest.mark.parametrize("cursor", [7, 10, 12])
+async def test_it_gives_nothing_where_the_log_ends(pages: Pages, log: Log, cursor: int) -> None:
+    log.commit(7)
+
+    assert await pages.after(ROOM, cursor) == []
+
+
+# -- sharing ------------------------------------------------------------------------------------------------------
+
+
+async def test_it_reads_once_for_all_who_ask_at_once(pages: Pages, log: Log) -> None:
+    log.commit(7)
+
+    found = await asyncio.gather(*(pages.after(ROOM, cursor) for cursor in (0, 3, 3, 5, 6)))
+
+    assert [seqs(notices) for notices in found] == [[1, 2, 3, 4, 5], [4, 5], [4, 5], [6, 7], [7]]
+    assert sorted(log.reads) == [(ROOM, 0), (ROOM, 5)]
+
+
+async def test_it_keeps_a_full_page_for_a_moment(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    await pages.after(ROOM, 0)
+    await asyncio.sleep(KEEP_S * 0.9)
+
+    await pages.after(ROOM, 2)
+    assert len(log.reads) == 1
+    await asyncio.sleep(KEEP_S * 0.2)
+    await pages.after(ROOM, 2)
+
+    assert len(log.reads) == 2
+
+
+async def test_it_keeps_no_page_that_may_grow(pages: Pages, log: Log) -> None:
+    log.commit(4)
+    await pages.after(ROOM, 0)
+    log.commit()
+
+    assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+
+
+async def test_it_keeps_rooms_apart(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    log.commit(5, room=OTHER_ROOM)
+
+    await pages.after(ROOM, 0)
+
+    assert [found.room_id for found in await pages.after(OTHER_ROOM, 0)] == [OTHER_ROOM] * 5
+
+
+async def test_it_reads_again_what_was_forgotten(pages: Pages, log: Log) -> None:
+    for room in (ROOM, OTHER_ROOM):
+        log.commit(5, room=room)
+        await pages.after(room, 0)
+
+    pages.forget(ROOM)
+    await pages.after(ROOM, 0)
+    await pages.after(OTHER_ROOM, 0)
+
+    assert log.reads == [(ROOM, 0), (OTHER_ROOM, 0), (ROOM, 0)]
+
+
+async def test_it_does_not_give_out_a_page_whose_reading_was_overtaken(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    first = asyncio.create_task(pages.after(ROOM, 0))
+    await asyncio.sleep(READ_S / 2)
+
+    pages.forget(ROOM)
+    log.entries[ROOM][0] = notice(1, size=9)
+    second = await pages.after(ROOM, 0)
+    await first
+    third = await pages.after(ROOM, 0)
+
+    assert len(second[0].payload) == len(third[0].payload) == 9
+
+
+async def test_it_keeps_a_page_for_all_of_its_moment_though_an_older_one_was_forgotten(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    await pages.after(ROOM, 0)
+    await asyncio.sleep(KEEP_S / 2)
+    pages.forget(ROOM)
+    await pages.after(ROOM, 0)
+
+    await asyncio.sleep(KEEP_S * 0.8)
+    await pages.after(ROOM, 0)
+
+    assert len(log.reads) == 2
+
+
+# -- failures -----------------------------------------------------------------------------------------------------
+
+
+async def test_it_raises_what_reading_raises_and_reads_anew(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    log.failures = 1
+
+    with pytest.raises(ConnectionError):
+        await pages.after(ROOM, 0)
+    assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+
+
+async def test_it_goes_on_reading_for_the_others_when_one_gives_up(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    first, second = asyncio.create_task(pages.after(ROOM, 0)), asyncio.create_task(pages.after(ROOM, 0))
+    await asyncio.sleep(READ_S / 2)
+
+    first.cancel()
+
+    assert seqs(await second) == [1, 2, 3, 4, 5]
+    assert len(log.reads) == 1
+
+
+async def test_it_ends_before_a_hole_and_raises_an_alarm(
+    pages: Pages, log: Log, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.commit(5)
+    del log.entries[ROOM][2]
+
+    assert seqs(await pages.after(ROOM, 0)) == [1, 2]
+    assert await pages.after(ROOM, 2) == []
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+# -- retention ----------------------------------------------------------------------------------------------------
+
+
+async def test_it_begins_with_the_gap_that_retention_left(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    log.floor = 4
+
+    gap, *rest = await pages.after(ROOM, 1)
+
+    assert (gap.covers_from, gap.seq) == (2, 3)
+    assert seqs(rest) == [4, 5]
+
+
+async def test_it_goes_on_behind_a_gap_of_many_pages(pages: Pages, log: Log) -> None:
+    log.commit(20)
+    log.floor = 14
+
+    gap, *rest = await pages.after(ROOM, 2)
+
+    assert (gap.covers_from, gap.seq) == (3, 13)
+    assert seqs(rest) == [14, 15, 16, 17, 18]
+    assert seqs(await pages.after(ROOM, 13)) == [14, 15, 16, 17, 18]
+
+
+async def test_it_gives_a_gap_alone_where_nothing_is_kept(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    log.floor = 6
+
+    (gap,) = await pages.after(ROOM, 2)
+
+    assert (gap.covers_from, gap.seq) == (3, 5)
+    assert await pages.after(ROOM, 5) == []
+
+
+async def test_it_sees_no_gap_right_before_the_floor(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    log.floor = 4
+
+    assert seqs(await pages.after(ROOM, 3)) == [4, 5]
+
+
+async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> None:
+    async def read_page(room_id: UUID, after: int, limit: int) -> Page:
+        return Page(floor=4, notices=[notice(seq) for seq in range(1, 6)])
+
+    pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE)
+
+    gap, *rest = await pages.after(ROOM, 0)
+
+    assert (gap.covers_from, gap.seq, seqs(rest)) == (1, 3, [4, 5])
+
+
+# -- the end ------------------------------------------------------------------------------------------------------
+
+
+async def test_it_stops_reading_when_closed(pages: Pages, log: Log) -> None:
+    log.commit(5)
+    waiting = asyncio.create_task(pages.after(ROOM, 0))
+    await asyncio.sleep(READ_S / 2)
+
+    await pages.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert asyncio.all_tasks() == {asyncio.current_task()}

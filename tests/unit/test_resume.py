@@ -1,0 +1,53 @@
+"""Where a follower goes on from."""
+
+import pytest
+
+from messaging.resume import Plan, plan_resume
+
+
+def plan(
+    after: int | None, *, head: int = 100, floor: int = 1, max_replay: int = 1_000, is_same_epoch: bool = True
+) -> Plan:
+    return plan_resume(after=after, head=head, floor=floor, max_replay=max_replay, is_same_epoch=is_same_epoch)
+
+
+def test_it_works() -> None:
+    assert plan(40) == Plan(cursor=40, resync=False, replayed=60)
+
+
+@pytest.mark.parametrize(("after", "replayed"), [(0, 100), (99, 1), (100, 0)])
+def test_it_replays_whatever_is_later(after: int, replayed: int) -> None:
+    assert plan(after) == Plan(cursor=after, resync=False, replayed=replayed)
+
+
+def test_it_goes_on_from_the_head_where_nothing_is_asked_for() -> None:
+    assert plan(None) == Plan(cursor=100, resync=False, replayed=0)
+
+
+@pytest.mark.parametrize("after", [101, 2**53 - 1])
+def test_it_resyncs_whoever_is_beyond_the_head(after: int) -> None:
+    assert plan(after) == Plan(cursor=100, resync=True, replayed=0)
+
+
+@pytest.mark.parametrize("after", [None, 0, 40, 100, 101])
+def test_it_resyncs_whoever_knows_another_history(after: int | None) -> None:
+    assert plan(after, is_same_epoch=False) == Plan(cursor=100, resync=True, replayed=0)
+
+
+def test_it_replays_as_much_as_was_asked_for() -> None:
+    assert plan(40, max_replay=60).resync is False
+    assert plan(100, max_replay=0).resync is False
+
+
+def test_it_resyncs_where_more_is_missing() -> None:
+    assert plan(40, max_replay=59) == Plan(cursor=100, resync=True, replayed=0)
+    assert plan(99, max_replay=0) == Plan(cursor=100, resync=True, replayed=0)
+
+
+def test_it_does_not_count_what_retention_has_taken() -> None:
+    assert plan(0, floor=91, max_replay=10) == Plan(cursor=0, resync=False, replayed=10)
+    assert plan(0, floor=90, max_replay=10).resync is True
+
+
+def test_it_replays_nothing_of_a_room_where_nothing_is_kept() -> None:
+    assert plan(0, floor=101, max_replay=0) == Plan(cursor=0, resync=False, replayed=0)

@@ -1,0 +1,96 @@
+"""The bytes of the events of rooms and members."""
+
+from typing import get_args
+
+import pytest
+
+from rooms.events import (
+    EVICTIONS,
+    MemberChange,
+    MemberEvent,
+    MemberKind,
+    ReadMoved,
+    RoomAdded,
+    RoomEvent,
+    gap_notice,
+    room_notice,
+    user_notice,
+)
+from rooms.schema import Member, ReadState, Room
+from tests.unit.examples import ALICE, BOB, ROOM
+
+AT = "2026-01-02T03:04:05.678Z"
+TEA = Room(ROOM, "public", "Tea", "", "", {"k": 1}, 2, AT, None, 0)
+TEA_BYTES = (
+    b'{"id":"01990000-0000-7000-8000-000000000001","kind":"public","name":"Tea","topic":"","avatar_url":"",'
+    b'"data":{"k":1},"member_count":2,"created_at":"2026-01-02T03:04:05.678Z","archived_at":null,"slow_mode_s":0}'
+)
+MEMBER_EVENT_BYTES = (
+    b'{"event":"%b","room":"01990000-0000-7000-8000-000000000001","seq":57,"at":"2026-01-02T03:04:05.678Z",'
+    b'"actor":"01980000-0000-7000-8000-00000000000a","data":{"member":{'
+    b'"user":{"id":"01980000-0000-7000-8000-00000000000b","username":"bob","display_name":"Bob","avatar_url":"",'
+    b'"bot":false,"data":{}},"role":"moderator","joined_seq":3,"read_id":42,"muted_until":null,"notify":"all"},'
+    b'"by":{"id":"01980000-0000-7000-8000-00000000000a","username":"alice","display_name":"Alice","avatar_url":"",'
+    b'"bot":false,"data":{}}}}'
+)
+
+
+def member_event(kind: MemberKind) -> MemberEvent:
+    change = MemberChange(member=Member(BOB, "moderator", 3, 42, None, "all"), by=ALICE)
+    return MemberEvent(event=kind, room=ROOM, seq=57, at=AT, actor=ALICE.id, data=change)
+
+
+def test_it_works() -> None:
+    notice = room_notice(RoomEvent(event="room.updated", room=ROOM, seq=57, at=AT, actor=ALICE.id, data=TEA))
+
+    assert (notice.room_id, notice.seq, notice.evicts) == (ROOM, 57, None)
+    assert notice.payload == (
+        b'{"event":"room.updated","room":"01990000-0000-7000-8000-000000000001","seq":57,'
+        b'"at":"2026-01-02T03:04:05.678Z","actor":"01980000-0000-7000-8000-00000000000a","data":' + TEA_BYTES + b"}"
+    )
+
+
+@pytest.mark.parametrize("kind", get_args(MemberKind))
+def test_it_writes_what_happened_to_a_member_and_who_did_it(kind: MemberKind) -> None:
+    notice = room_notice(member_event(kind))
+
+    assert notice.payload == MEMBER_EVENT_BYTES % kind.encode()
+
+
+def test_it_names_whom_a_removal_cuts() -> None:
+    assert room_notice(member_event("member.removed"), evicts=BOB.id).evicts == BOB.id
+    assert {"member.left", "member.removed"} <= EVICTIONS
+    assert not {"member.joined", "member.updated"} & EVICTIONS
+
+
+def test_it_names_the_message_that_an_entry_shows() -> None:
+    notice = room_notice(member_event("member.joined"), message_id=42, revises=True)
+
+    assert (notice.message_id, notice.revises, notice.covers_from) == (42, True, None)
+
+
+def test_it_writes_a_gap() -> None:
+    notice = gap_notice(ROOM, 3, 7)
+
+    assert (notice.room_id, notice.covers_from, notice.seq) == (ROOM, 3, 7)
+    assert notice.payload == (
+        b'{"event":"gap","room":"01990000-0000-7000-8000-000000000001","from":3,"to":7,"reason":"retention"}'
+    )
+
+
+def test_it_tells_a_user_of_a_room_they_were_put_in() -> None:
+    notice = user_notice(BOB.id, RoomAdded(room=ROOM, data=TEA))
+
+    assert notice.user_id == BOB.id
+    assert notice.payload == (
+        b'{"event":"room.added","room":"01990000-0000-7000-8000-000000000001","data":' + TEA_BYTES + b"}"
+    )
+
+
+def test_it_tells_a_user_of_their_cursor() -> None:
+    notice = user_notice(BOB.id, ReadMoved(room=ROOM, data=ReadState(read_id=42, unread=3)))
+
+    assert notice.user_id == BOB.id
+    assert notice.payload == (
+        b'{"event":"read","room":"01990000-0000-7000-8000-000000000001","data":{"read_id":42,"unread":3}}'
+    )

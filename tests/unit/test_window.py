@@ -1,0 +1,84 @@
+"""The window of sends in flight."""
+
+import asyncio
+
+from messaging.window import Window
+
+
+async def settle() -> None:
+    """Let everything run that can."""
+    await asyncio.sleep(0.001)
+
+
+async def test_it_works() -> None:
+    window = Window(2)
+
+    await window.enter()
+    await window.enter()
+    window.leave()
+    await window.enter()
+
+
+async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
+    window = Window(1)
+    await window.enter()
+    second = asyncio.create_task(window.enter())
+
+    await settle()
+    assert not second.done()
+    window.leave()
+    await settle()
+
+    assert second.done()
+
+
+async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
+    window, entered = Window(1), []
+
+    async def enter(name: str) -> None:
+        await window.enter()
+        entered.append(name)
+
+    await window.enter()
+    tasks = [asyncio.create_task(enter(name)) for name in "abc"]
+    await settle()
+
+    for expected in ("a", "ab", "abc"):
+        window.leave()
+        await settle()
+        assert "".join(entered) == expected
+    assert all(task.done() for task in tasks)
+
+
+async def test_it_settles_at_once_when_nothing_is_in_flight() -> None:
+    await Window(1).settled()
+
+
+async def test_it_settles_only_when_all_have_left() -> None:
+    window = Window(3)
+    await window.enter()
+    await window.enter()
+    settled = asyncio.create_task(window.settled())
+
+    window.leave()
+    await settle()
+    assert not settled.done()
+    window.leave()
+    await settle()
+
+    assert settled.done()
+
+
+async def test_it_passes_over_whoever_gave_up() -> None:
+    window = Window(1)
+    await window.enter()
+    first, second = asyncio.create_task(window.enter()), asyncio.create_task(window.enter())
+    await settle()
+
+    first.cancel()
+    await settle()
+    window.leave()
+    await settle()
+
+    assert first.cancelled()
+    assert second.done()

@@ -1,0 +1,382 @@
+"""The writer: what piles up while one batch is in flight goes together, in order, and everybody hears."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pytest
+
+from accounts.errors import NotFound, Overloaded, Unavailable
+from messaging.decide import Busy, Verdict
+from messaging.drafts import Draft
+from messaging.limits import Limits
+from messaging.schema import Sent
+from messaging.writer import BUSY_PAUSE_S, Writer
+from tests.unit.examples import OTHER_ROOM, ROOM, draft
+
+T = TypeVar("T")
+LONG_S = 5.0
+
+
+class StepExecutor(Executor):
+    """Runs what it was given only when stepped, one at a time."""
+
+    def __init__(self) -> None:
+        self.given: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - as every executor does
+                future.set_exception(error)
+
+        self.given.append(work)
+        return future
+
+    async def step(self) -> None:
+        """Run the batch that was handed over, and let its verdicts arrive and the next be handed over."""
+        await settle()
+        self.given.pop(0)()
+        await settle()
+
+
+class RoomLog:
+    """Appends whatever it is given; a room that is `busy` is so for that many tries."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.written: list[str] = []
+        self.busy = {ROOM: 0, OTHER_ROOM: 0}
+        self.failures = 0
+
+    def append(self, drafts: Sequence[Draft]) -> list[Verdict]:
+        self.batches.append([draft.text for draft in drafts])
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("the database is away")
+        busy = {room for room in {draft.room_id for draft in drafts} if self.busy[room]}
+        for room in busy:
+            self.busy[room] -= 1
+        return [Busy(retry_after=1) if draft.room_id in busy else self._append(draft) for draft in drafts]
+
+    def _append(self, draft: Draft) -> Verdict:
+        if draft.text == "refuse":
+            return NotFound()
+        self.written.append(draft.text)
+        return Sent(room=draft.room_id, id=len(self.written), seq=len(self.written), created_at="")
+
+
+async def settle() -> None:
+    """Let everything run that can, without time going by."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def log() -> RoomLog:
+    return RoomLog()
+
+
+@pytest.fixture
+def executor() -> StepExecutor:
+    return StepExecutor()
+
+
+MakeWriter = Callable[..., Writer]
+
+
+@pytest.fixture
+def make_writer(log: RoomLog, executor: StepExecutor) -> MakeWriter:
+    """A writer of `log`, with these limits; to be called on the loop."""
+
+    def make(**limits: Any) -> Writer:
+        loop = asyncio.get_running_loop()
+        return Writer(append=log.append, executor=executor, loop=loop, limits=Limits(**limits))
+
+    return make
+
+
+async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None:
+    verdict = make_writer().submit(draft("a"))
+
+    await executor.step()
+
+    assert verdict.result() == Sent(room=ROOM, id=1, seq=1, created_at="")
+
+
+async def test_it_gives_each_its_own_verdict(make_writer: MakeWriter, executor: StepExecutor) -> None:
+    writer = make_writer()
+    verdicts = [writer.submit(draft(text)) for text in ("a", "refuse", "b")]
+
+    await executor.step()
+
+    assert [type(verdict.result()) for verdict in verdicts] == [Sent, NotFound, Sent]
+
+
+# -- batches ------------------------------------------------------------------------------------------------------
+
+
+async def test_it_takes_at_once_what_piled_up_meanwhile(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    writer = make_writer()
+    writer.submit(draft("a"))
+    await settle()
+    for text in "bcd":
+        writer.submit(draft(text))
+        await settle()
+
+    assert len(executor.given) == 1  # one batch at a time
+    await executor.step()
+    await executor.step()
+
+    assert log.batches == [["a"], ["b", "c", "d"]]
+    assert executor.given == []
+
+
+async def test_it_does_not_wait_when_idle(make_writer: MakeWriter, executor: StepExecutor) -> None:
+    writer = make_writer()
+    for _ in range(3):
+        verdict = writer.submit(draft("a"))
+        await executor.step()
+        assert verdict.done()
+
+    assert asyncio.get_running_loop().time() == 0
+
+
+async def test_it_cuts_a_large_pile_into_batches_in_order(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    writer = make_writer(writer_batch=3)
+    for text in "abcdefgh":
+        writer.submit(draft(text))
+
+    for _ in range(3):
+        await executor.step()
+
+    assert log.batches == [["a", "b", "c"], ["d", "e", "f"], ["g", "h"]]
+
+
+async def test_it_answers_a_batch_before_the_next_is_done(make_writer: MakeWriter, executor: StepExecutor) -> None:
+    writer = make_writer(writer_batch=1)
+    first, second = writer.submit(draft("a")), writer.submit(draft("b"))
+
+    await executor.step()
+
+    assert (first.done(), second.done()) == (True, False)
+    await executor.step()
+    assert second.done()
+
+
+async def test_it_passes_over_a_sender_who_no_longer_waits(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    writer = make_writer()
+    gone, other = writer.submit(draft("a")), writer.submit(draft("b"))
+
+    gone.cancel()
+    await executor.step()
+
+    assert other.done()
+    assert log.written == ["a", "b"]  # what was submitted is sent
+
+
+# -- bounds -------------------------------------------------------------------------------------------------------
+
+
+async def test_it_refuses_what_is_beyond_the_backlog(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    writer = make_writer(writer_backlog=2)
+    writer.submit(draft("a"))
+    writer.submit(draft("b"))
+
+    with pytest.raises(Overloaded) as refusal:
+        writer.submit(draft("c"))
+    await executor.step()
+    writer.submit(draft("d"))
+    await executor.step()
+
+    assert refusal.value.retry_after
+    assert log.written == ["a", "b", "d"]
+
+
+# -- busy rooms ---------------------------------------------------------------------------------------------------
+
+
+async def test_it_tries_a_busy_room_again_while_the_others_are_answered(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 1
+    writer = make_writer()
+    busy, other = writer.submit(draft("a")), writer.submit(draft("b", room=OTHER_ROOM))
+
+    await executor.step()
+    assert (busy.done(), other.done()) == (False, True)
+    await asyncio.sleep(BUSY_PAUSE_S)
+    await executor.step()
+
+    assert isinstance(busy.result(), Sent)
+    assert log.written == ["b", "a"]
+
+
+async def test_it_keeps_the_order_of_a_room_that_was_busy(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 2
+    writer = make_writer()
+    for text in ("a", "b", "c"):
+        writer.submit(draft(text))
+    writer.submit(draft("x", room=OTHER_ROOM))
+    await settle()
+    writer.submit(draft("d"))  # comes while the first are tried
+
+    for _ in range(3):
+        await executor.step()
+        await asyncio.sleep(BUSY_PAUSE_S)
+
+    assert log.batches == [["a", "b", "c", "x"], ["a", "b", "c", "d"], ["a", "b", "c", "d"]]
+    assert log.written == ["x", "a", "b", "c", "d"]
+
+
+async def test_it_pauses_before_it_tries_a_busy_room_again(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 1
+    make_writer().submit(draft("a"))
+
+    await executor.step()
+    await asyncio.sleep(BUSY_PAUSE_S * 0.9)
+    assert executor.given == []
+    await asyncio.sleep(BUSY_PAUSE_S * 0.2)
+
+    assert len(executor.given) == 1
+
+
+async def test_it_gives_up_on_a_busy_room_in_the_end(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 10**6
+    writer = make_writer(writer_patience_s=1)
+    early = writer.submit(draft("a"))
+    await executor.step()
+    await asyncio.sleep(0.5)
+    late = writer.submit(draft("b"))
+
+    await asyncio.sleep(0.5)
+    await executor.step()  # "a" alone, handed over before "b" came
+    assert isinstance(early.result(), Busy)
+    assert early.result().code == "overloaded"  # type: ignore[union-attr]
+    assert not late.done()
+
+    log.busy[ROOM] = 0
+    await asyncio.sleep(BUSY_PAUSE_S)
+    await executor.step()
+    assert isinstance(late.result(), Sent)
+
+
+async def test_it_lets_the_others_go_on_beside_more_busy_items_than_a_batch_holds(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 10**6
+    writer = make_writer(writer_batch=3)
+    for text in ("a", "b", "c"):
+        writer.submit(draft(text))
+    other = writer.submit(draft("x", room=OTHER_ROOM))
+
+    for _ in range(3):
+        await executor.step()
+        await asyncio.sleep(BUSY_PAUSE_S)
+
+    assert other.done()
+
+
+# -- failures -----------------------------------------------------------------------------------------------------
+
+
+async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    log.failures = 1
+    writer = make_writer(writer_batch=2)
+    verdicts = [writer.submit(draft(text)) for text in "abc"]
+
+    await executor.step()
+    await executor.step()
+
+    assert [type(verdict.result()) for verdict in verdicts] == [Unavailable, Unavailable, Sent]
+    assert verdicts[0].result().retry_after  # type: ignore[union-attr]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+async def test_it_goes_on_after_a_failure(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
+    log.failures = 1
+    writer = make_writer()
+    writer.submit(draft("a"))
+    await executor.step()
+
+    verdict = writer.submit(draft("b"))
+    await executor.step()
+
+    assert isinstance(verdict.result(), Sent)
+
+
+# -- the end ------------------------------------------------------------------------------------------------------
+
+
+async def test_it_drains_at_once_when_there_is_nothing(make_writer: MakeWriter) -> None:
+    await make_writer().drain()
+
+
+async def test_it_drains_until_everything_has_its_verdict(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+) -> None:
+    log.busy[ROOM] = 1
+    writer = make_writer(writer_batch=2)
+    verdicts = [writer.submit(draft(text)) for text in "abc"]
+    drained = asyncio.create_task(writer.drain())
+
+    await executor.step()
+    await asyncio.sleep(BUSY_PAUSE_S)
+    await executor.step()
+    assert not drained.done()
+    await executor.step()
+    await drained
+
+    assert all(isinstance(verdict.result(), Sent) for verdict in verdicts)
+    assert log.written == ["a", "b", "c"]
+
+
+# -- on a thread --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+async def test_it_lets_sends_pile_up_while_a_thread_appends(thread: ThreadPoolExecutor, log: RoomLog) -> None:
+    loop, begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def append(drafts: Sequence[Draft]) -> list[Verdict]:
+        loop.call_soon_threadsafe(begun.set)
+        assert may_end.wait(LONG_S)
+        return log.append(drafts)
+
+    writer = Writer(append=append, executor=thread, loop=loop, limits=Limits())
+    first = writer.submit(draft("a"))
+    await begun.wait()
+    others = [writer.submit(draft(text)) for text in "bcd"]
+    assert not first.done()
+
+    may_end.set()
+    await writer.drain()
+
+    assert log.batches == [["a"], ["b", "c", "d"]]
+    assert all(isinstance(verdict.result(), Sent) for verdict in [first, *others])
