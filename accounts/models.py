@@ -9,6 +9,8 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.validators import RegexValidator
 from django.db import models
 
+from accounts.fields import ExactJSONField
+
 # UUIDv7 (RFC 9562): ordered by time, so that new rows land side by side in the index.
 new_id = uuid_utils.compat.uuid7
 
@@ -34,7 +36,7 @@ class User(AbstractBaseUser):
     email = models.EmailField(blank=True)
     display_name = models.CharField(max_length=100, blank=True)
     avatar_url = models.CharField(max_length=2048, blank=True)
-    data = models.JSONField(default=dict)
+    data = ExactJSONField(default=dict)
     is_active = models.BooleanField(default=True)
     is_bot = models.BooleanField(default=False)
     auth_version = models.PositiveIntegerField(default=0)

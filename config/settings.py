@@ -154,7 +154,6 @@ AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # s; a session lives as long as its refresh token
@@ -186,6 +185,7 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "api.problems.handle_exception",
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Roomlog",
@@ -238,6 +238,8 @@ LOGGING = {
         # Its INFO lines hold query strings.
         "uvicorn.error": {"level": "WARNING"},
         "uvicorn.access": {"level": "WARNING"},
+        # A traceback each second while Redis is away; the relay says it once, and when it is back.
+        "channels_redis": {"level": "CRITICAL"},
         # A refusal is an answer, not an incident.
         "django.request": {"level": "ERROR"},
     },

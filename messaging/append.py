@@ -74,24 +74,29 @@ class Appender:
         """Commit once, over as many connections as it takes.
 
         A connection that is lost inside COMMIT leaves the outcome unknown. The same drafts are appended again: the
-        head's lock waits for the lost transaction to end, then their keys tell which were committed.
+        head's lock waits for the lost transaction to end, then their keys tell which were committed. From then on
+        nothing may be skipped, and nothing is called `Busy`: it may be there. Raises `DatabaseError`.
         """
+        lost = 0
         skip_locked = any(draft.room_id in self._contended for draft in drafts)
-        for attempt in range(1, ATTEMPTS + 1):
+        while True:
             try:
                 return self._commit(drafts, skip_locked=skip_locked)
             except (OperationalError, InterfaceError) as error:
-                if _is_lock_timeout(error):
-                    if skip_locked or connection.vendor == "sqlite":
-                        return [Busy(retry_after=1) for _ in drafts], []
+                if not _is_lock_timeout(error):
+                    lost += 1
+                    if lost == ATTEMPTS:
+                        raise
+                    log.warning("append again", attempt=lost, error=str(error))
+                    connection.close()
+                    skip_locked = False
+                elif lost:
+                    raise
+                elif skip_locked or connection.vendor == "sqlite":
+                    return [Busy(retry_after=1) for _ in drafts], []
+                else:
                     # Somebody holds one of the heads for long: let the other rooms go on.
                     skip_locked = True
-                elif attempt == ATTEMPTS:
-                    raise
-                else:
-                    log.warning("append again", attempt=attempt, error=str(error))
-                    connection.close()
-        raise AssertionError("not reached")
 
     def _commit(self, drafts: Sequence[Draft], *, skip_locked: bool) -> tuple[list[Verdict], list[Notice]]:
         at = self._now()

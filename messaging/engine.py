@@ -35,6 +35,7 @@ class Readiness(msgspec.Struct, frozen=True):
     sweep_age_s: float
     layer: str
     sockets: int
+    pages_read: int
 
 
 class Engine(Interest):
@@ -78,6 +79,7 @@ class Engine(Interest):
             sweep_age_s=round(age_s, 3),
             layer=layer,
             sockets=len(self.hub.sinks()),
+            pages_read=self.hub.pages_read,
         )
 
     async def drain(self, *, grace_s: float) -> None:

@@ -88,6 +88,11 @@ class Hub:
     def sinks_of(self, user_id: UUID) -> list[Sink]:
         return list(self._users.get(user_id, ()))
 
+    @property
+    def pages_read(self) -> int:
+        """How many pages of logs were read so far, for all followers together."""
+        return self._pages.read
+
     def followed_rooms(self) -> list[UUID]:
         return list(self._feeds)
 

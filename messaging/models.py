@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from accounts.fields import ExactJSONField
 from accounts.models import User
 from rooms.models import Room
 
@@ -16,7 +17,7 @@ class Message(models.Model):
     sender = models.ForeignKey(User, on_delete=models.PROTECT, db_index=False, related_name="messages")
     text = models.TextField()
     reply_to = models.BigIntegerField(null=True)
-    data = models.JSONField(default=dict)
+    data = ExactJSONField(default=dict)
     # The sender's key, or one from the server (messaging/drafts.py); with it a retry finds the first try.
     client_id = models.CharField(max_length=64)
     # Tells a retry from another message under the same key, even when the text is gone.

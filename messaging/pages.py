@@ -39,6 +39,7 @@ class Pages:
         self._loop = loop
         self._size = size
         self._pages: dict[_Key, asyncio.Task[Page]] = {}
+        self.read = 0  # pages, so far
 
     async def after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
         """What follows `cursor` without a hole, some of it; empty where the log ends.
@@ -71,6 +72,7 @@ class Pages:
     async def _page(self, key: _Key) -> Page:
         task = self._pages.get(key)
         if task is None:
+            self.read += 1
             room_id, index = key
             task = self._loop.create_task(self._read_page(room_id, index * self._size, self._size))
             self._pages[key] = task

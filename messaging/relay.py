@@ -19,6 +19,9 @@ from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNoti
 
 MESSAGE_TYPE = "roomlog.notices"
 RETRY_S = 1.0
+PING_S = 1.0
+# Without an echo of one's own pings, after which the layer counts as unhealthy.
+DEAF_AFTER_S = 3.0
 # Group membership expires after a day in some layers.
 RENEW_S = 6 * 3600.0
 
@@ -31,6 +34,7 @@ class Layer(Protocol):
     """What we use of a channel layer."""
 
     async def new_channel(self) -> str: ...
+    async def send(self, channel: str, message: dict[str, Any]) -> None: ...
     async def receive(self, channel: str) -> dict[str, Any]: ...
     async def group_add(self, group: str, channel: str) -> None: ...
     async def group_discard(self, group: str, channel: str) -> None: ...
@@ -71,12 +75,16 @@ class Relay:
         self._pending_bytes = 0
         self._woken = asyncio.Event()
         self._broken_until = 0.0
-        self._tasks = [loop.create_task(work()) for work in (self._receive, self._subscribe, self._publish)]
+        self._echoed_at = loop.time()
+        self._was_healthy = True
+        works = (self._receive, self._subscribe, self._publish, self._ping)
+        self._tasks = [loop.create_task(work()) for work in works]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the layer did what it was asked lately, and every wanted group stands."""
-        return self._loop.time() >= self._broken_until and self._wanted <= self._standing
+        """Whether the layer did what it was asked lately, and this process hears itself through it."""
+        now = self._loop.time()
+        return now >= self._broken_until and now - self._echoed_at < DEAF_AFTER_S
 
     def follow(self, group: str) -> None:
         """Ask for what others say to `group`; not awaited."""
@@ -115,7 +123,9 @@ class Relay:
                     self._channel = channel
                     self._changed.set()
                 message = await self._layer.receive(self._channel)
-                if message.get("origin") != self._origin:
+                if message["origin"] == self._origin:
+                    self._echoed_at = self._loop.time()
+                else:
                     self._deliver(_decoder.decode(message["notices"]))
             except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
                 self._break(error)
@@ -150,6 +160,20 @@ class Relay:
                         await self._layer.group_discard(group, self._channel)
                         self._standing.discard(group)
 
+    async def _ping(self) -> None:
+        """Say something to oneself through the layer: some layers lose their connection without a word."""
+        while True:
+            await asyncio.sleep(PING_S)
+            if self._channel is not None:
+                try:
+                    async with asyncio.timeout(self._limits.relay_timeout_s):
+                        await self._layer.send(self._channel, self._message(()))
+                except Exception as error:  # noqa: BLE001
+                    self._break(error)
+            if self.is_healthy is not self._was_healthy:
+                self._was_healthy = self.is_healthy
+                log.warning("channel layer", healthy=self._was_healthy)
+
     async def _publish(self) -> None:
         while True:
             await self._woken.wait()
@@ -169,7 +193,8 @@ class Relay:
 
     def _break(self, error: Exception) -> None:
         """Leave the layer alone for a while."""
-        if self._loop.time() >= self._broken_until:
+        if self._was_healthy:
+            self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
         self._broken_until = self._loop.time() + self._limits.relay_break_s
 

@@ -30,27 +30,27 @@ _FIELDS = (
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
     """The page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises."""
-    access_room(user_id=user_id, room_id=history.room)
+    head = access_room(user_id=user_id, room_id=history.room).room.head.message_id
     messages = models.Message.objects.filter(room_id=history.room)
     limit = history.limit
     if history.after is not None:
         rows, more = _following(messages.filter(id__gt=history.after), limit)
-        return MessagePage(messages=rows, has_before=history.after > 0, has_after=more)
+        return MessagePage(messages=rows, has_before=history.after > 0 and head > 0, has_after=more)
     if history.around is not None:
         older, more_before = _preceding(messages.filter(id__lte=history.around), limit - limit // 2)
         newer, more_after = _following(messages.filter(id__gt=history.around), limit // 2)
         return MessagePage(messages=older + newer, has_before=more_before, has_after=more_after)
     if history.before is not None:
         rows, more = _preceding(messages.filter(id__lt=history.before), limit)
-        return MessagePage(messages=rows, has_before=more, has_after=bool(rows))
+        return MessagePage(messages=rows, has_before=more, has_after=history.before <= head)
     rows, more = _preceding(messages, limit)
     return MessagePage(messages=rows, has_before=more, has_after=False)
 
 
 def get_message(*, user_id: UUID, room_id: UUID, message_id: int) -> Message:
     """One message. Raises `NotFound`, and what `access_room` raises."""
-    access_room(user_id=user_id, room_id=room_id)
-    message = _messages_by_id(room_id, [message_id]).get(message_id)
+    head = access_room(user_id=user_id, room_id=room_id).room.head
+    message = _messages_by_id(room_id, [message_id]).get(message_id) if message_id <= head.message_id else None
     if message is None:
         raise NotFound("There is no such message.")
     return message

@@ -172,7 +172,7 @@ def _message_values(row: Row) -> tuple[Any, ...]:
         _uuid(draft.sender_id),
         draft.text,
         draft.reply_to,
-        msgspec.json.encode(draft.data).decode(),
+        msgspec.json.encode(draft.data).decode(),  # as `ExactJSONField` keeps it
         draft.client_id,
         draft.digests[0],
         _time(row.created_at),

@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from accounts.fields import ExactJSONField
 from accounts.models import User, new_id
 
 
@@ -20,7 +21,7 @@ class Room(models.Model):
     name = models.CharField(max_length=100)
     topic = models.CharField(max_length=500, blank=True)
     avatar_url = models.CharField(max_length=2048, blank=True)
-    data = models.JSONField(default=dict)
+    data = ExactJSONField(default=dict)
     # Moves under the head's lock only.
     member_count = models.PositiveIntegerField(default=0)
     slow_mode_s = models.PositiveIntegerField(default=0)

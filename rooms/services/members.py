@@ -1,6 +1,6 @@
 """Joining, leaving, adding, removing, promoting, muting."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -116,7 +116,8 @@ def update_member(*, user_id: UUID, room_id: UUID, member_id: UUID, patch: Membe
             changes["role"] = Role[patch.role.upper()]
         if patch.muted_until is not msgspec.UNSET:
             access.require(Permission.MUTE_MEMBERS)
-            membership = membership or _lower_member(access, member_id)
+            lower = _lower_member(access, member_id)
+            membership = membership or lower
             changes["muted_until"] = _moment(patch.muted_until)
         if membership is None:
             raise Invalid("Nothing to change: give `role` or `muted_until`.")
@@ -183,8 +184,8 @@ def _moment(text: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            raise Invalid("A time needs its offset, such as Z.", field="muted_until")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise Invalid("Not an RFC 3339 time.", field="muted_until") from None
-    if moment.tzinfo is None:
-        raise Invalid("A time needs its offset, such as Z.", field="muted_until")
-    return moment

@@ -25,7 +25,7 @@ def create_room(*, user_id: UUID, draft: RoomDraft) -> Joined:
     at = log.now()
     with transaction.atomic(durable=True):
         owner = accounts.User.objects.get(id=user_id)
-        others = _active_users([member for member in dict.fromkeys(draft.members) if member != user_id])
+        others = _active_users(draft.members, but=user_id)
         room = models.Room.objects.create(
             kind=draft.kind,
             name=draft.name,
@@ -88,9 +88,9 @@ def room_notice(entry: models.Entry, room: models.Room) -> events.RoomNotice:
     return events.room_notice(event)
 
 
-def _active_users(user_ids: list[UUID]) -> list[accounts.User]:
+def _active_users(user_ids: list[UUID], *, but: UUID) -> list[accounts.User]:
     found = accounts.User.objects.filter(is_active=True).in_bulk(user_ids)
     for place, user_id in enumerate(user_ids):
         if user_id not in found:
             raise Invalid("There is no such user.", field=f"members[{place}]")
-    return [found[user_id] for user_id in user_ids]
+    return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id != but]

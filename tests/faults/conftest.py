@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,17 @@ def pytest_report_header() -> str:
     return "redis: redis-server" if is_real() else "redis: NONE ON THE PATH, fakeredis over TCP stands in"
 
 
-@pytest.fixture(scope="session")
-def _redis() -> Iterator[Redis]:
+@contextmanager
+def free_redis() -> Iterator[Redis]:
     redis = Redis().start()
     yield redis
     redis.stop()
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[Redis]:
+    with free_redis() as redis:
+        yield redis
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,146 @@
+"""Sign-up, login, refresh and logout, as django-allauth offers them at /_allauth/app/v1/."""
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import Session, User
+from tests.api.rest import Answer, Rest, refusal
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "correct-horse-9"
+
+
+@pytest.fixture(autouse=True)
+def _fast_hashing(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def ask(method: str, path: str, body: object = None, token: str = "") -> Answer:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return Rest().ask(method, f"/_allauth/app/v1/{path}", body, headers)
+
+
+def sign_up(username: str = "dora", password: str = PASSWORD) -> Answer:
+    return ask("POST", "auth/signup", {"username": username, "password": password})
+
+
+def log_in(username: str = "dora", password: str = PASSWORD) -> Answer:
+    return ask("POST", "auth/login", {"username": username, "password": password})
+
+
+def status_of(token: str) -> int:
+    return Rest().get("users/me/", Authorization=f"Bearer {token}").status
+
+
+def test_it_works(db: None) -> None:
+    answer = sign_up()
+
+    assert answer.status == 200
+    assert answer.body["meta"]["refresh_token"]
+    token = answer.body["meta"]["access_token"]
+    me = Rest().get("users/me/", Authorization=f"Bearer {token}").body
+    assert (me["username"], me["display_name"], me["bot"]) == ("dora", "dora", False)
+    assert Session.objects.get().user == User.objects.get()
+
+
+def test_it_lowers_the_username(db: None) -> None:
+    sign_up("Dora")
+
+    assert User.objects.get().username == "dora"
+    assert log_in("DORA").status == 200
+    assert sign_up("dORA").status == 400
+
+
+@pytest.mark.parametrize(
+    "username", ["", "-dora", "do ra", "döra", "dora\nx", "do\x00ra", "\u202earod", "a/b", "a@b", "x" * 65, "."]
+)
+def test_it_refuses_such_a_username(username: str, db: None) -> None:
+    answer = sign_up(username)
+
+    assert answer.status == 400
+    assert answer.body["errors"][0]["param"] == "username"
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("password", ["", "short", "password1"])
+def test_it_refuses_such_a_password(password: str, db: None) -> None:
+    answer = sign_up(password=password)
+
+    assert answer.status == 400
+    assert answer.body["errors"][0]["param"] == "password"
+    assert not User.objects.exists()
+
+
+def test_it_logs_in(db: None) -> None:
+    sign_up()
+
+    token = log_in().body["meta"]["access_token"]
+
+    assert status_of(token) == 200
+    assert Session.objects.filter(user__username="dora").count() == 2
+    assert log_in(password="wrong-horse-9").status == 400
+    assert log_in("nobody").status == 400
+
+
+def test_it_lets_no_inactive_user_in(db: None) -> None:
+    token = sign_up().body["meta"]["access_token"]
+    User.objects.update(is_active=False)
+
+    assert status_of(token) == 401
+    assert "access_token" not in log_in().body.get("meta", {})
+
+
+def test_it_refreshes(db: None) -> None:
+    meta = sign_up().body["meta"]
+
+    answer = ask("POST", "tokens/refresh", {"refresh_token": meta["refresh_token"]})
+
+    assert answer.status == 200
+    assert status_of(answer.body["data"]["access_token"]) == 200
+    assert ask("POST", "tokens/refresh", {"refresh_token": meta["access_token"]}).status == 400
+
+
+def test_it_ends_the_session_with_the_logout(db: None) -> None:
+    meta, other = sign_up().body["meta"], log_in().body["meta"]
+    token = meta["access_token"]
+
+    assert ask("DELETE", "auth/session", token=token).status == 401  # allauth's word for "signed out"
+
+    answer = Rest().get("users/me/", Authorization=f"Bearer {token}")
+    assert refusal(answer) == (401, "unauthenticated", None)
+    assert ask("POST", "tokens/refresh", {"refresh_token": meta["refresh_token"]}).status == 400
+    assert status_of(other["access_token"]) == 200
+
+
+def test_it_lists_ones_sessions_and_ends_them(db: None) -> None:
+    first, second = sign_up().body["meta"]["access_token"], log_in().body["meta"]["access_token"]
+
+    sessions = ask("GET", "auth/sessions", token=first).body["data"]
+    other = [session["id"] for session in sessions if not session["is_current"]]
+    assert (len(sessions), len(other)) == (2, 1)
+    assert ask("DELETE", "auth/sessions", {"sessions": other}, token=first).status == 200
+
+    assert (status_of(first), status_of(second)) == (200, 401)
+
+
+def test_it_ends_every_session_with_a_change_of_password(db: None) -> None:
+    first, second = sign_up().body["meta"]["access_token"], log_in().body["meta"]["access_token"]
+
+    change = {"current_password": PASSWORD, "new_password": "battery-staple-8"}
+    assert ask("POST", "account/password/change", change, token=first).status == 200
+
+    assert status_of(second) == 401
+    assert User.objects.get().auth_version == 1
+    assert log_in().status == 400
+    assert status_of(log_in(password="battery-staple-8").body["meta"]["access_token"]) == 200
+
+
+def test_it_wants_the_current_password_for_a_new_one(db: None) -> None:
+    token = sign_up().body["meta"]["access_token"]
+
+    change = {"current_password": "wrong-horse-9", "new_password": "battery-staple-8"}
+    assert ask("POST", "account/password/change", change, token=token).status == 400
+
+    assert status_of(token) == 200
+    assert User.objects.get().auth_version == 0

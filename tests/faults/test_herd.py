@@ -1,0 +1,71 @@
+"""A thousand followers resume the same gap: the database is read as if there were one."""
+
+import asyncio
+import os
+import resource
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+from websockets.asyncio.client import connect
+
+from messaging import services as messages
+from messaging.actions import Send
+from rooms import services
+from rooms.schema import RoomDraft
+from tests.engine import only_on
+from tests.people import Person, make_person
+from tests.servers import Server
+
+GAP = 1_000
+
+pytestmark = only_on("sqlite")
+
+
+async def resume(server: Server, person: Person, room: UUID, go: asyncio.Event, ready: asyncio.Semaphore) -> list[int]:
+    async with connect(server.ws_url, additional_headers=person.headers, compression=None) as connection:
+        await connection.recv()
+        ready.release()
+        await go.wait()
+        await connection.send(msgspec.json.encode({"action": "join", "room": str(room), "after": 1}).decode())
+        reply = msgspec.json.decode(await connection.recv())
+        assert reply["data"]["resync"] is False
+        return [msgspec.json.decode(await connection.recv())["seq"] for _ in range(GAP)]
+
+
+async def herd(server: Server, person: Person, room: UUID, size: int) -> list[list[int]]:
+    go, ready = asyncio.Event(), asyncio.Semaphore(0)
+    tasks = [asyncio.create_task(resume(server, person, room, go, ready)) for _ in range(size)]
+    for _ in range(size):
+        await ready.acquire()
+    go.set()
+    return await asyncio.gather(*tasks)
+
+
+def page_reads(server: Server) -> int:
+    with server.rest() as rest:
+        return int(rest.get("/readyz").json()["pages_read"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_reads_each_page_once(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    size = min(int(os.environ.get("TEST_HERD", "300")), min(hard, 8192) - 200)
+    alice = make_person("alice")
+    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
+    for number in range(GAP):
+        messages.send_message(Send(room=room, text=str(number)), sender=alice.principal)
+    server = Server(tmp_path / "server.log").start()
+
+    heard = asyncio.run(herd(server, alice, room, 1))
+    alone = page_reads(server)
+    heard += asyncio.run(herd(server, alice, room, size))
+    together = page_reads(server) - alone
+
+    server.stop()
+    assert heard == [list(range(2, GAP + 2))] * (size + 1)
+    print(f"\n{alone} pages read for one follower, {together} for {size}")
+    assert together <= 3 * alone
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

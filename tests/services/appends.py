@@ -1,0 +1,111 @@
+"""Drafts, and stores that fail as databases do, for the tests of `Appender`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DataError, OperationalError, connection
+from psycopg.errors import LockNotAvailable
+
+from accounts.errors import DomainError
+from messaging.actions import Send
+from messaging.append import Appender
+from messaging.decide import Decision, State, Verdict
+from messaging.drafts import Draft, draft_of
+from messaging.models import Message
+from messaging.schema import Sent
+from messaging.store import DatabaseStore
+from tests.people import Person
+
+
+def draft(person: Person, room_id: UUID, text: str = "hi", **send: Any) -> Draft:
+    """As an edge makes it. Reads the token."""
+    action = Send(room=room_id, text=text, **send)
+    return draft_of(action, sender=person.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
+
+
+def drafts(person: Person, rooms: Sequence[UUID], count: int) -> list[Draft]:
+    """So many, to `rooms` in turn."""
+    principal = person.principal
+    sends = [Send(room=rooms[number % len(rooms)], text=str(number)) for number in range(count)]
+    return [draft_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
+
+
+def append(*drafts: Draft) -> list[Verdict]:
+    return Appender().append(drafts)
+
+
+def places(verdicts: Sequence[Verdict]) -> list[tuple[int, int] | str]:
+    """Id and seq of each success, the code of each refusal."""
+    return [(verdict.id, verdict.seq) if isinstance(verdict, Sent) else verdict.code for verdict in verdicts]
+
+
+def refusal_of(verdict: object) -> DomainError:
+    assert isinstance(verdict, DomainError), verdict
+    return verdict
+
+
+def texts(room_id: UUID) -> list[str]:
+    """What was said in the room, with dense ids."""
+    rows = list(Message.objects.filter(room_id=room_id).order_by("seq").values_list("id", "text"))
+    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
+    return [row[1] for row in rows]
+
+
+class Picky(DatabaseStore):
+    """Cannot hold some texts."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = set(texts)
+
+    def write(self, state: State, decision: Decision) -> None:
+        super().write(state, decision)
+        if self.texts & {row.draft.text for row in decision.rows}:
+            raise DataError("invalid byte sequence")
+
+
+class Failure(NamedTuple):
+    """How a transaction ends: in the midst, or, with `committed`, when all is done but the answer."""
+
+    error: OperationalError
+    committed: bool = False
+
+
+LOST = Failure(OperationalError("server closed the connection unexpectedly"))
+UNHEARD = Failure(LOST.error, committed=True)
+HELD = Failure(OperationalError("database is locked"))
+if connection.vendor == "postgresql":
+    HELD.error.__cause__ = LockNotAvailable()
+
+
+class Failing(DatabaseStore):
+    """Its first transactions fail so; the others do not."""
+
+    def __init__(self, *failures: Failure) -> None:
+        self.failures = failures
+        self.transactions = 0
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:  # type: ignore[override]
+        failure = self.failures[self.transactions] if self.transactions < len(self.failures) else None
+        self.transactions += 1
+        with super().transaction():
+            yield
+            if failure and not failure.committed:
+                raise failure.error
+        if failure:
+            raise failure.error
+
+
+class Watching(DatabaseStore):
+    """Tells how it was asked."""
+
+    def __init__(self) -> None:
+        self.skipped: list[bool] = []
+
+    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
+        self.skipped.append(skip_locked)
+        return super().read_state(drafts, at=at, skip_locked=skip_locked)

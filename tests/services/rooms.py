@@ -1,0 +1,123 @@
+"""Words for what happens in rooms, and for what it leaves behind: in the log and in the ears of listeners."""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import msgspec
+from django.db import connection
+
+from accounts.errors import DomainError
+from messaging import services as messages
+from messaging.actions import Send
+from messaging.schema import Sent
+from rooms import services
+from rooms.events import Notice, RoomHint, RoomNotice, UserNotice
+from rooms.models import Entry, Head, Membership, Role
+from rooms.schema import MemberDraft, Room, RoomDraft, RoomPatch
+from tests.people import Person
+
+T = TypeVar("T")
+
+
+class Heard(NamedTuple):
+    """An event of a room, as it was broadcast."""
+
+    seq: int
+    event: str
+    actor: UUID
+    data: Any
+    evicts: UUID | None
+
+
+class Ear:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+
+    def __call__(self, notices: Sequence[Notice]) -> None:
+        self.notices += notices
+
+    def heard(self, room_id: UUID) -> list[Heard]:
+        """The events of the room, in the order they came."""
+        return [
+            Heard(notice.seq, event["event"], UUID(event["actor"]), event["data"], notice.evicts)
+            for notice in self.notices
+            if isinstance(notice, RoomNotice) and notice.room_id == room_id
+            for event in [msgspec.json.decode(notice.payload)]
+        ]
+
+    def changes(self, room_id: UUID) -> list[tuple[int, str]]:
+        return [(heard.seq, heard.event) for heard in self.heard(room_id)]
+
+    def hints(self, room_id: UUID) -> list[int]:
+        return [notice.seq for notice in self.notices if isinstance(notice, RoomHint) and notice.room_id == room_id]
+
+    def told(self, person: Person) -> list[Any]:
+        """The events for this one's own sockets."""
+        return [
+            msgspec.json.decode(notice.payload)
+            for notice in self.notices
+            if isinstance(notice, UserNotice) and notice.user_id == person.id
+        ]
+
+
+def log_of(room_id: UUID) -> list[str]:
+    """The kinds of the room's entries, in order; they are dense up to the head."""
+    entries = list(Entry.objects.filter(room_id=room_id).order_by("seq").values_list("seq", "kind"))
+    assert [seq for seq, _ in entries] == list(range(1, len(entries) + 1))
+    assert Head.objects.get(room_id=room_id).seq == len(entries)
+    return [kind for _, kind in entries]
+
+
+def membership_of(person: Person, room_id: UUID) -> Membership:
+    return Membership.objects.get(room_id=room_id, user_id=person.id)
+
+
+def make_room(owner: Person, *members: Person, name: str = "Room") -> UUID:
+    draft = RoomDraft(name=name, kind="private", members=[member.id for member in members])
+    return services.create_room(user_id=owner.id, draft=draft).room.id
+
+
+def make_public_room(owner: Person, name: str = "Room") -> UUID:
+    return services.create_room(user_id=owner.id, draft=RoomDraft(name=name, kind="public")).room.id
+
+
+def add(owner: Person, room_id: UUID, member: Person, role: Any = "member") -> None:
+    services.add_member(user_id=owner.id, room_id=room_id, draft=MemberDraft(user=member.id, role=role))
+
+
+def say(person: Person, room_id: UUID, *texts: str) -> list[int]:
+    """Send each of `texts`; return their ids."""
+    verdicts = [messages.send_message(Send(room=room_id, text=text), sender=person.principal) for text in texts]
+    assert all(isinstance(verdict, Sent) for verdict in verdicts), verdicts
+    return [verdict.id for verdict in verdicts if isinstance(verdict, Sent)]
+
+
+def archive(owner: Person, room_id: UUID) -> Room:
+    return services.update_room(user_id=owner.id, room_id=room_id, patch=RoomPatch(archived=True))
+
+
+def set_role(person: Person, room_id: UUID, role: Role) -> None:
+    """Without a word in the log."""
+    assert Membership.objects.filter(room_id=room_id, user_id=person.id).update(role=role)
+
+
+def together(*calls: Callable[[], T]) -> list[T | DomainError]:
+    """Call all at the same moment, each on a thread and a connection of its own. A refusal is a result."""
+    start = threading.Barrier(len(calls))
+
+    def run(call: Callable[[], T]) -> T | DomainError:
+        start.wait()
+        try:
+            return call()
+        except DomainError as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))

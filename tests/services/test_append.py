@@ -1,0 +1,290 @@
+"""The one function that appends messages: `messaging.append.Appender`."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import Session, User
+from accounts.sessions import SessionStore
+from messaging.append import Appender
+from messaging.models import Message
+from messaging.schema import Sent
+from rooms import services
+from rooms.models import Membership
+from tests.people import Person
+from tests.services.appends import append, draft, drafts, places, refusal_of, texts
+from tests.services.rooms import Ear, archive, log_of, make_room, membership_of, say, together
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+
+    (sent,) = Appender(now=lambda: moment).append([draft(alice, room, "hi", client_id="c-1", data={"n": 1})])
+
+    assert sent == Sent(room=room, id=1, seq=3, created_at="2026-01-02T03:04:05.678Z")
+    message = Message.objects.get(room_id=room)
+    assert (message.id, message.seq, message.sender_id, message.created_at) == (1, 3, alice.id, moment)
+    assert (message.text, message.data, message.client_id, message.reply_to) == ("hi", {"n": 1}, "c-1", None)
+    assert log_of(room)[2:] == ["message.created"]
+    (event,) = ear.heard(room)
+    assert (event.seq, event.event, event.actor, event.evicts) == (3, "message.created", alice.id, None)
+    assert (event.data["text"], event.data["client_id"], event.data["data"]) == ("hi", "c-1", {"n": 1})
+    assert event.data["created_at"] == sent.created_at
+    assert len(ear.notices) == 1
+
+
+def test_it_shows_no_key_that_the_server_made(alice: Person, room: UUID, ear: Ear) -> None:
+    append(draft(alice, room))
+
+    assert Message.objects.get(room_id=room).client_id
+    assert ear.heard(room)[0].data["client_id"] is None
+
+
+def test_it_keeps_the_order_of_several_rooms_in_one_batch(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+    other = make_room(alice, bob)
+    ear.notices.clear()
+
+    verdicts = append(draft(alice, room, "a"), draft(bob, other, "b"), draft(bob, room, "c"), draft(alice, other, "d"))
+
+    assert places(verdicts) == [(1, 3), (1, 3), (2, 4), (2, 4)]
+    assert [verdict.room for verdict in verdicts if isinstance(verdict, Sent)] == [room, other, room, other]
+    assert (texts(room), texts(other)) == (["a", "c"], ["b", "d"])
+    assert ear.changes(room) == ear.changes(other) == [(3, "message.created"), (4, "message.created")]
+    assert log_of(room) == log_of(other) == ["member.joined"] * 2 + ["message.created"] * 2
+
+
+@pytest.mark.parametrize(("count", "rooms"), [(1, 1), (100, 1), (100, 5), (500, 5)])
+def test_it_takes_as_many_queries_for_one_as_for_many(
+    alice: Person, count: int, rooms: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    batch = drafts(alice, [make_room(alice) for _ in range(rooms)], count)
+
+    with django_assert_num_queries(9):
+        verdicts = append(*batch)
+
+    assert all(isinstance(verdict, Sent) for verdict in verdicts)
+
+
+def test_it_gives_each_its_own_verdict(alice: Person, charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+    verdicts = append(
+        draft(alice, room, "a"),
+        draft(charlie, room, "b"),
+        draft(charlie, public_room, "c"),
+        draft(alice, uuid4(), "d"),
+        draft(alice, room, "e", reply_to=1),
+        draft(alice, room, "f", reply_to=9),
+        draft(alice, room, "g"),
+    )
+
+    assert places(verdicts) == [(1, 3), "not_found", "not_a_member", "not_found", (2, 4), "invalid", (3, 5)]
+    assert texts(room) == ["a", "e", "g"]
+    assert log_of(public_room) == ["member.joined"]
+    assert [seq for seq, _ in ear.changes(room)] == [3, 4, 5]
+    assert len(ear.notices) == 3
+
+
+def test_it_writes_and_says_nothing_where_all_are_refused(charlie: Person, room: UUID, ear: Ear) -> None:
+    assert places(append(*(draft(charlie, room) for _ in range(3)))) == ["not_found"] * 3
+
+    assert log_of(room) == ["member.joined"] * 2
+    assert ear.notices == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_dense_however_many_append_at_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+    batches = [drafts(person, [room], 20) for person in (alice, bob, alice, bob)]
+
+    together(*(lambda batch=batch: append(*batch) for batch in batches))
+
+    assert len(texts(room)) == 80
+    assert log_of(room)[2:] == ["message.created"] * 80
+    assert sorted(seq for seq, _ in ear.changes(room)) == list(range(3, 83))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_wants_no_transaction_around_it(alice: Person, room: UUID) -> None:
+    said = draft(alice, room)
+
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        append(said)
+
+
+# -- keys ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID, ear: Ear) -> None:
+    first = append(draft(alice, room, "hi", client_id="c-1", data={"a": 1, "b": 2}))
+    say(alice, room, "more")
+
+    again = append(draft(alice, room, "hi", client_id="c-1", data={"b": 2, "a": 1}))
+
+    assert again == first
+    assert texts(room) == ["hi", "more"]
+    assert ear.changes(room) == [(3, "message.created"), (4, "message.created")]
+    assert ear.hints(room) == [3]
+
+
+@pytest.mark.parametrize("change", [{"text": "ho"}, {"data": {"n": 2}}, {"reply_to": 1}])
+def test_it_refuses_a_key_with_other_content(alice: Person, room: UUID, change: dict[str, Any], ear: Ear) -> None:
+    original: dict[str, Any] = {"text": "hi", "client_id": "c-1", "data": {"n": 1}}
+    append(draft(alice, room, **original))
+
+    (verdict,) = append(draft(alice, room, **original | change))
+
+    assert (refusal_of(verdict).code, refusal_of(verdict).field) == ("client_id_reused", "client_id")
+    assert texts(room) == ["hi"]
+
+
+def test_it_counts_one_key_twice_in_a_batch_once(alice: Person, room: UUID, ear: Ear) -> None:
+    verdicts = append(
+        draft(alice, room, "hi", client_id="c-1"),
+        draft(alice, room, "hi", client_id="c-1"),
+        draft(alice, room, "ho", client_id="c-1"),
+        draft(alice, room, "on", client_id="c-2"),
+    )
+
+    assert places(verdicts) == [(1, 3), (1, 3), "client_id_reused", (2, 4)]
+    assert texts(room) == ["hi", "on"]
+    assert ear.changes(room) == [(3, "message.created"), (4, "message.created")]
+
+
+def test_it_knows_a_key_by_its_sender_and_room(alice: Person, bob: Person, room: UUID) -> None:
+    other = make_room(alice)
+
+    verdicts = append(*(draft(person, place, client_id="c") for person, place in [(alice, room), (bob, room)]))
+    verdicts += append(draft(alice, other, client_id="c"))
+
+    assert places(verdicts) == [(1, 3), (2, 4), (1, 2)]
+
+
+def test_it_knows_a_retry_by_the_digest_under_an_older_key(alice: Person, room: UUID) -> None:
+    said = draft(alice, room, client_id="c-1")
+    first = append(said)
+
+    rotated = msgspec.structs.replace(said, digests=(b"n" * 16, *said.digests))
+
+    assert append(rotated) == first
+    assert places(append(msgspec.structs.replace(said, digests=(b"n" * 16,)))) == ["client_id_reused"]
+
+
+def test_it_answers_the_retry_of_whoever_was_removed_since(alice: Person, bob: Person, room: UUID) -> None:
+    said, more = draft(bob, room, client_id="c-1"), draft(bob, room, client_id="c-2")
+    first = append(said)
+    services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
+
+    assert append(said) == first
+    assert places(append(more)) == ["not_found"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_says_once_what_is_sent_twice_at_once(alice: Person, room: UUID) -> None:
+    said = draft(alice, room, client_id="c-1")
+
+    answers = together(*[lambda: append(said)] * 4)
+
+    assert [places(answer) for answer in answers if isinstance(answer, list)] == [[(1, 3)]] * 4
+    assert texts(room) == ["hi"]
+
+
+# -- authority ----------------------------------------------------------------------------------------------------
+
+
+def end_session(person: Person) -> None:
+    SessionStore(person.session_key).delete()
+
+
+def let_session_run_out(person: Person) -> None:
+    rows = Session.objects.filter(session_key=person.session_key)
+    rows.update(expire_date=timezone.now() - timedelta(seconds=1))
+
+
+def deactivate(person: Person) -> None:
+    User.objects.filter(id=person.id).update(is_active=False)
+
+
+def raise_auth_version(person: Person) -> None:
+    User.objects.filter(id=person.id).update(auth_version=F("auth_version") + 1)
+
+
+@pytest.mark.parametrize("revoke", [end_session, let_session_run_out, deactivate, raise_auth_version])
+def test_it_refuses_what_arrives_after_a_revocation(
+    alice: Person, bob: Person, room: UUID, revoke: Any, ear: Ear
+) -> None:
+    said = draft(bob, room)
+    revoke(bob)
+
+    assert places(append(said, draft(alice, room, "on"))) == ["unauthenticated", (1, 3)]
+    assert ear.changes(room) == [(3, "message.created")]
+
+
+def test_it_refuses_the_session_of_another(alice: Person, bob: Person, room: UUID) -> None:
+    stolen = msgspec.structs.replace(draft(bob, room), session_key=alice.session_key)
+
+    assert places(append(stolen, draft(bob, room))) == ["unauthenticated", (1, 3)]
+
+
+def mute(person: Person, room: UUID, for_s: float) -> None:
+    until = timezone.now() + timedelta(seconds=for_s)
+    Membership.objects.filter(room_id=room, user_id=person.id).update(muted_until=until)
+
+
+def test_it_refuses_the_muted_until_their_time_is_over(alice: Person, bob: Person, room: UUID) -> None:
+    mute(bob, room, for_s=60)
+    assert places(append(draft(bob, room), draft(alice, room))) == ["muted", (1, 3)]
+
+    mute(bob, room, for_s=-1)
+    assert places(append(draft(bob, room))) == [(2, 4)]
+
+
+def test_it_refuses_an_archived_room(alice: Person, bob: Person, room: UUID) -> None:
+    other = make_room(bob)
+    archive(alice, room)
+
+    assert places(append(draft(bob, room), draft(bob, other))) == ["archived", (1, 2)]
+
+
+def test_it_refuses_whoever_has_left(bob: Person, room: UUID) -> None:
+    said = draft(bob, room)
+    services.leave_room(user_id=bob.id, room_id=room)
+
+    assert places(append(said)) == ["not_found"]
+
+
+# -- read cursors -------------------------------------------------------------------------------------------------
+
+
+def test_it_moves_the_senders_cursor_where_all_before_was_read(alice: Person, bob: Person, room: UUID) -> None:
+    append(*drafts(alice, [room], 3))
+
+    assert membership_of(alice, room).read_id == 3
+    assert membership_of(bob, room).read_id == 0
+
+
+def test_it_leaves_the_cursor_of_whoever_has_something_unread(alice: Person, bob: Person, room: UUID) -> None:
+    append(draft(alice, room))
+
+    append(draft(bob, room), draft(bob, room))
+    assert membership_of(bob, room).read_id == 0
+
+    services.read_messages(user_id=bob.id, room_id=room, message_id=3)
+    append(draft(bob, room))
+    assert membership_of(bob, room).read_id == 4
+    assert membership_of(alice, room).read_id == 1
+
+
+def test_it_stops_the_cursor_at_the_first_message_of_another_in_the_batch(
+    alice: Person, bob: Person, room: UUID
+) -> None:
+    append(draft(alice, room), draft(alice, room), draft(bob, room), draft(alice, room))
+
+    assert membership_of(alice, room).read_id == 2
+    assert membership_of(bob, room).read_id == 0

@@ -1,0 +1,216 @@
+"""`Appender` on a database that refuses, breaks down, or is held by others."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.errors import Unavailable
+from messaging.append import ATTEMPTS, Appender
+from messaging.decide import Busy
+from rooms import log
+from tests.people import Person
+from tests.services.appends import (
+    HELD,
+    LOST,
+    UNHEARD,
+    Failing,
+    Picky,
+    Watching,
+    append,
+    draft,
+    drafts,
+    places,
+    refusal_of,
+    texts,
+)
+from tests.services.rooms import Ear, log_of, make_room
+
+pytestmark = pytest.mark.django_db
+on_postgresql = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite locks the whole database")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
+    store = Failing()
+
+    assert places(Appender(store).append(drafts(alice, [room], 2))) == [(1, 3), (2, 4)]
+
+    assert store.transactions == 1
+    assert (texts(room), ear.changes(room)) == (["0", "1"], [(3, "message.created"), (4, "message.created")])
+
+
+# -- what the database refuses ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [0, 3, 6])
+def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUID, bad: int, ear: Ear) -> None:
+    batch = drafts(alice, [room, make_room(alice)], 7)
+    ear.notices.clear()
+
+    verdicts = Appender(Picky(str(bad))).append(batch)
+
+    codes = [verdict if isinstance(verdict, str) else "sent" for verdict in places(verdicts)]
+    assert codes == ["internal" if number == bad else "sent" for number in range(7)]
+    assert texts(room) == [str(number) for number in (0, 2, 4, 6) if number != bad]
+    assert [seq for seq, _ in ear.changes(room)] == list(range(3, 3 + len(texts(room))))
+    assert log_of(room)[2:] == ["message.created"] * len(texts(room))
+
+
+def test_it_refuses_all_that_the_database_cannot_hold(alice: Person, room: UUID, ear: Ear) -> None:
+    batch = drafts(alice, [room], 5)
+
+    verdicts = Appender(Picky("0", "1", "3")).append(batch)
+
+    assert places(verdicts) == ["internal", "internal", (1, 3), "internal", (2, 4)]
+    assert texts(room) == ["2", "4"]
+    assert [seq for seq, _ in ear.changes(room)] == [3, 4]
+
+
+@on_postgresql
+def test_it_survives_what_postgresql_cannot_hold(alice: Person, room: UUID) -> None:
+    batch = [draft(alice, room, "a"), draft(alice, room, "b\x00"), draft(alice, room, "c")]
+
+    assert places(append(*batch)) == [(1, 3), "internal", (2, 4)]
+
+
+# -- connections that are lost ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("failures", [1, ATTEMPTS - 1])
+def test_it_appends_once_after_a_failure_before_the_commit(alice: Person, room: UUID, failures: int, ear: Ear) -> None:
+    batch = drafts(alice, [room], 3)
+    store = Failing(*[LOST] * failures)
+
+    verdicts = Appender(store).append(batch)
+
+    assert places(verdicts) == [(1, 3), (2, 4), (3, 5)]
+    assert texts(room) == ["0", "1", "2"]
+    assert [seq for seq, _ in ear.changes(room)] == [3, 4, 5]
+    assert store.transactions == failures + 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_appends_once_where_the_commit_went_through_unheard(alice: Person, room: UUID, ear: Ear) -> None:
+    batch = [*drafts(alice, [room], 3), draft(alice, room, "keyed", client_id="c-1")]
+
+    verdicts = Appender(Failing(UNHEARD)).append(batch)
+
+    assert places(verdicts) == [(1, 3), (2, 4), (3, 5), (4, 6)]
+    assert texts(room) == ["0", "1", "2", "keyed"]
+    assert log_of(room)[2:] == ["message.created"] * 4
+    assert (ear.changes(room), ear.hints(room)) == ([], [3, 4, 5, 6])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_does_not_know_the_outcome_of_what_fails_always(alice: Person, room: UUID, ear: Ear) -> None:
+    store = Failing(*[LOST] * ATTEMPTS)
+
+    verdicts = Appender(store).append(drafts(alice, [room], 2))
+
+    assert places(verdicts) == ["unavailable"] * 2
+    assert {type(verdict) for verdict in verdicts} == {Unavailable}
+    assert refusal_of(verdicts[0]).retry_after
+    assert store.transactions == ATTEMPTS
+    assert (texts(room), ear.notices) == ([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_finds_in_a_retry_what_it_had_to_leave_open(alice: Person, room: UUID, ear: Ear) -> None:
+    said = draft(alice, room, client_id="c-1")
+    assert places(Appender(Failing(*[UNHEARD] * ATTEMPTS)).append([said])) == ["unavailable"]
+
+    assert places(append(said)) == [(1, 3)]
+    assert (texts(room), ear.hints(room)) == (["hi"], [3])
+
+
+# -- rooms that others hold ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def held(room_id: UUID) -> Iterator[None]:
+    """Somebody else has the head of the room, on a connection of their own."""
+    has_it, give_up = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            log.lock_head(room_id)
+            has_it.set()
+            give_up.wait()
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert has_it.wait(timeout=10)
+    try:
+        yield
+    finally:
+        give_up.set()
+        holder.join()
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_lets_the_other_rooms_go_on_beside_one_that_is_held(alice: Person, room: UUID, ear: Ear) -> None:
+    other = make_room(alice)
+    ear.notices.clear()
+    store = Watching()
+    batch = [draft(alice, room, "a"), draft(alice, other, "b"), draft(alice, uuid4(), "c"), draft(alice, room, "d")]
+
+    with held(room):
+        verdicts = Appender(store).append(batch)
+
+    assert places(verdicts) == ["overloaded", (1, 2), "not_found", "overloaded"]
+    assert type(verdicts[0]) is type(verdicts[3]) is Busy
+    assert store.skipped == [False, True]
+    assert (texts(room), texts(other)) == ([], ["b"])
+    assert ear.changes(room) == []
+    assert places(append(batch[0], batch[3])) == [(1, 3), (2, 4)]
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_once_for_a_room_that_is_held_for_long(alice: Person, room: UUID) -> None:
+    store = Watching()
+    appender, said = Appender(store), draft(alice, room)
+
+    with held(room):
+        assert [type(appender.append([said])[0]) for _ in range(3)] == [Busy] * 3
+    assert store.skipped == [False, True, True, True]
+
+    assert places(appender.append([said])) == [(1, 3)]
+    assert places(appender.append([draft(alice, room)])) == [(2, 4)]
+    assert store.skipped[4:] == [True, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_busy_where_all_is_held_twice(alice: Person, room: UUID, ear: Ear) -> None:
+    (verdict,) = Appender(Failing(HELD, HELD)).append([draft(alice, room)])
+
+    assert type(verdict) is Busy
+    assert refusal_of(verdict).retry_after
+    assert (texts(room), ear.notices) == ([], [])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_not_sure_of_what_may_have_been_committed_before_the_room_was_held(alice: Person, room: UUID) -> None:
+    """`Busy` means surely not committed: here it was."""
+    (verdict,) = Appender(Failing(UNHEARD, HELD, HELD)).append([draft(alice, room)])
+
+    assert texts(room) == ["hi"]
+    assert type(verdict) is Unavailable
+
+
+@on_postgresql
+@pytest.mark.django_db(transaction=True)
+def test_it_answers_where_the_lock_times_out_after_lost_connections(alice: Person, room: UUID, ear: Ear) -> None:
+    store = Failing(*[LOST] * (ATTEMPTS - 1), HELD, HELD)
+
+    (verdict,) = Appender(store).append([draft(alice, room)])
+
+    assert refusal_of(verdict).code in {"overloaded", "unavailable"}
+    assert ear.notices == []

@@ -1,0 +1,124 @@
+"""The one check of an access token, `check_access_token`."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from allauth.headless.tokens.strategies.jwt import internal as tokens
+from django.conf import settings as django_settings
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.adapter import AccountAdapter
+from accounts.errors import Unauthenticated
+from accounts.models import Session, User
+from accounts.sessions import SessionStore, public_session_id
+from accounts.tokens import TokenExpired, check_access_token
+from tests.people import Person, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+def refusal_of(token: str) -> type[Unauthenticated]:
+    with pytest.raises(Unauthenticated) as refusal:
+        check_access_token(token)
+    return refusal.type
+
+
+def claims_of(person: Person) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(person.token, options={"verify_signature": False})
+    return claims
+
+
+def sign(claims: dict[str, Any], key: str = django_settings.SECRET_KEY, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, key, algorithm=algorithm)
+
+
+def test_it_works(alice: Person, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(3):
+        principal = check_access_token(alice.token)
+
+    assert (principal.user.id, principal.user.username) == (alice.id, "alice")
+    assert (principal.session_key, principal.auth_version) == (alice.session_key, 0)
+    assert principal.expires_at == Session.objects.get(session_key=alice.session_key).expire_date
+
+
+def test_it_names_the_session_without_its_key(alice: Person) -> None:
+    principal = check_access_token(alice.token)
+
+    assert principal.session_id == public_session_id(alice.session_key) == check_access_token(alice.token).session_id
+    assert principal.session_id != sign_in(User.objects.get(id=alice.id)).principal.session_id
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "é", "\x00", "." * 10_000])
+def test_it_refuses_what_is_no_token(token: str, db: None) -> None:
+    assert refusal_of(token) is Unauthenticated
+
+
+def test_it_refuses_a_forged_token(alice: Person) -> None:
+    claims = claims_of(alice)
+
+    assert refusal_of(sign(claims, key="k" * 64)) is Unauthenticated
+    assert refusal_of(sign(claims, key="", algorithm="none")) is Unauthenticated
+    assert refusal_of(alice.token[:-4] + "AAAA") is Unauthenticated
+
+
+def test_it_refuses_a_token_of_another_use(alice: Person) -> None:
+    refresh = sign(claims_of(alice) | {"token_use": "refresh"})
+
+    assert refusal_of(refresh) is Unauthenticated
+
+
+def test_it_refuses_a_token_for_the_session_of_another(alice: Person, bob: Person) -> None:
+    assert refusal_of(sign(claims_of(alice) | {"sub": claims_of(bob)["sub"]})) is Unauthenticated
+
+
+def test_it_refuses_a_session_that_never_was(alice: Person) -> None:
+    for sid in ("", "AAAA", tokens.session_key_to_sid("never")):
+        assert refusal_of(sign(claims_of(alice) | {"sid": sid})) is Unauthenticated
+
+
+def test_it_tells_one_that_is_only_too_old(alice: Person, settings: Settings) -> None:
+    settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = -1
+    old = sign_in(User.objects.get(id=alice.id))
+
+    assert refusal_of(old.token) is TokenExpired
+
+
+def test_it_refuses_a_session_that_was_ended(alice: Person) -> None:
+    other = sign_in(User.objects.get(id=alice.id))
+
+    SessionStore(alice.session_key).delete()
+
+    assert refusal_of(alice.token) is Unauthenticated
+    assert check_access_token(other.token)
+
+
+def test_it_refuses_a_session_that_has_run_out(alice: Person) -> None:
+    Session.objects.filter(session_key=alice.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
+
+    assert refusal_of(alice.token) is Unauthenticated
+
+
+def test_it_refuses_an_inactive_user(alice: Person, bob: Person) -> None:
+    User.objects.filter(id=alice.id).update(is_active=False)
+
+    assert refusal_of(alice.token) is Unauthenticated
+    assert check_access_token(bob.token)
+
+
+def test_it_refuses_a_user_who_is_gone(alice: Person) -> None:
+    User.objects.filter(id=alice.id).delete()
+
+    assert refusal_of(alice.token) is Unauthenticated
+
+
+def test_it_refuses_what_was_signed_in_before_the_password_changed(alice: Person, settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    user = User.objects.get(id=alice.id)
+
+    AccountAdapter().set_password(user, "new-secret-9")
+
+    assert refusal_of(alice.token) is Unauthenticated
+    assert sign_in(User.objects.get(id=alice.id)).principal.auth_version == 1

@@ -1,0 +1,107 @@
+"""The service `create_room`."""
+
+from uuid import uuid4
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.errors import Invalid
+from accounts.models import User
+from accounts.schema import timestamp
+from rooms import services
+from rooms.models import Membership, Room
+from rooms.schema import RoomDraft
+from tests.people import Person, make_person
+from tests.services.rooms import Ear, log_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(alice: Person, ear: Ear) -> None:
+    draft = RoomDraft(
+        name="Tea", kind="public", topic="Leaves", avatar_url="https://example.org/tea.png", data={"hot": True}
+    )
+
+    joined = services.create_room(user_id=alice.id, draft=draft)
+
+    room = joined.room
+    assert (room.name, room.kind, room.topic, room.avatar_url, room.data) == (
+        "Tea", "public", "Leaves", "https://example.org/tea.png", {"hot": True},
+    )  # fmt: skip
+    assert (room.member_count, room.archived_at, room.slow_mode_s) == (1, None, 0)
+    assert room.created_at == timestamp(Room.objects.get(id=room.id).created_at)
+    assert (joined.membership.role, joined.membership.joined_seq) == ("owner", 1)
+    assert (joined.head.seq, joined.head.message_id, joined.unread) == (1, 0, 0)
+    assert log_of(room.id) == ["member.joined"]
+    assert ear.changes(room.id) == [(1, "member.joined")]
+    assert len(ear.notices) == 1
+
+
+def test_it_makes_the_named_users_members(alice: Person, bob: Person, charlie: Person, ear: Ear) -> None:
+    draft = RoomDraft(name="Tea", kind="private", members=[charlie.id, bob.id])
+
+    joined = services.create_room(user_id=alice.id, draft=draft)
+
+    room = joined.room
+    assert room.member_count == 3
+    assert joined.head.seq == 3
+    assert log_of(room.id) == ["member.joined"] * 3
+    heard = ear.heard(room.id)
+    assert [(event.seq, event.data["member"]["user"]["id"], event.data["member"]["role"]) for event in heard] == [
+        (1, str(alice.id), "owner"),
+        (2, str(charlie.id), "member"),
+        (3, str(bob.id), "member"),
+    ]
+    assert {event.actor for event in heard} == {alice.id}
+
+
+def test_it_tells_the_others_that_they_were_added(alice: Person, bob: Person, ear: Ear) -> None:
+    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private", members=[bob.id])).room
+
+    (event,) = ear.told(bob)
+    assert (event["event"], event["room"], event["data"]["member_count"]) == ("room.added", str(room.id), 2)
+    assert ear.told(alice) == []
+
+
+def test_it_counts_nobody_twice(alice: Person, bob: Person) -> None:
+    draft = RoomDraft(name="Tea", kind="private", members=[bob.id, alice.id, bob.id])
+
+    joined = services.create_room(user_id=alice.id, draft=draft)
+
+    assert joined.room.member_count == 2
+    assert joined.membership.role == "owner"
+    assert log_of(joined.room.id) == ["member.joined"] * 2
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_it_refuses_whoever_is_no_active_user(alice: Person, bob: Person, is_there: bool, ear: Ear) -> None:
+    User.objects.filter(id=bob.id).update(is_active=False)
+    stranger = bob.id if is_there else uuid4()
+
+    with pytest.raises(Invalid) as refusal:
+        services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private", members=[stranger]))
+
+    assert refusal.value.field == "members[0]"
+    assert not Room.objects.exists()
+    assert not Membership.objects.exists()
+    assert ear.notices == []
+
+
+def test_it_names_the_place_of_the_member_that_it_refuses(alice: Person, bob: Person) -> None:
+    draft = RoomDraft(name="Tea", kind="private", members=[alice.id, bob.id, bob.id, uuid4()])
+
+    with pytest.raises(Invalid) as refusal:
+        services.create_room(user_id=alice.id, draft=draft)
+
+    assert refusal.value.field == "members[3]"
+
+
+@pytest.mark.parametrize("members", [1, 20])
+def test_it_takes_as_many_queries_for_one_as_for_many(
+    alice: Person, members: int, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    ids = [make_person(f"member{number}").id for number in range(members)]
+    draft = RoomDraft(name="Tea", kind="private", members=ids)
+
+    with django_assert_num_queries(16):
+        services.create_room(user_id=alice.id, draft=draft)

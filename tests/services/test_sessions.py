@@ -1,0 +1,83 @@
+"""The session engine."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+from django.contrib.auth import SESSION_KEY
+
+from accounts import revocation
+from accounts.models import Session
+from accounts.sessions import SessionStore, public_session_id
+from tests.people import Person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def announced() -> Iterator[list[UUID]]:
+    """Whose sessions were said to have changed."""
+    users: list[UUID] = []
+    revocation.add_listener(users.append)
+    yield users
+    revocation.remove_listener(users.append)
+
+
+def test_it_works(alice: Person) -> None:
+    session = SessionStore()
+    session[SESSION_KEY] = str(alice.id)
+    session["label"] = "Phone"
+    session.save()
+
+    row = Session.objects.get(session_key=session.session_key)
+    assert (row.user_id, row.label) == (alice.id, "Phone")
+    assert SessionStore(session.session_key)["label"] == "Phone"
+
+
+def test_it_keeps_a_session_of_nobody(db: None) -> None:
+    session = SessionStore()
+    session["n"] = 1
+    session.save()
+
+    row = Session.objects.get(session_key=session.session_key)
+    assert (row.user_id, row.label) == (None, "")
+
+
+def test_it_learns_whose_it_is_when_they_sign_in(alice: Person) -> None:
+    session = SessionStore()
+    session.save()
+    session[SESSION_KEY] = str(alice.id)
+    session.save()
+
+    assert Session.objects.get(session_key=session.session_key).user_id == alice.id
+
+
+def test_it_cuts_a_long_label(alice: Person) -> None:
+    session = SessionStore()
+    session["label"] = "x" * 1000
+    session.save()
+
+    assert Session.objects.get(session_key=session.session_key).label == "x" * 200
+
+
+def test_it_ends_with_its_user(alice: Person, bob: Person) -> None:
+    Session.objects.get(session_key=alice.session_key).user.delete()  # type: ignore[union-attr]
+
+    assert [row.session_key for row in Session.objects.all()] == [bob.session_key]
+
+
+def test_it_says_whose_session_has_ended(alice: Person, bob: Person, announced: list[UUID]) -> None:
+    SessionStore(alice.session_key).delete()
+    assert announced == [alice.id]
+
+    SessionStore().delete("never")
+    SessionStore(bob.session_key).flush()
+    assert announced == [alice.id, bob.id]
+    assert not Session.objects.exists()
+
+
+def test_it_has_a_public_name_that_tells_nothing_of_its_key() -> None:
+    name = public_session_id("secret")
+
+    assert name == public_session_id("secret") != public_session_id("other")
+    assert "secret" not in str(name)

@@ -1,0 +1,51 @@
+"""The service `update_user`."""
+
+from uuid import uuid4
+
+import pytest
+
+from accounts import services
+from accounts.errors import NotFound
+from accounts.models import User
+from accounts.schema import UserPatch
+from tests.people import Person
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_works(alice: Person) -> None:
+    patch = UserPatch(display_name="Alice A.", avatar_url="https://example.org/a.png", data={"n": 1})
+
+    user = services.update_user(user_id=alice.id, patch=patch)
+
+    assert (user.id, user.username, user.bot) == (alice.id, "alice", False)
+    assert (user.display_name, user.avatar_url, user.data) == ("Alice A.", "https://example.org/a.png", {"n": 1})
+    assert User.objects.get(id=alice.id).display_name == "Alice A."
+
+
+def test_it_leaves_what_is_not_given(alice: Person) -> None:
+    services.update_user(user_id=alice.id, patch=UserPatch(display_name="Alice A."))
+
+    assert services.update_user(user_id=alice.id, patch=UserPatch(data={"n": 1})).display_name == "Alice A."
+    assert services.update_user(user_id=alice.id, patch=UserPatch()).data == {"n": 1}
+
+
+def test_it_shows_the_username_where_there_is_no_name(alice: Person) -> None:
+    assert services.update_user(user_id=alice.id, patch=UserPatch(display_name="")).display_name == "alice"
+
+
+def test_it_leaves_sessions_and_other_users_alone(alice: Person, bob: Person) -> None:
+    services.update_user(user_id=alice.id, patch=UserPatch(display_name="Alice A."))
+
+    assert alice.principal.user.display_name == "Alice A."
+    assert bob.principal.user.display_name == "bob"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_it_refuses_whoever_is_no_active_user(alice: Person, is_there: bool) -> None:
+    User.objects.filter(id=alice.id).update(is_active=False)
+
+    with pytest.raises(NotFound):
+        services.update_user(user_id=alice.id if is_there else uuid4(), patch=UserPatch(display_name="New"))
+
+    assert User.objects.get(id=alice.id).display_name == ""
