@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from django.db import models
 
-
 if TYPE_CHECKING:
     _TextField = models.TextField[Any, Any]
 else:
@@ -17,6 +16,9 @@ class ExactJSONField(_TextField):
 
     PostgreSQL's jsonb does not keep it: 1e300 comes back as an integer of 301 digits.
     """
+
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         return None if value is None else msgspec.json.decode(value)

@@ -161,14 +161,15 @@ class Hub:
             if (feed := self._feeds.get(room_id)) is not None:
                 self._hear(feed, heard)
 
-    def hint(self, hint: RoomHint) -> bool:
-        """The log of a room reaches at least to `hint.seq`. Returns whether that was news."""
+    def hint(self, hint: RoomHint) -> int:
+        """The log of a room reaches at least to `hint.seq`. Returns how many entries of it were news."""
         feed = self._feeds.get(hint.room_id)
         if feed is None or hint.seq <= feed.known:
-            return False
+            return 0
+        unheard = hint.seq - feed.known if feed.last is not None else 0
         feed.hint(hint.seq)
         self._hear(feed, ())
-        return True
+        return unheard
 
     def _tell(self, notice: UserNotice) -> None:
         """What has no seq is dropped for a congested socket."""

@@ -167,7 +167,7 @@ class Relay:
             if self._channel is not None:
                 try:
                     async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.send(self._channel, self._message(()))
+                        await self._layer.send(self._channel, _message(self._origin, ()))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
             if self.is_healthy is not self._was_healthy:
@@ -184,12 +184,9 @@ class Relay:
                     break  # the sweep will tell them
                 try:
                     async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.group_send(group, self._message(notices))
+                        await self._layer.group_send(group, _message(self._origin, notices))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
-
-    def _message(self, notices: Sequence[Notice]) -> dict[str, Any]:
-        return {"type": MESSAGE_TYPE, "origin": self._origin, "notices": _encoder.encode(notices)}
 
     def _break(self, error: Exception) -> None:
         """Leave the layer alone for a while."""
@@ -197,6 +194,16 @@ class Relay:
             self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
         self._broken_until = self._loop.time() + self._limits.relay_break_s
+
+
+async def tell(layer: Layer, notice: Notice, *, limits: Limits) -> None:
+    """Publish one notice from a process that serves nobody, such as a command. Raises what the layer raises."""
+    async with asyncio.timeout(limits.relay_timeout_s):
+        await layer.group_send(_group_of(notice), _message("", [notice]))
+
+
+def _message(origin: str, notices: Sequence[Notice]) -> dict[str, Any]:
+    return {"type": MESSAGE_TYPE, "origin": origin, "notices": _encoder.encode(notices)}
 
 
 def _group_of(notice: Notice) -> str:

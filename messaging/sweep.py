@@ -46,7 +46,8 @@ class Sweep:
         self._rooms: set[UUID] = set()  # to be looked at before the next turn
         self._users: set[UUID] = set()
         self._woken = asyncio.Event()
-        self._repairs = 0
+        self._turns = 0
+        self._repaired = 0  # entries that nothing but the sweep told of, since the last report
         self._reported_at = loop.time()
         self.finished_at = loop.time()
         self._tasks = [loop.create_task(self._turn()), loop.create_task(self._at_once())]
@@ -72,7 +73,7 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                self._repairs += await self._sweep_rooms(self._hub.followed_rooms())
+                self._repaired += await self._sweep_rooms(self._hub.followed_rooms())
                 await self._sweep_sessions(self._hub.sinks())
             except Exception:
                 log.exception("sweep failed")
@@ -93,7 +94,7 @@ class Sweep:
                 log.exception("sweep failed; the next turn looks again")
 
     async def _sweep_rooms(self, room_ids: Collection[UUID]) -> int:
-        """Hint what the heads say. Returns how many rooms had moved unheard."""
+        """Hint what the heads say. Returns how many entries were unheard of."""
         if not room_ids:
             return 0
         heads = await self._readers.run(list_heads, room_ids=room_ids)
@@ -112,9 +113,17 @@ class Sweep:
                 sink.close(close)
 
     def _report(self, took_s: float) -> None:
-        if self._repairs and self._loop.time() - self._reported_at >= REPORT_S:
-            log.info("sweep", repairs=self._repairs, took_ms=round(took_s * 1000, 1), layer_ok=self._is_layer_healthy())
-            self._repairs, self._reported_at = 0, self._loop.time()
+        """Once a minute, where there was something to repair: how much, and how long a turn takes."""
+        self._turns += 1
+        if self._repaired and self._loop.time() - self._reported_at >= REPORT_S:
+            log.info(
+                "sweep",
+                turns=self._turns,
+                repaired=self._repaired,
+                took_ms=round(took_s * 1000, 1),
+                layer_ok=self._is_layer_healthy(),
+            )
+            self._turns, self._repaired, self._reported_at = 0, 0, self._loop.time()
 
 
 def _verdict(sink: Sink, standing: dict[str, tuple[bool, int]]) -> Close | None:

@@ -32,12 +32,11 @@ class Server:
 
     def start(self) -> "Server":
         """Start, and wait until it answers."""
-        environment = os.environ | {"DATABASE_URL": database_url(), "LOG_LEVEL": "INFO"} | self._environment
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._command, "--port", str(self.port)],
                 cwd=settings.BASE_DIR,
-                env=environment,
+                env=self.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -50,6 +49,11 @@ class Server:
             else:
                 return self
         raise AssertionError(f"the server did not start:\n{self.log}")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it and the commands beside it run with."""
+        return os.environ | {"DATABASE_URL": database_url(), "LOG_LEVEL": "INFO"} | self._environment
 
     @property
     def pid(self) -> int:

@@ -56,6 +56,14 @@ def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[lis
 
 
 @pytest.fixture
+def deaf_pair(_redis: Redis, _pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
+    """Two processes whose Redis has died."""
+    _redis.stop()
+    yield from _watched(_pair_with_redis)
+    _redis.start()
+
+
+@pytest.fixture
 def redis_pair(_pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
     yield from _watched(_pair_with_redis)
 

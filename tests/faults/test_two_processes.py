@@ -1,17 +1,19 @@
 """G3, G5, G6, G7 across processes, with a layer between them and with the sweep alone."""
 
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from django.core.management import call_command
+from django.conf import settings
 from websockets.exceptions import ConnectionClosed
 
-from accounts.adapter import AccountAdapter
 from accounts.models import User
-from tests.people import Person
+from tests.people import Person, sign_in
 from tests.servers import Server
 from tests.sockets import Client
 
@@ -79,29 +81,69 @@ def test_it_ends_a_removed_follower_of_the_other(pair: list[Server], room: UUID,
         assert member.is_quiet(LATEST_S)
 
 
-def test_it_closes_a_revoked_session_on_the_other(pair: list[Server], bob: Person) -> None:
-    sockets = [Client(server, bob) for server in pair]
-    with pair[0].rest(bob.headers) as rest:
+def log_out(server: Server, bob: Person) -> int:
+    with server.rest(bob.headers) as rest:
         assert rest.delete("/_allauth/app/v1/auth/session").status_code == 401
-    began = time.monotonic()
-    for client in sockets:
-        assert close_code(client) == 4503
-    took_s = time.monotonic() - began
-    assert took_s < LATEST_S
-    print(f"\nboth sockets closed {took_s * 1000:.0f} ms after the logout was answered")
+    return 4503
 
 
-@pytest.mark.parametrize("deed", ["password", "deactivation"])
-def test_it_closes_a_changed_user_on_both(pair: list[Server], bob: Person, deed: str) -> None:
+def change_password(server: Server, bob: Person) -> int:
+    body = {"current_password": "wonderland-7", "new_password": "wonderland-8"}
+    with server.rest(bob.headers) as rest:
+        assert rest.post("/_allauth/app/v1/account/password/change", json=body).status_code in {200, 401}
+    return 4503
+
+
+def deactivate(server: Server, bob: Person) -> int:
+    command = [sys.executable, "manage.py", "deactivate_user", bob.username]
+    subprocess.run(command, cwd=settings.BASE_DIR, env=server.environment, check=True, capture_output=True)
+    return 4504
+
+
+@pytest.fixture
+def bob_with_password(bob: Person) -> Person:
+    user = User.objects.get(id=bob.id)
+    user.set_password("wonderland-7")
+    user.save()
+    return sign_in(user)
+
+
+DEEDS = pytest.mark.parametrize("deed", [log_out, change_password, deactivate])
+
+
+def time_to_close(pair: list[Server], bob: Person, deed: Callable[[Server, Person], int]) -> float:
+    """The seconds from the deed's answer until the user's sockets on both processes are closed."""
     sockets = [Client(server, bob) for server in pair]
-    if deed == "password":
-        AccountAdapter().set_password(User.objects.get(id=bob.id), "wonderland-8")
-    else:
-        call_command("deactivate_user", bob.username, verbosity=0)
+    time.sleep(0.3)  # for the layer's subscriptions
+    code = deed(pair[0], bob)
     began = time.monotonic()
     for client in sockets:
-        assert close_code(client) == (4503 if deed == "password" else 4504)
-    assert time.monotonic() - began < LATEST_S
+        assert close_code(client) == code
+    return time.monotonic() - began
+
+
+@DEEDS
+def test_it_ends_sessions_at_once_through_the_layer(
+    redis_pair: list[Server], bob_with_password: Person, deed: Callable[[Server, Person], int]
+) -> None:
+    took_s = time_to_close(redis_pair, bob_with_password, deed)
+    print(f"\n{deed.__name__}: closed on both {took_s * 1000:.0f} ms after the answer")
+    assert took_s < 0.3
+
+
+@DEEDS
+def test_it_ends_sessions_with_a_dead_layer(
+    deaf_pair: list[Server], bob_with_password: Person, deed: Callable[[Server, Person], int]
+) -> None:
+    took_s = time_to_close(deaf_pair, bob_with_password, deed)
+    print(f"\n{deed.__name__}, Redis dead: closed on both {took_s * 1000:.0f} ms after the answer")
+    assert took_s < LATEST_S
+
+
+def test_it_ends_a_removed_follower_with_a_dead_layer(
+    deaf_pair: list[Server], room: UUID, alice: Person, bob: Person
+) -> None:
+    test_it_ends_a_removed_follower_of_the_other(deaf_pair, room, alice, bob)
 
 
 def test_it_hears_at_once_through_the_layer(redis_pair: list[Server], room: UUID, alice: Person, bob: Person) -> None:

@@ -1,0 +1,38 @@
+"""`serve --workers`: several processes behind one port, which leave in order."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from tests.faults.conftest import free_redis
+from tests.people import Person
+from tests.servers import SERVE, Server
+from tests.sockets import Client
+
+
+@pytest.fixture
+def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
+    with free_redis() as redis:
+        server = Server(tmp_path / "server.log", command=(*SERVE, "--workers", "2"), REDIS_URL=redis.url).start()
+        yield server
+        server.stop()
+        assert "Traceback" not in server.log, server.log
+
+
+def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    clients = [Client(server, person) for person in (alice, bob) * 4]
+    for client in clients:
+        client.act("join", room=str(room))
+    for number in range(20):
+        clients[number % len(clients)].act("send", room=str(room), text=str(number))
+    for client in clients:
+        assert [event["seq"] for event in client.events_until(22)] == list(range(3, 23))
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 10
+    for client in clients:
+        assert client.event()["event"] == "draining"
+        client.connection.close()
