@@ -5,6 +5,7 @@ reached through the scope's extension `roomlog.direct`; to other ASGI apps it is
 """
 
 import asyncio
+import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +56,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
         self.transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes)
+        raw: socket.socket | None = transport.get_extra_info("socket")
+        if raw is not None:
+            # Else the kernel grows it to megabytes for whoever does not read.
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_stall()

@@ -1,7 +1,8 @@
 """Fixtures that every folder uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 from uuid import UUID
 
 import pytest
@@ -10,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 from rooms import services
 from rooms.schema import MemberDraft, RoomDraft
 from tests.people import Person, make_person
-from tests.servers import Server
+from tests.servers import SERVE, Server
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,29 @@ def server(_server: Server, transactional_db: None) -> Iterator[Server]:
     before = len(_server.log)
     yield _server
     assert "Traceback" not in _server.log[before:], _server.log[before:]
+
+
+class StartServer(Protocol):
+    """Starts one more server, with such an environment."""
+
+    def __call__(self, *, command: Sequence[str] = SERVE, **environment: str) -> Server: ...
+
+
+@pytest.fixture
+def start_server(transactional_db: None, tmp_path: Path) -> Iterator[StartServer]:
+    """For tests that do things to servers: whatever comes of it, they are stopped, and logged no traceback."""
+    servers: list[Server] = []
+
+    def start(*, command: Sequence[str] = SERVE, **environment: str) -> Server:
+        server = Server(tmp_path / f"server{len(servers)}.log", command=command, **environment)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.stop()
+    for server in servers:
+        assert "Traceback" not in server.log, server.log
 
 
 @pytest.fixture

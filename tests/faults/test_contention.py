@@ -1,10 +1,8 @@
 """G2: one order without holes, from fifty writers in three processes."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -18,20 +16,12 @@ from messaging.schema import Sent
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft
+from tests.conftest import StartServer
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
 
 THREADS, SOCKETS, EACH, ROOMS = 20, 30, 20, 3
-
-
-@pytest.fixture
-def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
-    servers = [Server(tmp_path / f"server{number}.log").start() for number in range(2)]
-    yield servers
-    for server in servers:
-        server.stop()
-        assert "Traceback" not in server.log
 
 
 def from_thread(person: Person, rooms: list[UUID]) -> list[float]:
@@ -59,12 +49,12 @@ def from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float
     return waits
 
 
-def test_it_is_dense_and_nobody_is_refused(servers: list[Server], capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_dense_and_nobody_is_refused(start_server: StartServer, capsys: pytest.CaptureFixture[str]) -> None:
     people = [make_person(f"writer{number}") for number in range(THREADS + SOCKETS)]
     members = [person.id for person in people[1:]]
     draft = RoomDraft(name="Busy", kind="private", members=members)
     rooms = [services.create_room(user_id=people[0].id, draft=draft).room.id for _ in range(ROOMS)]
-    turn = count()
+    servers, turn = [start_server(), start_server()], count()
 
     with ThreadPoolExecutor(len(people)) as pool:
         work = [pool.submit(from_thread, person, rooms) for person in people[:THREADS]]

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from messaging.models import Message
 from rooms.models import Entry
+from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.faults.conftest import free_redis
 from tests.people import Person
@@ -56,13 +56,9 @@ pytestmark = only_on("postgresql")
 
 
 @pytest.fixture
-def servers(transactional_db: None, tmp_path: Path) -> Iterator[list[Server]]:
+def servers(start_server: StartServer) -> Iterator[list[Server]]:
     with free_redis() as redis:
-        servers = [Server(tmp_path / f"server{place}.log", REDIS_URL=redis.url).start() for place in range(2)]
-        yield servers
-        for server in servers:
-            server.stop()
-            assert "Traceback" not in server.log, server.log
+        yield [start_server(REDIS_URL=redis.url) for _ in range(2)]
 
 
 def restart(server: Server) -> float:

@@ -3,17 +3,16 @@
 import asyncio
 import os
 import resource
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
-import pytest
 from websockets.asyncio.client import connect
 
 from messaging import services as messages
 from messaging.actions import Send
 from rooms import services
 from rooms.schema import RoomDraft
+from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.servers import Server
@@ -48,8 +47,7 @@ def page_reads(server: Server) -> int:
         return int(rest.get("/readyz").json()["pages_read"])
 
 
-@pytest.mark.django_db(transaction=True)
-def test_it_reads_each_page_once(tmp_path: Path) -> None:
+def test_it_reads_each_page_once(start_server: StartServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     size = min(int(os.environ.get("TEST_HERD", "300")), min(hard, 8192) - 200)
@@ -57,14 +55,13 @@ def test_it_reads_each_page_once(tmp_path: Path) -> None:
     room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
     for number in range(GAP):
         messages.send_message(Send(room=room, text=str(number)), sender=alice.principal)
-    server = Server(tmp_path / "server.log").start()
+    server = start_server()
 
     heard = asyncio.run(herd(server, alice, room, 1))
     alone = page_reads(server)
     heard += asyncio.run(herd(server, alice, room, size))
     together = page_reads(server) - alone
 
-    server.stop()
     assert heard == [list(range(2, GAP + 2))] * (size + 1)
     print(f"\n{alone} pages read for one follower, {together} for {size}")
     assert together <= 3 * alone

@@ -1,11 +1,9 @@
 """G1 and G4: a server killed in the middle of a thousand sends loses nothing that it acknowledged."""
 
 import asyncio
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
-import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -13,6 +11,7 @@ from messaging.models import Message
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft
+from tests.conftest import StartServer
 from tests.people import Person, make_person
 from tests.servers import Server
 
@@ -66,14 +65,13 @@ def check_log(room: UUID) -> dict[tuple[UUID, str], tuple[int, int]]:
     return {(message.sender_id, message.client_id): (message.id, message.seq) for message in messages}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_it_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+def test_it_keeps_what_it_acknowledged(start_server: StartServer) -> None:
     people = [make_person(f"sender{number}") for number in range(SENDERS)]
     members = [person.id for person in people[1:]]
     draft = RoomDraft(name="Kill", kind="private", members=members)
     room = services.create_room(user_id=people[0].id, draft=draft).room.id
     acks: Acks = {}
-    server = Server(tmp_path / "server.log").start()
+    server = start_server()
 
     asyncio.run(send_until_killed(server, room, people, acks))
 

@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from tests.conftest import StartServer
 from tests.faults.conftest import free_redis
 from tests.people import Person
 from tests.servers import SERVE, Server
@@ -14,12 +14,9 @@ from tests.sockets import Client
 
 
 @pytest.fixture
-def server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
+def server(start_server: StartServer) -> Iterator[Server]:
     with free_redis() as redis:
-        server = Server(tmp_path / "server.log", command=(*SERVE, "--workers", "2"), REDIS_URL=redis.url).start()
-        yield server
-        server.stop()
-        assert "Traceback" not in server.log, server.log
+        yield start_server(command=(*SERVE, "--workers", "2"), REDIS_URL=redis.url)
 
 
 def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> None:

@@ -3,14 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from messaging.models import Message
+from tests.conftest import StartServer
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
@@ -19,11 +18,8 @@ GRACE_S = 10.0
 
 
 @pytest.fixture
-def own_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "server.log").start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log
+def own_server(start_server: StartServer) -> Server:
+    return start_server()
 
 
 def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room: UUID, alice: Person) -> None:

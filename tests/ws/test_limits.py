@@ -1,22 +1,20 @@
 """Rate limits and bounds, on servers of their own that have them small."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
+from tests.conftest import StartServer
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
 
 
 @pytest.fixture
-def strict_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    server = Server(
-        tmp_path / "server.log",
+def strict_server(start_server: StartServer) -> Server:
+    return start_server(
         ROOMLOG_RATE_LIMITS="on",
         ROOMLOG_ACTIONS_PER_S="0.5",
         ROOMLOG_ACTIONS_BURST="3",
@@ -24,9 +22,6 @@ def strict_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
         ROOMLOG_MAX_FOLLOWED_ROOMS="1",
         ROOMLOG_MAX_TEXT_CHARS="10",
     )
-    yield server.start()
-    server.stop()
-    assert "Traceback" not in server.log
 
 
 def test_it_limits_actions(strict_server: Server, alice: Person) -> None:

@@ -1,12 +1,11 @@
 """On a server without our protocol class the hub writes through plain ASGI: slower, with the same promises."""
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from tests.conftest import StartServer
 from tests.faults.test_slow_reader import narrow_socket, send_all
 from tests.people import Person
 from tests.servers import Server
@@ -16,11 +15,8 @@ STOCK_UVICORN = (sys.executable, "-m", "uvicorn", "config.asgi:application", "--
 
 
 @pytest.fixture
-def stock_server(transactional_db: None, tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "server.log", command=STOCK_UVICORN, DJANGO_SETTINGS_MODULE="config.settings").start()
-    yield server
-    server.stop()
-    assert "Traceback" not in server.log
+def stock_server(start_server: StartServer) -> Server:
+    return start_server(command=STOCK_UVICORN, DJANGO_SETTINGS_MODULE="config.settings")
 
 
 def test_it_works(stock_server: Server, room: UUID, alice: Person, bob: Person) -> None:
