@@ -1,31 +1,17 @@
-"""Tells whoever listens in this process that a user's sessions changed. `config` wires the listeners."""
+"""Tells that a user's sessions changed."""
 
-from collections.abc import Callable
 from uuid import UUID
 
-import structlog
+from accounts.listeners import Listeners
 
-Listener = Callable[[UUID], None]
-
-log = structlog.get_logger(__name__)
-_listeners: list[Listener] = []
-
-
-def add_listener(listener: Listener) -> None:
-    _listeners.append(listener)
-
-
-def remove_listener(listener: Listener) -> None:
-    _listeners.remove(listener)
+_listeners: Listeners[UUID] = Listeners()
+add_listener = _listeners.add
+remove_listener = _listeners.remove
 
 
 def announce(user_id: UUID) -> None:
     """Sessions of the user ended, or what was admitted with them must be looked at again. After the commit.
 
-    Never raises: the change stands, and whoever missed it finds it with the sweep.
+    Whoever misses it finds it with the sweep.
     """
-    for listener in tuple(_listeners):
-        try:
-            listener(user_id)
-        except Exception:
-            log.exception("listener failed", listener=repr(listener))
+    _listeners.tell(user_id)

@@ -12,7 +12,8 @@ from messaging import protocol, selectors
 from messaging.append import Appender
 from messaging.database import DatabaseThreads
 from messaging.framing import Frames
-from messaging.hub import Hub, Interest
+from messaging.hub import Hub
+from messaging.interest import Interest
 from messaging.limits import Limits
 from messaging.pages import Page
 from messaging.relay import Layer, Relay, room_group, user_group

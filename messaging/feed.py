@@ -15,6 +15,7 @@ from messaging.protocol import Close
 from rooms.events import RoomNotice
 
 MAX_PARKED = 1_000
+CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
 
 
 class Sink(Protocol):
@@ -158,3 +159,15 @@ class Feed:
         """What is parked beyond its bound is in the log, too: keep what is next."""
         if len(self._parked) > MAX_PARKED:
             self._parked = {seq: self._parked[seq] for seq in sorted(self._parked)[:MAX_PARKED]}
+
+
+def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
+    """Cut `notices` behind every removal, and so that no chunk is much larger than `CHUNK_BYTES`."""
+    start = size = 0
+    for place, notice in enumerate(notices):
+        size += len(notice.payload)
+        if notice.evicts is not None or size >= CHUNK_BYTES:
+            yield notices[start : place + 1]
+            start, size = place + 1, 0
+    if start < len(notices):
+        yield notices[start:]

@@ -12,35 +12,16 @@ from uuid import UUID
 
 import structlog
 
-from messaging.feed import Feed, Follower, Sink
+from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
+from messaging.interest import Interest
 from messaging.limits import Limits
 from messaging.pages import PageReader, Pages
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 REFILL_RETRY_S = 0.5
-CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
 
 log = structlog.get_logger(__name__)
-
-
-class Interest:
-    """What the hub has followers for; told to whoever brings it news. This one is told in vain."""
-
-    def room_followed(self, room_id: UUID) -> None:
-        """The first follower of a room came."""
-
-    def room_left(self, room_id: UUID) -> None:
-        """The last one went."""
-
-    def user_came(self, user_id: UUID) -> None:
-        """The first socket of a user came."""
-
-    def user_went(self, user_id: UUID) -> None:
-        """The last one went."""
-
-    def sessions_changed(self, user_id: UUID) -> None:
-        """A user's sockets are to be looked at."""
 
 
 class Hub:
@@ -187,7 +168,7 @@ class Hub:
             self._bound_rings()
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
-            for chunk in _chunks(ready):
+            for chunk in chunks_of(ready):
                 self._deliver(feed, chunk)
             for follower in list(feed.others):
                 if follower.cursor is not None:
@@ -253,7 +234,7 @@ class Hub:
         if not page:
             await asyncio.sleep(REFILL_RETRY_S)  # there is more, but not there yet
         follower.is_pulling = False
-        for chunk in _chunks(page):
+        for chunk in chunks_of(page):
             if follower.sink.congested or follower not in follower.feed.others:
                 return
             self._write(follower, chunk)
@@ -317,15 +298,3 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _chunks(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
-    """Cut `notices` behind every removal, and so that no chunk is much larger than `CHUNK_BYTES`."""
-    start = size = 0
-    for place, notice in enumerate(notices):
-        size += len(notice.payload)
-        if notice.evicts is not None or size >= CHUNK_BYTES:
-            yield notices[start : place + 1]
-            start, size = place + 1, 0
-    if start < len(notices):
-        yield notices[start:]

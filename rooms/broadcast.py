@@ -1,32 +1,18 @@
-"""Tells whoever listens in this process what was committed. Services call it; `config` wires the listeners."""
+"""Tells what was committed in rooms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import structlog
-
+from accounts.listeners import Listeners
 from rooms.events import Notice
 
-Listener = Callable[[Sequence[Notice]], None]
-
-log = structlog.get_logger(__name__)
-_listeners: list[Listener] = []
-
-
-def add_listener(listener: Listener) -> None:
-    _listeners.append(listener)
-
-
-def remove_listener(listener: Listener) -> None:
-    _listeners.remove(listener)
+_listeners: Listeners[Sequence[Notice]] = Listeners()
+add_listener = _listeners.add
+remove_listener = _listeners.remove
 
 
 def broadcast(notices: Sequence[Notice]) -> None:
     """Hand `notices` (of committed changes, in the order of their seq) to every listener, from any thread.
 
-    Never raises: what is committed is committed, and whoever missed it sees the hole.
+    Whoever misses it sees the hole.
     """
-    for listener in tuple(_listeners):
-        try:
-            listener(notices)
-        except Exception:
-            log.exception("listener failed", listener=repr(listener))
+    _listeners.tell(notices)

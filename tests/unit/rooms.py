@@ -7,7 +7,8 @@ from uuid import UUID
 
 from messaging.feed import Follower
 from messaging.framing import Frames
-from messaging.hub import Hub, Interest
+from messaging.hub import Hub
+from messaging.interest import Interest
 from messaging.limits import Limits
 from messaging.pages import Page
 from messaging.protocol import Close

@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from messaging.hub import CHUNK_BYTES, REFILL_RETRY_S, Interest
+from messaging.feed import CHUNK_BYTES
+from messaging.hub import REFILL_RETRY_S
+from messaging.interest import Interest
 from messaging.limits import Limits
 from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
