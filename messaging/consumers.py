@@ -209,6 +209,8 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
             self.engine.hub.unfollow(self.socket, frame.room)
             raise
         self.answer("join", request_id, 200, answer)
+        if goes_on and frame.room not in self.socket.followers:  # removed and added again meanwhile
+            follower = self.engine.hub.hold(self.socket, frame.room)
         if follower is not None:
             since, head = answer.membership.joined_seq, answer.head.seq
             self.engine.hub.release(follower, cursor=plan.cursor, since=since, head=head)

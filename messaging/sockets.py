@@ -159,8 +159,11 @@ class AsgiSocket(Socket):
                     self.drained()
         except TimeoutError:
             self._closing = SLOW_READER
-        except OSError:
-            return  # the peer has gone, which the reader is told of
+        except OSError:  # the peer has gone: nothing waits for it any more
+            self._queue.clear()
+            self._queued_bytes = 0
+            self.drained()
+            return
         finally:
             self._task = None
         if self._closing is not None:
