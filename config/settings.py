@@ -73,6 +73,7 @@ INSTALLED_APPS = [
     "accounts",
     "rooms",
     "messaging",
+    "api",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -142,7 +143,8 @@ REDIS_URLS = env.listing("REDIS_URL")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        "CONFIG": {"hosts": REDIS_URLS, "prefix": "roomlog"},
+        # The prefix keeps installations apart that share a Redis: pub/sub knows no database numbers.
+        "CONFIG": {"hosts": REDIS_URLS, "prefix": env.text("REDIS_PREFIX", "roomlog")},
     }
     if REDIS_URLS
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
@@ -166,6 +168,14 @@ HEADLESS_JWT_ALGORITHM = "HS256"
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 3600  # s
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 3600  # s
+# Where the pages live that allauth's mails lead to.
+_FRONTEND_URL = env.text("FRONTEND_URL", "http://localhost:8000").rstrip("/")
+HEADLESS_FRONTEND_URLS = {
+    "account_confirm_email": f"{_FRONTEND_URL}/verify-email/{{key}}",
+    "account_reset_password": f"{_FRONTEND_URL}/password/reset",
+    "account_reset_password_from_key": f"{_FRONTEND_URL}/password/reset/{{key}}",
+    "account_signup": f"{_FRONTEND_URL}/signup",
+}
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
@@ -243,5 +253,6 @@ LOGGING = {
         "channels_redis": {"level": "CRITICAL"},
         # A refusal is an answer, not an incident.
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

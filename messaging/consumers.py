@@ -209,11 +209,13 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
             self.engine.hub.unfollow(self.socket, frame.room)
             raise
         self.answer("join", request_id, 200, answer)
-        if goes_on and frame.room not in self.socket.followers:  # removed and added again meanwhile
+        since, head = answer.membership.joined_seq, answer.head.seq
+        if goes_on and (going := self.socket.followers.get(frame.room)) is not None:
+            going.since = since  # a removal before it is history, though it may be heard only now
+            return
+        if follower is None:  # removed and added again meanwhile
             follower = self.engine.hub.hold(self.socket, frame.room)
-        if follower is not None:
-            since, head = answer.membership.joined_seq, answer.head.seq
-            self.engine.hub.release(follower, cursor=plan.cursor, since=since, head=head)
+        self.engine.hub.release(follower, cursor=plan.cursor, since=since, head=head)
 
     @action(name="sync")  # type: ignore[untyped-decorator]
     async def sync_rooms(self, frame: Sync, request_id: RequestId | None, **kwargs: Any) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -117,6 +118,7 @@ class AsgiSocket(Socket):
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._closing: Close | None = None
+        self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -124,6 +126,8 @@ class AsgiSocket(Socket):
         return self._queued_bytes > self._max_bytes
 
     def write(self, frames: Frames) -> None:
+        if self._is_over:
+            return
         self._queue.extend(frames.payloads)
         self._queued_bytes += frames.size
         self._start()
@@ -132,39 +136,46 @@ class AsgiSocket(Socket):
         self._closing = self._closing or close
         self._start()
 
-    async def leave(self, close: Close) -> None:
-        """Close once what was read is answered."""
-        self.is_leaving = True
-        await self.window.settled()
-        self.close(close)
-
     def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
     def _start(self) -> None:
-        if self._task is None:
+        if self._task is None and not self._is_over:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         try:
-            while self._queue and self._closing is None:
-                payload = self._queue[0]
-                async with asyncio.timeout(self._stalled_s):
-                    await self._send({"type": "websocket.send", "text": payload.decode()})
-                was_congested = self.congested
-                self._queue.popleft()
-                self._queued_bytes -= len(payload)
-                if was_congested and not self.congested:
-                    self.drained()
+            await self._send_queue()
+            if self._closing is not None:
+                await self._send_close(self._closing)
         except TimeoutError:
-            self._closing = SLOW_READER
-        except OSError:  # the peer has gone: nothing waits for it any more
-            self._queue.clear()
-            self._queued_bytes = 0
-            self.drained()
-            return
+            with suppress(TimeoutError, OSError):
+                await self._send_close(SLOW_READER)
+            self._give_up()
+        except OSError:
+            self._give_up()  # the peer has gone, which the reader is told of
         finally:
             self._task = None
-        if self._closing is not None:
-            await self._send({"type": "websocket.close", "code": self._closing.code, "reason": self._closing.reason})
+
+    async def _send_queue(self) -> None:
+        while self._queue and self._closing is None:
+            payload = self._queue[0]
+            async with asyncio.timeout(self._stalled_s):
+                await self._send({"type": "websocket.send", "text": payload.decode()})
+            was_congested = self.congested
+            self._queue.popleft()
+            self._queued_bytes -= len(payload)
+            if was_congested and not self.congested:
+                self.drained()
+
+    async def _send_close(self, close: Close) -> None:
+        async with asyncio.timeout(self._stalled_s):
+            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
+
+    def _give_up(self) -> None:
+        """Nothing more is sent, and nothing waits for it."""
+        self.is_leaving = self._is_over = True
+        self._queue.clear()
+        self._queued_bytes = 0
+        self.drained()

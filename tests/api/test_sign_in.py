@@ -1,6 +1,7 @@
 """Sign-up, login, refresh and logout, as django-allauth offers them at /_allauth/app/v1/."""
 
 import pytest
+from django.core.mail import EmailMessage
 from pytest_django import Settings
 
 from accounts.models import Session, User
@@ -144,3 +145,12 @@ def test_it_wants_the_current_password_for_a_new_one(db: None) -> None:
 
     assert status_of(token) == 200
     assert User.objects.get().auth_version == 0
+
+
+def test_it_mails_a_way_to_a_new_password(db: None, mailoutbox: list[EmailMessage]) -> None:
+    ask("POST", "auth/signup", {"username": "dora", "password": PASSWORD, "email": "dora@example.org"})
+
+    for address in ("dora@example.org", "nobody@example.org"):
+        assert ask("POST", "auth/password/request", {"email": address}).status == 200
+
+    assert any("http://localhost:8000/password/reset/" in str(mail.body) for mail in mailoutbox)

@@ -1,0 +1,35 @@
+"""Opens the page of the quickstart in Chromium: signs up, chats, reloads, loses its connection, chats on."""
+
+import sys
+
+from playwright.sync_api import sync_playwright
+
+SHOWN = "[...document.querySelectorAll('#said li')].map((line) => line.textContent).join()"
+
+
+def browse(chromium: str, address: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(address)
+        page.fill("[name=username]", "dora")
+        page.fill("[name=password]", "wonderland-7")
+        page.click("[value='auth/signup']")
+        said = []
+        for text in ("one", "two", "three"):
+            page.fill("[name=text]", text)
+            page.click("#say button")
+            said.append(f"dora: {text}")
+            page.wait_for_function(f"{SHOWN} === '{','.join(said)}'")
+            if text == "one":
+                page.reload()
+            elif text == "two":
+                page.context.set_offline(True)
+                page.evaluate("new Promise((resolve) => setTimeout(resolve, 300))")
+                page.context.set_offline(False)
+        print(page.evaluate(SHOWN))
+        browser.close()
+
+
+if __name__ == "__main__":
+    browse(*sys.argv[1:])

@@ -1,0 +1,121 @@
+"""What the documents list is what the code has, and their links lead somewhere."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from accounts.errors import DomainError
+from api.asyncapi import CLOSES, EVENTS
+from api.urls import v1
+from messaging import protocol
+from messaging.actions import NAMES, AnyAction
+from messaging.limits import ANNOUNCED, Limits
+from rooms.access import Permission
+from rooms.models import Role
+from tests.docs.blocks import ROOT, table_under
+from tests.engine import only_on
+
+PROTOCOL = "docs/protocol.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+pytestmark = only_on("sqlite")
+
+
+@pytest.fixture
+def text() -> str:
+    return (ROOT / PROTOCOL).read_text()
+
+
+def section(text: str, heading: str) -> str:
+    return text.split(f"\n{heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def test_it_lists_every_permission() -> None:
+    roles = sorted(Role, reverse=True)
+    assert table_under(PROTOCOL, "Who may do what") == [
+        [permission.purpose, *("yes" if role >= permission.role else "no" for role in roles)]
+        for permission in Permission
+    ]
+
+
+def test_it_lists_every_error_code() -> None:
+    assert table_under(PROTOCOL, "Error codes") == [
+        [f"`{code}`", str(error.status), "yes" if error.retryable else "no", error.summary]
+        for code, error in sorted(DomainError.registry.items(), key=lambda item: (item[1].status, item[0]))
+    ]
+
+
+def test_it_describes_every_action_and_its_fields(text: str) -> None:
+    actions = section(text, "## Actions")
+    assert set(re.findall(r"^### (\w+)$", actions, re.MULTILINE)) == NAMES
+    for kind in get_args(AnyAction):
+        name = kind.__struct_config__.tag
+        described = actions.split(f"\n### {name}\n", 1)[1].split("\n### ", 1)[0]
+        for field in kind.__struct_fields__:
+            assert field == "request_id" or f"`{field}`" in described or f'"{field}"' in described, (name, field)
+
+
+def event_names() -> set[str]:
+    names: set[str] = set()
+    for kind in EVENTS:
+        _, schemas = msgspec.json.schema_components((kind,), ref_template="#/{name}")
+        names.update(schemas[kind.__name__]["properties"]["event"]["enum"])
+    return names
+
+
+def test_it_describes_every_event(text: str) -> None:
+    events = section(text, "## Events")
+    assert {name for name in event_names() if f"`{name}`" not in events} == set()
+
+
+def test_it_lists_every_close_code(text: str) -> None:
+    own = {
+        (str(close.code), f"`{close.reason}`") for close in vars(protocol).values() if isinstance(close, protocol.Close)
+    }
+    assert {(row[0], row[1]) for row in table_under(PROTOCOL, "Closing")} == own
+    closing = section(text, "## Closing")
+    assert [close.code for close, _ in CLOSES if str(close.code) not in closing] == []
+
+
+def test_it_lists_every_address() -> None:
+    listed = {row[0].strip("`") for row in table_under(PROTOCOL, "REST")}
+    routes = {re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)).replace("{message}", "{id}") for route in v1}
+    assert listed == routes
+
+
+def test_it_names_every_feature(text: str) -> None:
+    assert f'"features": {str(list(protocol.FEATURES)).replace(chr(39), chr(34))}' in text
+
+
+def test_every_bound_stands_in_the_settings() -> None:
+    rows = {}
+    for line in (ROOT / "docs/settings.md").read_text().splitlines():
+        if line.startswith("| `ROOMLOG_"):
+            _, name, mark, _, default, *_ = (cell.strip() for cell in line.split("|"))
+            rows[name.strip("`")] = mark, default
+    for field in msgspec.structs.fields(Limits):
+        mark, default = rows[f"ROOMLOG_{field.name.upper()}"]
+        assert float(default.replace(",", "")) == field.default, field.name
+        assert (mark == "•") is (field.name in ANNOUNCED), field.name
+
+
+def anchors(page: Path) -> set[str]:
+    """As the sites that show Markdown make them of headings."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_its_links_lead_somewhere(page: Path) -> None:
+    plain = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", plain):
+        if target.startswith(("http://", "https://", "mailto:")):
+            continue
+        path, _, anchor = target.partition("#")
+        found = page if not path else (page.parent / path).resolve()
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
