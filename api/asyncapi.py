@@ -1,19 +1,34 @@
-"""asyncapi.yaml: the socket, made from the types that decode and encode it."""
+"""asyncapi.yaml: the socket, made from the types that decode and encode it; every message with an example."""
 
-from typing import Any, get_args
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
+from accounts import errors
 from accounts.errors import DomainError
-from accounts.schema import Timestamp
+from accounts.schema import Timestamp, User
 from api.documents import to_yaml
 from messaging import actions, protocol
+from messaging.errors import ClientIdReused, UnknownAction
 from messaging.events import MessageEvent
-from messaging.schema import Followed, MessagePage, Sent
-from rooms.events import Gap, MemberEvent, ReadMoved, RoomAdded, RoomEvent
-from rooms.schema import ReadState
+from messaging.limits import ANNOUNCED, Limits
+from messaging.schema import Followed, Message, MessagePage, Sent, sender_of
+from rooms.errors import Archived, LastOwner, Muted, NotAMember
+from rooms.events import Gap, MemberChange, MemberEvent, ReadMoved, RoomAdded, RoomEvent
+from rooms.schema import Head, Member, ReadState, Room
 
-_REF = "#/components/schemas/{name}"
+_REF: Final = "#/components/schemas/{name}"
+_CHANNEL: Final = {"$ref": "#/channels/socket"}
+_SERVER: Final = {
+    "host": "127.0.0.1:8000",
+    "protocol": "ws",
+    "description": "What `make run` starts.",
+    "security": [{"$ref": "#/components/securitySchemes/bearer"}],
+}
 
 EVENTS: tuple[type[msgspec.Struct], ...] = (
     protocol.Hello, MessageEvent, MemberEvent, RoomEvent, Gap, RoomAdded, ReadMoved, protocol.Draining,
@@ -25,7 +40,7 @@ class Pong(msgspec.Struct, frozen=True):
     at: Timestamp
 
 
-# What `data` of the reply to each action holds.
+# What `data` of the reply to each action holds, and the statuses that are not 200.
 REPLIES: dict[str, type[msgspec.Struct] | None] = {
     "join": Followed,
     "sync": protocol.SyncedRooms,
@@ -35,6 +50,23 @@ REPLIES: dict[str, type[msgspec.Struct] | None] = {
     "read": ReadState,
     "ping": Pong,
 }
+STATUSES = {"send": 201}
+
+# What else each action may be answered with. None stands for a frame of which no action could be read.
+ANY_REFUSAL: tuple[type[DomainError], ...] = (errors.Invalid, errors.RateLimited)
+REFUSALS: dict[str | None, tuple[type[DomainError], ...]] = {
+    None: (UnknownAction,),
+    "join": (errors.NotFound, NotAMember, Archived, errors.LimitReached, errors.Internal),
+    "leave": (errors.NotFound, NotAMember, LastOwner, errors.Internal),
+    "sync": (errors.LimitReached, errors.Internal),
+    "send": (
+        errors.NotFound, NotAMember, Muted, Archived, errors.TooLarge, ClientIdReused, errors.Unauthenticated,
+        errors.Overloaded, errors.Unavailable, errors.Internal,
+    ),
+    "history": (errors.NotFound, NotAMember, errors.Internal),
+    "read": (errors.NotFound, NotAMember, errors.Internal),
+    "ping": (errors.Internal,),
+}  # fmt: skip
 
 CLOSES = (
     (protocol.DRAINING, "reconnect after the advised, jittered delay; resume"),
@@ -45,7 +77,14 @@ CLOSES = (
     (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
     (protocol.SESSION_REVOKED, "sign in again"),
     (protocol.USER_INACTIVE, "stop"),
+    # Those of RFC 6455, section 7.4.1, and of its registry.
+    (protocol.Close(1002, "protocol_error"), "broken framing: repair the client"),
+    (protocol.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),
+    (protocol.Close(1009, "message_too_big"), "beyond `max_frame_bytes` or `max_fragments`: do not repeat it"),
+    (protocol.Close(1012, "service_restart"), "reconnect, resume"),
 )
+
+_RESUMED = {4001, 4002, 4003, 4004, 1012}  # after which a client reconnects by itself and resumes
 
 _DESCRIPTION = """\
 One WebSocket carries typed actions and live events, as JSON text frames. Offer the subprotocol `roomlog.v1`.
@@ -55,56 +94,278 @@ The access token comes in `Authorization: Bearer <token>`, or as a second offere
 at once closed with 4501, or 4502 where the token is only too old.
 
 Every action is answered by a reply with its `request_id`. Remember the last `seq` of each room and drop what is not
-beyond it. Put a `client_id` on every send and retry with the same one until it is answered.
+beyond it. Put a `client_id` on every send and retry with the same one until it is answered. Ignore events and keys
+that you do not know: more of them come without a new version.
 
-Close codes (40xx: reconnect and resume; 45xx: not until something changes):
+Close codes (40xx: reconnect and resume; 45xx: not until something changes), also as `x-close-codes`:
 
 """
 
+# -- examples: structs, so that they are of the form of what is sent ---------------------------------------------------
+
+_AT, _UNTIL = "2026-01-02T03:04:05.678Z", "2026-01-02T04:04:05.678Z"
+_ROOM_ID = UUID("01990000-0000-7000-8000-000000000001")
+_OTHER_ROOM_ID = UUID("01990000-0000-7000-8000-000000000002")
+_SESSION_ID, _EPOCH = UUID("d2d50f84-5dfc-4ec7-9a5c-8f1c5b3a9c11"), UUID("9b2f6a3e-51b7-4e9b-8a49-0f8f6c1d7e20")
+_ALICE, _BOB = (
+    User(UUID(f"01980000-0000-7000-8000-00000000000{digit}"), name.lower(), name, "", bot=False, data={})
+    for digit, name in (("a", "Alice"), ("b", "Bob"))
+)
+_ROOM = Room(_ROOM_ID, "private", "Tea", "", "", {}, 2, _AT, None, 0)
+_MEMBER = Member(_BOB, "member", 2, 41, None, "all")
+_MUTED = msgspec.structs.replace(_MEMBER, role="moderator", muted_until=_UNTIL)
+_MESSAGE = Message(
+    room=_ROOM_ID, id=42, seq=57, sender=sender_of(_ALICE), text="hi", client_id="c-1", reply_to=None, data={},
+    created_at=_AT,
+)  # fmt: skip
+_HEAD, _READ, _LIMITS = Head(57, 42, 1), ReadState(42, 0), Limits()
+_NOT_FOUND = protocol.error_of(errors.NotFound("There is no such room."))
+_HELLO = protocol.Greeting(
+    protocol=protocol.VERSION,
+    features=protocol.FEATURES,
+    epoch=_EPOCH,
+    user=_ALICE,
+    session=_SESSION_ID,
+    expires_at=_UNTIL,
+    heartbeat_s=_LIMITS.heartbeat_s,
+    limits={name: getattr(_LIMITS, name) for name in ANNOUNCED},
+)
+
+_REQUESTS: dict[str, dict[str, object]] = {
+    "join": {"room": _ROOM_ID, "after": 57, "epoch": _EPOCH},
+    "leave": {"room": _ROOM_ID, "forget": True},
+    "sync": {"rooms": {str(_ROOM_ID): 57, str(_OTHER_ROOM_ID): None}, "epoch": _EPOCH},
+    "send": {"room": _ROOM_ID, "text": "hi", "client_id": "c-1"},
+    "history": {"room": _ROOM_ID, "before": 42, "limit": 20},
+    "read": {"room": _ROOM_ID, "id": 42},
+    "ping": {},
+}
+_ANSWERS: dict[str, object] = {
+    "join": Followed(room=_ROOM, membership=_MEMBER, head=_HEAD, unread=1, resync=False),
+    "leave": None,
+    "sync": protocol.SyncedRooms(
+        {
+            _ROOM_ID: protocol.Synced(head=_HEAD, unread=1, resync=False),
+            _OTHER_ROOM_ID: protocol.Synced(error=_NOT_FOUND),
+        }
+    ),
+    "send": Sent(_ROOM_ID, 42, 57, _AT),
+    "history": MessagePage([_MESSAGE], has_before=True, has_after=False),
+    "read": _READ,
+    "ping": Pong(_AT),
+}
+
+
+def _member(event: Any, seq: int, member: Member, by: User) -> MemberEvent:
+    return MemberEvent(event, _ROOM_ID, seq, _AT, by.id, MemberChange(member, by))
+
+
+_TOLD: dict[str, msgspec.Struct] = {
+    "hello": protocol.Hello(data=_HELLO),
+    "message.created": MessageEvent("message.created", _ROOM_ID, 57, _AT, _ALICE.id, _MESSAGE),
+    "member.joined": _member("member.joined", 2, _MEMBER, _ALICE),
+    "member.left": _member("member.left", 58, _MEMBER, _BOB),
+    "member.removed": _member("member.removed", 58, _MEMBER, _ALICE),
+    "member.updated": _member("member.updated", 58, _MUTED, _ALICE),
+    "room.updated": RoomEvent("room.updated", _ROOM_ID, 58, _AT, _ALICE.id, _ROOM),
+    "gap": Gap(room=_ROOM_ID, from_=4, to=7),
+    "room.added": RoomAdded(room=_ROOM_ID, data=_ROOM),
+    "read": ReadMoved(room=_ROOM_ID, data=_READ),
+    "draining": protocol.Draining(data=protocol.Advice(350)),
+    "session.revoked": protocol.SessionRevoked(data=protocol.Revoked(_SESSION_ID)),
+}
+
+# -- the document ------------------------------------------------------------------------------------------------------
+
+
+class _Structs(NamedTuple):
+    """What travels beside the events, by the name of the action."""
+
+    requests: dict[str, type[msgspec.Struct]]
+    replies: dict[str, type[msgspec.Struct]]
+    refusal: type[msgspec.Struct]
+
 
 def render_asyncapi() -> str:
-    kinds = get_args(actions.AnyAction)
-    replies = [kind for kind in REPLIES.values() if kind is not None]
-    _, schemas = msgspec.json.schema_components((*kinds, *EVENTS, protocol.Reply, *replies), ref_template=_REF)
-    messages = {kind.__name__: _message(kind.__name__, kind.__doc__) for kind in kinds}
-    outgoing = {kind.__name__: _message(kind.__name__, kind.__doc__) for kind in EVENTS}
-    outgoing["Reply"] = _message("Reply", protocol.Reply.__doc__)
-    closes = "\n".join(f"- {close.code} {close.reason}: {advice}" for close, advice in CLOSES)
-    codes = "\n".join(
-        f"- `{code}` ({error.status}): {error.summary}" for code, error in sorted(DomainError.registry.items())
-    )
+    """asyncapi.yaml as it should be. Raises `KeyError` for an action without a reply, an event without an example."""
+    requests = {str(kind.__struct_config__.tag): kind for kind in get_args(actions.AnyAction)}
+    structs = _Structs(requests, {name: _reply(name) for name in requests}, _refusal())
+    messages = _messages(structs)
     return to_yaml(
         {
             "asyncapi": "3.0.0",
             "info": {
                 "title": "Roomlog",
                 "version": str(protocol.VERSION),
-                "description": f"{_DESCRIPTION}{closes}\n\nError codes:\n\n{codes}\n",
+                "description": _description(),
                 "license": {"name": "MIT"},
             },
             "defaultContentType": "application/json",
+            "servers": {"local": _SERVER},
             "channels": {
                 "socket": {
                     "address": "/ws/",
-                    "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in (*messages, *outgoing)},
+                    "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
                 }
             },
-            "operations": {
-                "act": _operation("receive", messages),
-                "tell": _operation("send", outgoing),
+            "operations": _operations(structs),
+            "components": {
+                "messages": messages,
+                "schemas": _schemas(structs),
+                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
             },
-            "components": {"messages": messages | outgoing, "schemas": schemas},
+            "x-close-codes": [
+                {"code": close.code, "name": close.reason, "resume": close.code in _RESUMED, "advice": advice}
+                for close, advice in CLOSES
+            ],
+            "x-error-codes": [
+                {"code": code, "status": error.status, "retryable": error.retryable, "summary": error.summary}
+                for code, error in sorted(DomainError.registry.items())
+            ],
         }
     )
 
 
-def _message(schema: str, doc: str | None) -> dict[str, Any]:
-    return {"summary": (doc or "").strip(), "payload": {"$ref": _REF.format(name=schema)}}
+def _schemas(structs: _Structs) -> dict[str, Any]:
+    """What clients send may hold nothing else; what the server sends may grow."""
+    kinds = (*EVENTS, protocol.Reply, *structs.replies.values(), structs.refusal)
+    _, taken = msgspec.json.schema_components(tuple(structs.requests.values()), ref_template=_REF)
+    _, sent = msgspec.json.schema_components(kinds, ref_template=_REF)
+    schemas = taken | {name: _as_sent(schema) for name, schema in sent.items()}
+    schemas["Synced"]["oneOf"] = [{"required": ["head", "unread", "resync"]}, {"required": ["error"]}]
+    return schemas
 
 
-def _operation(action: str, messages: dict[str, Any]) -> dict[str, Any]:
+def _messages(structs: _Structs) -> dict[str, Any]:
+    messages: dict[str, Any] = {}
+    for name, kind in structs.requests.items():
+        messages[kind.__name__] = _message(kind, {name: {"action": name, "request_id": 7, **_REQUESTS[name]}})
+    for name, kind in structs.replies.items():
+        messages[kind.__name__] = _message(kind, {name: _envelope(name, STATUSES.get(name, 200), [], _ANSWERS[name])})
+    messages["Refusal"] = _message(structs.refusal, {error.code: _refused(error) for error in _socket_errors()})
+    messages["Reply"] = _message(protocol.Reply, {"misread": _refused(errors.Invalid)})
+    for message in messages.values():
+        message["correlationId"] = {"location": "$message.payload#/request_id"}
+    return messages | {
+        kind.__name__: _message(kind, {name: _TOLD[name] for name in _names_of(kind)}) for kind in EVENTS
+    }
+
+
+def _operations(structs: _Structs) -> dict[str, Any]:
+    act = _operation(
+        "receive",
+        "Any of the actions. Each has an operation of its own, with its reply.",
+        [kind.__name__ for kind in structs.requests.values()],
+    )
+    each = {name: _act(name, kind, structs.replies[name]) for name, kind in structs.requests.items()}
+    told = [*(kind.__name__ for kind in EVENTS), "Reply"]
+    tell = _operation("send", "All that the server sends: `hello` first, then events and replies.", told)
+    refuse = _operation("send", "The answer to a frame of which no action could be read.", ["Refusal"])
+    return {"act": act, **each, "tell": tell, "refuse": refuse | {"x-errors": _codes(None)}}
+
+
+def _description() -> str:
+    closes = "\n".join(f"- {close.code} {close.reason}: {advice}" for close, advice in CLOSES)
+    codes = "\n".join(
+        f"- `{code}` ({error.status}): {error.summary}" for code, error in sorted(DomainError.registry.items())
+    )
+    return f"{_DESCRIPTION}{closes}\n\nError codes, also as `x-error-codes`:\n\n{codes}\n"
+
+
+def _reply(action: str) -> type[msgspec.Struct]:
+    """The envelope of djangochannelsrestframework, as it is when `action` succeeds."""
+    return msgspec.defstruct(
+        f"{action.title()}Reply",
+        [
+            ("action", Literal[action]),
+            ("request_id", actions.RequestId | None),
+            ("response_status", Literal[STATUSES.get(action, 200)]),
+            ("errors", Annotated[list[protocol.Error], Meta(max_length=0)]),
+            ("data", REPLIES[action]),
+        ],
+        namespace={"__doc__": f"The answer to `{action}` when it was done."},
+    )
+
+
+def _refusal() -> type[msgspec.Struct]:
+    statuses = sorted({error.status for error in _socket_errors()})
+    return msgspec.defstruct(
+        "Refusal",
+        [
+            ("action", Literal[*sorted(actions.NAMES)] | None),
+            ("request_id", actions.RequestId | None),
+            ("response_status", Literal[*statuses]),
+            ("errors", Annotated[list[protocol.Error], Meta(min_length=1, max_length=1)]),
+            ("data", None),
+        ],
+        namespace={"__doc__": "The answer when it was not done. Null stands for what could not be read of the frame."},
+    )
+
+
+def _as_sent(schema: dict[str, Any]) -> dict[str, Any]:
+    """What the server writes has all its fields, and may have more tomorrow."""
+    required = list(schema["required"])
+    for name, field in schema["properties"].items():
+        if "default" in field:
+            del field["default"]
+            required.append(name)
+    order = list(schema["properties"])
+    open_schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    return open_schema | {"required": sorted(required, key=order.index)}
+
+
+def _names_of(event: type[msgspec.Struct]) -> list[str]:
+    """The names on the wire of a struct of events."""
+    _, schemas = msgspec.json.schema_components((event,), ref_template=_REF)
+    names: list[str] = schemas[event.__name__]["properties"]["event"]["enum"]
+    return names
+
+
+def _codes(action: str | None) -> list[str]:
+    return sorted(error.code for error in (*ANY_REFUSAL, *REFUSALS[action]))
+
+
+def _socket_errors() -> list[type[DomainError]]:
+    """Each refusal that a socket may meet."""
+    kinds = {*ANY_REFUSAL, *(error for several in REFUSALS.values() for error in several)}
+    return sorted(kinds, key=lambda kind: (kind.status, kind.code))
+
+
+def _refused(kind: type[DomainError]) -> dict[str, object]:
+    """An example of `kind`: the first action that may meet it."""
+    action = next((name for name, kinds in REFUSALS.items() if kind in (*kinds, *ANY_REFUSAL)), None)
+    error = kind(retry_after=1 if kind.retryable else None)
+    return _envelope(action, kind.status, [protocol.error_of(error)], None)
+
+
+def _envelope(action: str | None, status: int, errors: list[protocol.Error], data: object) -> dict[str, object]:
+    return {"action": action, "request_id": 7, "response_status": status, "errors": errors, "data": data}
+
+
+def _message(kind: type[msgspec.Struct], examples: Mapping[str, object]) -> dict[str, Any]:
+    return {
+        "summary": inspect.getdoc(kind),
+        "payload": {"$ref": _REF.format(name=kind.__name__)},
+        "examples": [{"name": name, "payload": example} for name, example in examples.items()],
+    }
+
+
+def _act(name: str, kind: type[msgspec.Struct], reply: type[msgspec.Struct]) -> dict[str, Any]:
+    answers = [_on_channel(reply.__name__), _on_channel("Refusal")]
+    return _operation("receive", inspect.getdoc(kind) or "", [kind.__name__]) | {
+        "reply": {"channel": _CHANNEL, "messages": answers},
+        "x-errors": _codes(name),
+    }
+
+
+def _operation(action: str, summary: str, messages: Iterable[str]) -> dict[str, Any]:
     return {
         "action": action,
-        "channel": {"$ref": "#/channels/socket"},
-        "messages": [{"$ref": f"#/channels/socket/messages/{name}"} for name in messages],
+        "summary": summary,
+        "channel": _CHANNEL,
+        "messages": [_on_channel(name) for name in messages],
     }
+
+
+def _on_channel(name: str) -> dict[str, str]:
+    return {"$ref": f"#/channels/socket/messages/{name}"}

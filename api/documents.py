@@ -1,13 +1,17 @@
-"""The documents: openapi.yaml from the views and their structs, and the serving of both."""
+"""The documents: openapi.yaml from the views, their structs and django-allauth, and the serving of both."""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import allauth.headless.spec.urls
+import allauth.headless.urls
 import msgspec
 import yaml
+from allauth.headless.spec.internal.schema import get_schema
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, set_urlconf
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.plumbing import ResolvedComponent
@@ -16,15 +20,11 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 from api.problems import CONTENT_TYPE, Problem
 
 _REF = "#/components/schemas/{name}"
-_INDEX = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Roomlog</title>
-<h1>Roomlog</h1>
-<ul>
-<li><a href="/openapi.yaml">openapi.yaml</a>: REST, under /api/v1/</li>
-<li><a href="/asyncapi.yaml">asyncapi.yaml</a>: the socket at /ws/</li>
-</ul>
-</html>
-"""
+# Where django-allauth is served, and what its names are led by beside ours (both have a User).
+_ALLAUTH_ROOT = "_allauth/"
+_ALLAUTH_NAMES = "Allauth"
+_EXAMPLE_ID = "01980000-0000-7000-8000-00000000000a"
+_ALLAUTH_TAG = {"name": "accounts", "description": "Sign-up, login, tokens and sessions, by django-allauth."}
 
 
 class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -71,8 +71,87 @@ def parameters_of(query: type[msgspec.Struct]) -> list[OpenApiParameter]:
 
 
 def render_openapi() -> str:
+    """openapi.yaml as it should be: our views', and the paths of django-allauth that are served beside them."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    _add_allauth(schema)
     return to_yaml(schema)
+
+
+def _add_allauth(document: dict[str, Any]) -> None:
+    """Merge django-allauth's own specification in: its paths, and the components that these need."""
+    spec = _renamed(_allauth_spec())
+    ours = {tag for methods in document["paths"].values() for one in methods.values() for tag in one["tags"]}
+    document["tags"] = [*({"name": tag} for tag in sorted(ours)), _ALLAUTH_TAG]
+    for address, methods in spec["paths"].items():
+        for method, operation in methods.items():
+            name = address.removeprefix(f"/{_ALLAUTH_ROOT}app/v1/").replace("/", "_")
+            operation |= {"tags": [_ALLAUTH_TAG["name"]], "operationId": f"{method}_{name}"}
+            operation["security"] = [{"bearer": []}, {}]
+    document["paths"] |= spec["paths"]
+    for section, name in sorted(_needed(spec["paths"], spec["components"])):
+        document["components"].setdefault(section, {})[name] = spec["components"][section][name]
+
+
+def _allauth_spec() -> dict[str, Any]:
+    """What allauth says of itself under our settings.
+
+    It asks for its own address, which is served only with pages that read a CDN: for the moment of asking, it is.
+    """
+    served = (*allauth.headless.urls.urlpatterns, *allauth.headless.spec.urls.urlpatterns)
+    set_urlconf((path(_ALLAUTH_ROOT, include((served, "headless"))),))  # type: ignore[arg-type]
+    try:
+        spec = get_schema()
+    finally:
+        set_urlconf(None)
+    drawn = spec["components"]["schemas"]["User"]["properties"]["id"]["example"]  # anew each time
+    text = msgspec.json.encode(spec).decode().replace(drawn, _EXAMPLE_ID)
+    fixed: dict[str, Any] = msgspec.json.decode(text)
+    return fixed
+
+
+def _renamed(spec: Any) -> Any:
+    """`spec`, its components led by `_ALLAUTH_NAMES`, and what is OpenAPI 3.0 in it as 3.1 says it."""
+    spec["components"] = {
+        section: {f"{_ALLAUTH_NAMES}{name}": component for name, component in components.items()}
+        for section, components in spec["components"].items()
+    }
+    return _as_3_1(spec)
+
+
+def _as_3_1(part: Any) -> Any:
+    match part:
+        case {"$ref": str(ref)}:
+            place, _, name = ref.rpartition("/")
+            return {"$ref": f"{place}/{_ALLAUTH_NAMES}{name}"}
+        case {"nullable": True, "type": str(kind), **rest}:
+            return _as_3_1(rest | {"type": [kind, "null"]})
+        case dict():
+            return {key: _as_3_1(value) for key, value in part.items()}
+        case list():
+            return [_as_3_1(value) for value in part]
+    return part
+
+
+def _needed(part: Any, components: dict[str, Any]) -> set[tuple[str, str]]:
+    """Section and name of each component that `part` leads to."""
+    found: set[tuple[str, str]] = set()
+    waiting = list(_references(part))
+    while waiting:
+        if (place := waiting.pop()) not in found:
+            found.add(place)
+            section, name = place
+            waiting += _references(components[section][name])
+    return found
+
+
+def _references(part: Any) -> Iterator[tuple[str, str]]:
+    match part:
+        case {"$ref": str(ref)}:
+            _, _, section, name = ref.split("/")
+            yield section, name
+        case dict() | list():
+            for value in part.values() if isinstance(part, dict) else part:
+                yield from _references(value)
 
 
 def to_yaml(document: Any) -> str:
@@ -89,7 +168,3 @@ def _subclasses(kind: type) -> Iterator[type]:
 
 def serve(request: HttpRequest, name: str) -> HttpResponse:
     return HttpResponse((Path(settings.BASE_DIR) / name).read_bytes(), content_type="application/yaml")
-
-
-def index(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(_INDEX)

@@ -1,8 +1,8 @@
-"""The addresses under /api/v1/, and the documents."""
+"""The addresses under /api/v1/, the documents and the pages that show them."""
 
 from django.urls import include, path
 
-from api import documents, health, members, messages, rooms, users
+from api import console, documents, health, members, messages, rooms, users
 
 v1 = [
     path("users/", users.UsersView.as_view()),
@@ -26,5 +26,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("openapi.yaml", documents.serve, {"name": "openapi.yaml"}),
     path("asyncapi.yaml", documents.serve, {"name": "asyncapi.yaml"}),
-    path("docs/", documents.index),
+    path("docs/", console.show_console),
+    path("docs/rest/", console.show_rest),
+    path("docs/socket/", console.show_socket),
 ]

@@ -14,6 +14,8 @@ import httpx
 from django.conf import settings
 from django.db import connection
 
+from tests.contract import documents
+
 SERVE = (sys.executable, "manage.py", "serve", "--no-migrate")
 START_TIMEOUT_S = 30.0
 
@@ -78,7 +80,14 @@ class Server:
             self._process = None
 
     def rest(self, headers: dict[str, str] | None = None) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=headers or {}, timeout=30)
+        """A client whose every answer is one that openapi.yaml allows."""
+        hooks = {"response": [_check_answer]}
+        return httpx.Client(base_url=self.url, headers=headers or {}, timeout=30, event_hooks=hooks)
+
+
+def _check_answer(response: httpx.Response) -> None:
+    request, content = response.request, response.read()
+    documents.rest().check_answer(request.method, request.url.path, response.status_code, response.headers, content)
 
 
 def database_url() -> str:

@@ -9,6 +9,7 @@ import msgspec
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.contract import documents
 from tests.people import Person
 from tests.servers import Server
 
@@ -49,7 +50,9 @@ class Client:
         self._stack.close()
 
     def receive(self, timeout_s: float = TIMEOUT_S) -> Frame:
+        """The next frame, which is one that asyncapi.yaml allows."""
         frame: Frame = msgspec.json.decode(self.connection.recv(timeout=timeout_s))
+        documents.socket().check_frame(frame)
         return frame
 
     def start(self, action: str, **payload: object) -> int:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import msgspec
 from django.test import Client
 
+from tests.contract import documents
 from tests.people import Person
 
 PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "errors", "retry_after"]
@@ -26,17 +27,22 @@ class Rest:
         self._headers = person.headers if person else {}
 
     def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
-        """`body` is sent as it is where it is bytes, else as JSON. `path` follows `/api/v1/`, where it is relative."""
+        """`body` is sent as it is where it is bytes, else as JSON. `path` follows `/api/v1/`, where it is relative.
+
+        The answer is one that openapi.yaml allows.
+        """
         content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
         named = {"Content-Type": "application/json"} | self._headers | (headers or {})
+        address = path if path.startswith("/") else f"/api/v1/{path}"
         response = self._client.generic(
             method,
-            path if path.startswith("/") else f"/api/v1/{path}",
+            address,
             content,
             content_type=named.pop("Content-Type"),
             headers=named,
         )
         assert response.status_code != 500, response.content
+        documents.rest().check_answer(method, address, response.status_code, response.headers, response.content)
         is_json = "json" in response.headers.get("Content-Type", "")
         return Answer(
             status=response.status_code,

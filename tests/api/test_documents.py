@@ -1,11 +1,68 @@
 """healthz, openapi.yaml, asyncapi.yaml, docs/"""
 
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
 import pytest
 import yaml
+from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
-from django.urls import URLPattern
+from django.urls import URLPattern, resolve
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
+from accounts.errors import DomainError
+from api.documents import render_openapi
 from api.urls import v1
+from messaging.actions import NAMES
+from tests.api.rest import Rest
+
+PAGES = ["/docs/", "/docs/rest/", "/docs/socket/"]
+
+
+@cache
+def document(name: str) -> Any:
+    return yaml.safe_load((Path(settings.BASE_DIR) / f"{name}.yaml").read_text())
+
+
+def read(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def references(part: Any) -> Iterator[str]:
+    """Each `$ref` in a document."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+        if key == "$ref":
+            yield value
+        elif isinstance(value, dict | list):
+            yield from references(value)
+
+
+def at(content: Any, pointer: str) -> Any:
+    """What a JSON pointer leads to."""
+    for key in pointer.removeprefix("#/").split("/"):
+        content = content[key]
+    return content
+
+
+def check(value: Any, name: str, pointer: str) -> None:
+    """`value` is as the schema at that place of the document wants it."""
+    registry: Registry[Any] = Registry().with_resource("urn:it", DRAFT202012.create_resource(document(name)))
+    Draft202012Validator({"$ref": f"urn:it{pointer}"}, registry=registry).validate(value)
+
+
+def is_served(client: Client, address: str) -> bool:
+    """Whether there is something. Read to the end, which closes the file."""
+    answer = client.get(address)
+    return answer.status_code == 200 and len(answer.getvalue()) > 0
 
 
 def test_it_works(client: Client) -> None:
@@ -19,21 +76,159 @@ def test_it_serves_its_documents_to_anybody(client: Client, name: str) -> None:
     answer = client.get(f"/{name}.yaml")
 
     assert answer.status_code == 200
-    assert yaml.safe_load(answer.getvalue())[name].startswith("3.")
+    assert yaml.safe_load(answer.getvalue()) == document(name)
 
 
-def test_it_documents_every_address(client: Client) -> None:
-    paths = yaml.safe_load(client.get("/openapi.yaml").getvalue())["paths"]
+def test_the_documents_are_as_the_code() -> None:
+    call_command("documents", "--check")
+
+
+# -- openapi.yaml ------------------------------------------------------------------------------------------------------
+
+
+def test_openapi_is_valid() -> None:
+    OpenAPIV31SpecValidator(document("openapi")).validate()
+
+    assert all(at(document("openapi"), reference) for reference in references(document("openapi")))
+
+
+def test_openapi_is_the_same_each_time() -> None:
+    assert render_openapi() == render_openapi()
+
+
+def test_it_documents_every_address() -> None:
     routes = {str(pattern.pattern) for pattern in v1 if isinstance(pattern, URLPattern)}
-
     for kind in ("uuid:", "int:", "str:"):
         routes = {route.replace(f"<{kind}", "{").replace(">", "}") for route in routes}
-    assert {path.removeprefix("/api/v1/") for path in paths} == routes
+
+    ours = {path for path in document("openapi")["paths"] if path.startswith("/api/v1/")}
+    assert {path.removeprefix("/api/v1/") for path in ours} == routes
 
 
-def test_it_leads_to_them(client: Client) -> None:
-    answer = client.get("/docs/")
+def test_it_documents_how_to_sign_in() -> None:
+    paths = {path: methods for path, methods in document("openapi")["paths"].items() if "/_allauth/" in path}
 
-    assert answer.status_code == 200
-    assert b"/openapi.yaml" in answer.content
-    assert b"/asyncapi.yaml" in answer.content
+    assert {f"/_allauth/app/v1/{path}" for path in ("auth/signup", "auth/login", "auth/session", "tokens/refresh")} <= {
+        *paths
+    }
+    assert all(resolve(path) for path in paths)
+    assert {tag for methods in paths.values() for one in methods.values() for tag in one["tags"]} == {"accounts"}
+
+
+def test_what_it_says_of_signing_up_is_so(db: None) -> None:
+    answer = Rest().ask("POST", "/_allauth/app/v1/auth/signup", {"username": "dora", "password": "correct-horse-9"})
+
+    paths = document("openapi")["paths"]
+    described = paths["/_allauth/app/v1/auth/signup"]["post"]["responses"][str(answer.status)]["$ref"]
+    schema = at(document("openapi"), described)["content"]["application/json"]["schema"]
+    check(answer.body, "openapi", schema["$ref"])
+    assert answer.body["meta"]["access_token"]
+
+
+def test_each_operation_has_a_name_of_its_own() -> None:
+    operations = [one for methods in document("openapi")["paths"].values() for one in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+
+    assert len(names) == len({*names})
+
+
+# -- asyncapi.yaml -----------------------------------------------------------------------------------------------------
+
+
+def test_asyncapi_leads_nowhere_that_is_not_there() -> None:
+    asyncapi = document("asyncapi")
+
+    assert asyncapi["asyncapi"] == "3.0.0"
+    assert all(at(asyncapi, reference) for reference in references(asyncapi))
+
+
+def test_each_payload_of_asyncapi_is_a_schema_that_its_examples_keep_to() -> None:
+    asyncapi = document("asyncapi")
+
+    for schema in asyncapi["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    for message in asyncapi["components"]["messages"].values():
+        for example in message["examples"]:
+            check(example["payload"], "asyncapi", message["payload"]["$ref"])
+
+
+# -- docs/ -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_leads_to_the_documents(client: Client, page: str) -> None:
+    text = read(client, page)
+
+    assert {"/openapi.yaml", "/asyncapi.yaml", *PAGES} <= {*re.findall(r'href="([^"]*)"', text)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_loads_nothing_from_elsewhere(client: Client, page: str) -> None:
+    """Everything that a page names is served from here; nothing is written into it that could run."""
+    text = read(client, page)
+
+    loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*?(?:src|href)="([^"]*)"', text)
+    assert loaded
+    assert all(address.startswith("/static/") and is_served(client, address) for address in loaded)
+    assert not re.findall(r'<script(?![^>]*(?:src=|type="application/json"))', text)
+    assert not re.findall(r"<style|\sstyle=|\son[a-z]+=", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_lets_a_page_talk_to_this_host_alone(client: Client, page: str) -> None:
+    policy = client.get(page, headers={"host": "localhost:8000"}).headers["Content-Security-Policy"].split("; ")
+
+    assert policy[:2] == ["default-src 'self'", "connect-src 'self' ws://localhost:8000 wss://localhost:8000"]
+    assert {"base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "object-src 'none'"} <= {*policy}
+    assert "unsafe" not in " ".join(policy)
+
+
+def test_it_names_no_address_that_a_policy_cannot(client: Client) -> None:
+    policy = client.get("/docs/", headers={"host": "[::1]:8000"}).headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'self'; connect-src 'self'; ")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_it_refuses_a_host_that_is_not_its_own(client: Client, page: str) -> None:
+    assert client.get(page, headers={"host": "evil.example"}).status_code == 400
+
+
+def test_the_reference_shows_every_action(client: Client) -> None:
+    text = read(client, "/docs/socket/")
+
+    assert NAMES
+    for action in NAMES:
+        assert f'<h3 id="{action}">' in text
+    examples = [at(document("asyncapi"), f"#/components/messages/{name}") for name in ("Join", "JoinReply")]
+    for message in examples:
+        assert f"&quot;action&quot;: &quot;{message['examples'][0]['payload']['action']}&quot;" in text
+
+
+def test_the_reference_shows_every_event_and_code(client: Client) -> None:
+    text = read(client, "/docs/socket/")
+
+    schemas = document("asyncapi")["components"]["schemas"].values()
+    events = [schema["properties"]["event"].get("enum", ()) for schema in schemas if "event" in schema["properties"]]
+    for event in {name for names in events for name in names}:
+        assert f'<h3 id="event-{event}">' in text
+    for code in DomainError.registry:
+        assert f'<tr id="error-{code}">' in text
+    for close in document("asyncapi")["x-close-codes"]:
+        assert f"<td>{close['code']}</td><td><code>{close['name']}</code></td>" in text
+
+
+def test_the_reference_leads_nowhere_that_is_not_there(client: Client) -> None:
+    text = read(client, "/docs/socket/")
+    places = re.findall(r'\sid="([^"]*)"', text)
+
+    assert len(places) == len({*places})
+    assert {*re.findall(r'href="#([^"]*)"', text)} <= {*places}
+
+
+def test_the_console_offers_every_action(client: Client) -> None:
+    text = read(client, "/docs/")
+
+    assert {*re.findall(r"<option>([a-z]+)</option>", text)} >= NAMES
+    (templates,) = re.findall(r'<script id="templates" type="application/json">(.*?)</script>', text)
+    assert {*yaml.safe_load(templates)} == NAMES

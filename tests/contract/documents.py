@@ -1,0 +1,254 @@
+"""What the two documents allow: checks of an event, a reply and a REST answer against asyncapi.yaml and openapi.yaml.
+
+Objects are closed here, which they are not in the documents: clients ignore keys that they do not know, tests do not.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+from django.conf import settings
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import best_match
+
+Schema = dict[str, Any]
+
+ROOT: Final = "/api/v1/"
+PROBLEM: Final = "application/problem+json"
+# Values of one shape that are looked at; thousands of frames differ in numbers only.
+CHECKS_PER_SHAPE: Final = 300
+RETRYABLE: Final = {"rate_limited", "slow_mode", "overloaded", "unavailable"}
+METHODS: Final = ("get", "put", "post", "delete", "patch")
+# They come along with the others.
+_IMPLIED: Final = {"HEAD", "OPTIONS"}
+# What is refused before the method is looked at.
+_EARLIER: Final = {400, 401, 406, 429}
+
+formats = FormatChecker(formats=())
+
+
+def is_time(value: object) -> bool:
+    """RFC 3339, in UTC with milliseconds."""
+    return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value))
+
+
+def is_uuid(value: object) -> bool:
+    """RFC 9562, section 4, in lower case."""
+    return not isinstance(value, str) or bool(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value))
+
+
+formats.checks("date-time")(is_time)
+formats.checks("uuid")(is_uuid)
+
+
+class Document:
+    """One document, and a check for each schema in it."""
+
+    def __init__(self, name: str) -> None:
+        text = (Path(settings.BASE_DIR) / name).read_text()
+        self.content: dict[str, Any] = yaml.load(text, yaml.CSafeLoader)
+        self._validators: dict[str, Draft202012Validator] = {}
+        self._seen: Counter[object] = Counter()
+
+    def resolve(self, part: Any) -> Any:
+        """`part`, or what it refers to."""
+        while isinstance(part, dict) and "$ref" in part:
+            place: Any = self.content
+            for name in part["$ref"].removeprefix("#/").split("/"):
+                place = place[name.replace("~1", "/").replace("~0", "~")]
+            part = place
+        return part
+
+    def check(self, value: object, schema: Schema, name: str, *, is_closed: bool = True) -> None:
+        """Raises `AssertionError` where `value` is not of `schema`, which goes by `name`."""
+        key = name, shape_of(value)
+        self._seen[key] += 1
+        if self._seen[key] > CHECKS_PER_SHAPE:
+            return
+        if name not in self._validators:
+            whole = self.whole(schema, is_closed=is_closed)
+            self._validators[name] = Draft202012Validator(whole, format_checker=formats)
+        error = best_match(self._validators[name].iter_errors(value))
+        assert error is None, f"{name}: {error.json_path}: {error.message}\nin {value!r}"
+
+    def whole(self, schema: Any, *, is_closed: bool) -> Any:
+        """`schema` with its references resolved and, where `is_closed`, nothing allowed that it does not name."""
+        schema = self.resolve(schema)
+        if isinstance(schema, list):
+            return [self.whole(item, is_closed=is_closed) for item in schema]
+        if not isinstance(schema, dict):
+            return schema
+        whole = {name: self.whole(part, is_closed=is_closed) for name, part in schema.items() if name != "example"}
+        if is_closed and "type" in whole and isinstance(whole.get("properties"), dict):
+            whole.setdefault("additionalProperties", False)
+        return whole
+
+
+def shape_of(value: object) -> object:
+    """What is left of `value` without its numbers and texts."""
+    if isinstance(value, dict):
+        return tuple((key, shape_of(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return frozenset(shape_of(item) for item in value)
+    return type(value)
+
+
+# -- the socket -------------------------------------------------------------------------------------------------------
+
+
+class Socket(Document):
+    """asyncapi.yaml."""
+
+    def __init__(self) -> None:
+        super().__init__("asyncapi.yaml")
+        self.messages: dict[str, Any] = self.content["components"]["messages"]
+        self.operations: dict[str, Any] = self.content["operations"]
+        self.statuses = {error["code"]: error["status"] for error in self.content["x-error-codes"]}
+        # A message of the document for the name of each event, and of each action that has a reply.
+        self.events = {
+            event: name
+            for name, schema in self._payloads("tell")
+            for event in schema["properties"].get("event", {}).get("enum", ())
+        }
+        self.replies = {
+            action: answer
+            for operation in self.operations.values()
+            if "reply" in operation
+            for answer, schema in self._payloads_of(operation["reply"])
+            for action in schema["properties"]["action"].get("enum", ())
+        }
+
+    def check_frame(self, frame: Any) -> None:
+        """A frame that the server sent."""
+        if "event" in frame:
+            self.check_event(frame)
+        else:
+            self.check_reply(frame)
+
+    def check_event(self, frame: Any) -> None:
+        name = frame["event"]
+        assert name in self.events, f"asyncapi.yaml knows no event {name!r}: {frame!r}"
+        self.check_message(self.events[name], frame)
+
+    def check_reply(self, frame: Any) -> None:
+        """With errors it is a refusal that the document allows this action; without, the action's own reply."""
+        if frame.get("errors"):
+            self.check_message("Refusal", frame)
+            self._check_errors(frame)
+        else:
+            action = frame.get("action")
+            assert action in self.replies, f"asyncapi.yaml knows no reply to {action!r}: {frame!r}"
+            self.check_message(self.replies[action], frame)
+
+    def check_message(self, name: str, payload: Any) -> None:
+        """The payload of the document's message `name`."""
+        self.check(payload, self.messages[name]["payload"], name)
+
+    def _check_errors(self, frame: Any) -> None:
+        allowed = self.operations[frame["action"] or "refuse"]["x-errors"]
+        for error in frame["errors"]:
+            assert error["code"] in allowed, f"{frame['action']} is not to be answered with {error['code']}: {frame!r}"
+            assert frame["response_status"] == self.statuses[error["code"]], frame
+            assert (error["retry_after"] is not None) == (error["code"] in RETRYABLE), frame
+
+    def _payloads(self, operation: str) -> Iterator[tuple[str, Schema]]:
+        return self._payloads_of(self.operations[operation])
+
+    def _payloads_of(self, part: Any) -> Iterator[tuple[str, Schema]]:
+        """Name and payload of each message of an operation, or of its reply."""
+        for message in part["messages"]:
+            name = message["$ref"].rpartition("/")[2]
+            yield name, self.resolve(self.messages[name]["payload"])
+
+
+# -- REST -------------------------------------------------------------------------------------------------------------
+
+
+class Rest(Document):
+    """openapi.yaml."""
+
+    def __init__(self) -> None:
+        super().__init__("openapi.yaml")
+        # Words before parameters: rooms/public/ is no room.
+        paths = sorted(self.content["paths"].items(), key=lambda item: item[0].replace("{", "~"))
+        self.paths = {template: (self._pattern(template, item), item) for template, item in paths}
+
+    def check_answer(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        """An answer to `method` at `path` (with or without a query); `headers` in any case."""
+        path, method = path.partition("?")[0], method.upper()
+        headers = {name.lower(): value for name, value in headers.items()}
+        found = next((item for pattern, item in self.paths.values() if pattern.fullmatch(path)), None)
+        operation = (found or {}).get(method.lower())
+        if operation is not None:
+            self._check_operation(operation, status, headers, content, is_ours=path.startswith(ROOT))
+        elif path.startswith(ROOT) and method not in _IMPLIED:
+            assert status in _EARLIER | {405 if found else 404}, f"{method} {path}: {status} {content!r}"
+            self.check_problem(status, headers, content)
+
+    def operations(self) -> Iterator[tuple[str, str, Any]]:
+        """Method, path template and description of each operation of ours."""
+        for template, (_, item) in self.paths.items():
+            if template.startswith(ROOT):
+                yield from ((method.upper(), template, item[method]) for method in METHODS if method in item)
+
+    def check_problem(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
+        """An error of ours (RFC 9457), which says the same in its status, its headers and its body."""
+        assert headers.get("content-type") == PROBLEM, (headers, content)
+        problem = msgspec.json.decode(content)
+        self.check(problem, {"$ref": "#/components/schemas/Problem"}, PROBLEM)
+        code = problem["code"]
+        assert problem["status"] == status == socket().statuses[code], problem
+        assert (problem["retry_after"] is not None) == (code in RETRYABLE), problem
+        assert ("retry-after" in headers) == (code in RETRYABLE), (headers, problem)
+        assert ("www-authenticate" in headers) == (status == 401), (headers, problem)
+
+    def _check_operation(
+        self, operation: Any, status: int, headers: Mapping[str, str], content: bytes, *, is_ours: bool
+    ) -> None:
+        name = f"{operation['operationId']} {status}"
+        answers = operation["responses"]
+        answer = self.resolve(answers.get(str(status)) or (answers.get("default") if status >= 400 else None))
+        if answer is None and not is_ours and status < 500:
+            return  # allauth's document leaves some of its answers out
+        assert answer is not None, f"{name} is not in openapi.yaml: {content!r}"
+        kinds = answer.get("content", {})
+        if not kinds:
+            assert content == b"", (name, content)
+            return
+        kind = headers.get("content-type", "")
+        assert kind in kinds, f"{name} is {kind}, openapi.yaml says {list(kinds)}: {content!r}"
+        if kind == PROBLEM:
+            self.check_problem(status, headers, content)
+        else:
+            body = msgspec.json.decode(content)
+            self.check(body, kinds[kind]["schema"], name, is_closed=is_ours)
+            if operation["operationId"] == "list_log":  # of which openapi.yaml says no more than that it is a list
+                for event in body["results"]:
+                    socket().check_event(event)
+
+    def _pattern(self, template: str, item: Any) -> re.Pattern[str]:
+        """What matches an address of `template` whose parameters are of their types."""
+        kinds = {"uuid": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "integer": r"\d+"}
+        lists = [part.get("parameters", ()) for part in (item, *(item[name] for name in METHODS if name in item))]
+        parameters = [self.resolve(parameter) for several in lists for parameter in several]
+        schemas = {parameter["name"]: parameter.get("schema", {}) for parameter in parameters}
+        pattern = re.escape(template)
+        for name, schema in schemas.items():
+            kind = kinds.get(schema.get("format", schema.get("type")), "[^/]+")
+            pattern = pattern.replace(re.escape("{" + name + "}"), kind)
+        return re.compile(pattern)
+
+
+@cache
+def socket() -> Socket:
+    return Socket()
+
+
+@cache
+def rest() -> Rest:
+    return Rest()

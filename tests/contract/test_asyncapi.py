@@ -1,0 +1,132 @@
+"""asyncapi.yaml names everything that a socket may bring, each with an example of its own form."""
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from accounts.errors import DomainError
+from messaging import actions, protocol
+from messaging import events as message_events
+from messaging.limits import ANNOUNCED, Limits
+from rooms import events as room_events
+from tests.contract import documents
+
+SOCKET = documents.socket()
+MESSAGES: dict[str, Any] = SOCKET.messages
+OPERATIONS: dict[str, Any] = SOCKET.operations
+# Written and not sent: what the wire's structs are made from, and what travels between processes.
+WIRE_MODULES = (protocol, message_events, room_events)
+
+
+def examples(message: str) -> dict[str, Any]:
+    return {example["name"]: example["payload"] for example in MESSAGES[message]["examples"]}
+
+
+def every_event() -> set[str]:
+    """The names in the code: of each struct of an event, and of each kind of entry."""
+    structs = [
+        item
+        for module in WIRE_MODULES
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, msgspec.Struct) and "event" in item.__struct_fields__
+    ]
+    assert structs
+    names = set()
+    for struct in structs:
+        _, schemas = msgspec.json.schema_components((struct,))
+        names |= set(schemas[struct.__name__]["properties"]["event"].get("enum", ()))
+    kinds = (room_events.MemberKind, room_events.RoomKind, message_events.MessageKind)
+    return names | {name for kind in kinds for name in get_args(kind)}
+
+
+def references(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            yield from references(item)
+
+
+def test_it_works() -> None:
+    assert SOCKET.content["asyncapi"] == "3.0.0"
+    for reference in references(SOCKET.content):
+        assert SOCKET.resolve({"$ref": reference}), reference
+
+
+def test_every_message_has_examples_that_are_valid() -> None:
+    for name in MESSAGES:
+        assert examples(name), name
+        for payload in examples(name).values():
+            SOCKET.check_message(name, payload)
+
+
+def test_every_message_is_on_the_channel_and_in_an_operation() -> None:
+    channel = SOCKET.content["channels"]["socket"]["messages"]
+    used = {reference.rpartition("/")[2] for reference in references(OPERATIONS) if "/messages/" in reference}
+    assert set(channel) == set(MESSAGES) == used
+
+
+def test_every_event_has_an_example() -> None:
+    assert set(SOCKET.events) == every_event()
+    for event, message in SOCKET.events.items():
+        payload = examples(message)[event]
+        assert payload["event"] == event
+        SOCKET.check_event(payload)
+
+
+def test_every_action_has_an_operation_with_a_typed_reply() -> None:
+    assert set(SOCKET.replies) == actions.NAMES <= set(OPERATIONS)
+    for action in actions.NAMES:
+        operation = OPERATIONS[action]
+        (request,) = (message["$ref"].rpartition("/")[2] for message in operation["messages"])
+        sent = examples(request)[action]
+        assert sent["action"] == action
+        assert protocol.decode(msgspec.json.encode(sent), Limits()).name == action
+        reply = examples(SOCKET.replies[action])[action]
+        assert (reply["action"], reply["errors"]) == (action, [])
+        SOCKET.check_reply(reply)
+
+
+def test_every_error_code_is_listed() -> None:
+    listed = {error["code"]: error for error in SOCKET.content["x-error-codes"]}
+    assert set(listed) == set(DomainError.registry)
+    for code, error in DomainError.registry.items():
+        assert listed[code] == {
+            "code": code, "status": error.status, "retryable": error.retryable, "summary": error.summary,
+        }  # fmt: skip
+
+
+def test_every_refusal_has_an_example() -> None:
+    refused = examples("Refusal")
+    told = {code for operation in OPERATIONS.values() for code in operation.get("x-errors", ())}
+    assert set(refused) == told <= set(DomainError.registry)
+    for code, payload in refused.items():
+        assert [error["code"] for error in payload["errors"]] == [code]
+        SOCKET.check_reply(payload)
+
+
+@pytest.mark.parametrize("door", [*sorted(actions.NAMES), "refuse"])
+def test_whatever_is_sent_it_may_be_invalid_or_too_often(door: str) -> None:
+    assert {"invalid", "rate_limited"} <= set(OPERATIONS[door]["x-errors"])
+
+
+def test_every_close_code_is_listed() -> None:
+    listed = {close["code"]: close["name"] for close in SOCKET.content["x-close-codes"]}
+    ours = {item.code: item.reason for item in vars(protocol).values() if isinstance(item, protocol.Close)}
+    assert ours
+    assert listed == ours | {
+        1002: "protocol_error", 1007: "invalid_data", 1009: "message_too_big", 1012: "service_restart",
+    }  # fmt: skip
+    for close in SOCKET.content["x-close-codes"]:
+        assert close["advice"]
+        assert close["resume"] is (4000 <= close["code"] < 4500 or close["code"] == 1012)
+        assert f"{close['code']} {close['name']}" in SOCKET.content["info"]["description"]
+
+
+def test_the_greeting_shows_every_limit() -> None:
+    limits = examples("Hello")["hello"]["data"]["limits"]
+    assert set(limits) == set(ANNOUNCED)

@@ -1,0 +1,182 @@
+"""Around the table of `tests/ws/test_frames.py`: whatever a frame holds, there is one answer and the socket goes on.
+
+`TEST_HOSTILE_FRAMES=5000` looks longer, and elsewhere each time.
+"""
+
+import json
+import os
+from copy import deepcopy
+from typing import Any
+from uuid import UUID
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.engine import only_on
+from tests.people import Person
+from tests.servers import Server
+from tests.sockets import Client, Frame
+from tests.ws.test_frames import HOSTILE
+
+EXAMPLES = int(os.environ.get("TEST_HOSTILE_FRAMES", "400"))
+MAX_BYTES = 64 * 1024
+# Stands for the room that the socket's user owns.
+ROOM = "01990000-0000-7000-8000-000000000001"
+EPOCH = "9b2f6a3e-51b7-4e9b-8a49-0f8f6c1d7e20"
+# Names with a meaning in the code that frames go through.
+NAMES = ["self", "scope", "consumer", "frame", "request_id", "action", "kwargs", "user_id", "data", "room", "__class__"]
+
+VALID: list[dict[str, Any]] = [
+    {"action": "join", "room": ROOM, "after": 0, "max_replay": 10, "epoch": EPOCH, "history": 3},
+    {"action": "leave", "room": ROOM, "forget": True},
+    {"action": "sync", "rooms": {ROOM: 1, EPOCH: None}, "max_replay": 10, "epoch": EPOCH},
+    {"action": "send", "room": ROOM, "text": "hi", "client_id": "c-1", "reply_to": 1, "data": {"a": [1, {"b": None}]}},
+    {"action": "history", "room": ROOM, "before": 9, "limit": 5},
+    {"action": "history", "room": ROOM, "around": 1},
+    {"action": "read", "room": ROOM, "id": 0, "unread": True},
+    {"action": "ping"},
+]
+
+pytestmark = only_on("sqlite")
+
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+numbers = st.integers() | st.sampled_from([2**53 - 1, 2**53, -(2**53), 2**63, 2**64, 10**400]) | st.floats()
+texts = st.text(max_size=20) | st.sampled_from(
+    ["", "\0", "\ud800", "\udc00", "\u202e", "\x7fabc", ROOM, ROOM.upper(), "{" + ROOM + "}", "x" * 4001, "💬" * 4000]
+)
+scalars = st.none() | st.booleans() | numbers | texts
+nested = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=8
+)
+anything = (nested | st.sampled_from([[], {}, [[]] * 40, {"x": "y" * 5000}])).map(deepcopy)
+
+Places = list[tuple[Any, Any]]
+
+
+def places(value: Any) -> Places:
+    """Every container in `value` with each of its keys, the outer ones first."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    found: Places = [(value, key) for key in keys]
+    return found + [place for key in keys for place in places(value[key])]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """A valid frame in which a few things are dropped, renamed, replaced, added or said twice. May stay valid."""
+    frame = json.loads(json.dumps(draw(st.sampled_from(VALID)) | {"request_id": draw(st.just(7) | scalars)}))
+    for _ in range(draw(st.integers(1, 3))):
+        where = places(frame)
+        container, key = draw(st.sampled_from(where)) if where else (frame, "action")
+        match draw(st.sampled_from(["drop", "rename", "replace", "add"])):
+            case "drop":
+                container.pop(key, None) if isinstance(container, dict) else container.pop(key)
+            case "rename" if isinstance(container, dict) and key in container:
+                container[draw(st.sampled_from(NAMES) | texts)] = container.pop(key)
+            case "replace":
+                container[key] = draw(texts | anything)
+            case _:
+                frame[draw(st.sampled_from(NAMES) | texts)] = draw(anything)
+    text = json.dumps(frame, ensure_ascii=draw(st.booleans()) or not _is_encodable(frame))
+    return text[:-1] + ', "action": "ping"}' if draw(st.integers(0, 19)) == 0 and frame else text
+
+
+def _is_encodable(frame: object) -> bool:
+    try:
+        json.dumps(frame, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+tabled = st.sampled_from([row[1] for row in HOSTILE])
+whole = mutated() | tabled | mutated()
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str | bytes:
+    """A frame that was cut short, or in which bytes were turned, as text where it still is UTF-8."""
+    frame = draw(whole)
+    content = bytearray(frame if isinstance(frame, bytes) else frame.encode())
+    if draw(st.booleans()):
+        del content[draw(st.integers(0, len(content))) :]
+    else:
+        for _ in range(draw(st.integers(1, 4)) if content else 0):
+            content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return bytes(content)
+
+
+frames = (whole | broken()).filter(
+    lambda frame: len(frame if isinstance(frame, bytes) else frame.encode()) <= MAX_BYTES
+)
+
+# -- what comes back --------------------------------------------------------------------------------------------------
+
+
+class Prober:
+    """Sends a frame, then one that is answered after it."""
+
+    def __init__(self, client: Client, room: UUID) -> None:
+        self.client = client
+        self.room = str(room)
+        self.count = 0
+
+    def placed(self, frame: str | bytes) -> str | bytes:
+        """`frame` about the room that there is."""
+        return frame.replace(ROOM, self.room) if isinstance(frame, str) else frame
+
+    def answers(self, frame: str | bytes) -> list[Frame]:
+        """What `frame` is answered with. Every frame on the way is checked against asyncapi.yaml."""
+        self.client.connection.send(frame)
+        self.count += 1
+        # A `leave` waits for the sends before it, and ends what the frame may have begun to follow.
+        end = f"end-{self.count}"
+        self.client.connection.send(json.dumps({"action": "leave", "request_id": end, "room": self.room}))
+        found: list[Frame] = []
+        while not found or found[-1]["request_id"] != end:
+            found.append(self.client.reply())
+        assert found.pop()["response_status"] == 200
+        return found
+
+
+def _named(frame: str | bytes) -> list[object]:
+    """The request ids that an answer to `frame` may name: its own, or none where that could not be read."""
+    try:
+        content = json.loads(frame)
+    except (ValueError, RecursionError):
+        return [None]
+    return [None, content.get("request_id")] if isinstance(content, dict) else [None]
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize="TEST_HOSTILE_FRAMES" not in os.environ,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def search(data: st.DataObject, prober: Prober, seen: set[str]) -> None:
+    frame = prober.placed(data.draw(frames))
+
+    answers = prober.answers(frame)
+
+    assert len(answers) == 1, (frame, answers)
+    (answer,) = answers
+    assert answer["response_status"] < 500, (frame, answer)
+    assert answer["request_id"] in _named(frame), (frame, answer)
+    seen.add(answer["errors"][0]["code"] if answer["errors"] else "")
+
+
+def test_each_frame_gets_one_answer(server: Server, room: UUID, alice: Person) -> None:
+    seen: set[str] = set()
+    with Client(server, alice) as client:
+        search(prober=Prober(client, room), seen=seen)
+
+        assert client.act("ping")["response_status"] == 200
+    # Successes, and refusals of more than the decoder.
+    assert len(seen) > 3, seen
