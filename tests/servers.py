@@ -24,7 +24,7 @@ class Server:
     """One `serve` process. Its log is kept, and read for tracebacks at the end."""
 
     def __init__(self, log_path: Path, *, command: Sequence[str] = SERVE, **environment: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.port}/ws/"
         self._command = command
@@ -99,7 +99,7 @@ def database_url() -> str:
     return str(url.copy_with(path=f"/{values['NAME']}")).replace("http://", "postgresql://")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
