@@ -3,7 +3,6 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -146,13 +145,14 @@ class AsgiSocket(Socket):
 
     async def _work(self) -> None:
         try:
-            await self._send_queue()
-            if self._closing is not None:
-                await self._send_close(self._closing)
-        except TimeoutError:
-            with suppress(TimeoutError, OSError):
-                await self._send_close(SLOW_READER)
-            self._give_up()
+            try:
+                await self._send_queue()
+            except TimeoutError:
+                self._closing = SLOW_READER
+            if (close := self._closing) is not None:
+                self._give_up()
+                # However long it takes: who reads again is told.
+                await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
         except OSError:
             self._give_up()  # the peer has gone, which the reader is told of
         finally:
@@ -168,10 +168,6 @@ class AsgiSocket(Socket):
             self._queued_bytes -= len(payload)
             if was_congested and not self.congested:
                 self.drained()
-
-    async def _send_close(self, close: Close) -> None:
-        async with asyncio.timeout(self._stalled_s):
-            await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
 
     def _give_up(self) -> None:
         """Nothing more is sent, and nothing waits for it."""

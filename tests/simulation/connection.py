@@ -1,0 +1,145 @@
+"""The network between one client and the consumer that serves it: frames as bytes, a peer that may stop reading."""
+
+import asyncio
+import struct
+from typing import Any, Protocol
+
+import msgspec
+
+from accounts.schema import User
+from messaging.consumers import ChatConsumer
+from messaging.protocol import SUBPROTOCOL
+from messaging.sockets import EXTENSION
+from tests.simulation.worker import Worker
+
+GONE = 1006
+
+
+class Peer(Protocol):
+    """The client's end."""
+
+    is_reading: bool
+
+    def take(self, payload: bytes) -> None: ...
+
+    def closed(self, code: int) -> None: ...
+
+    def blame(self, what: str) -> None: ...
+
+
+class Wire:
+    """In the place of our server protocol: takes frames at once, and what the peer does not read waits here."""
+
+    def __init__(self, connection: "Connection", *, max_bytes: int) -> None:
+        self.congested = False
+        self._connection = connection
+        self._max_bytes = max_bytes
+        self._unsent = bytearray()
+        self._on_drained: Any = lambda: None
+
+    def listen(self, on_drained: Any) -> None:
+        self._on_drained = on_drained
+
+    def write_frames(self, wire: bytes) -> None:
+        if not self._connection.is_open:
+            return
+        self._unsent += wire
+        if self._connection.peer.is_reading:
+            self._flush()
+        elif len(self._unsent) > self._max_bytes:
+            self.congested = True
+
+    def close_with(self, code: int, reason: str) -> None:
+        self._connection.end(code)
+
+    def drain(self) -> None:
+        self._flush()
+        if self.congested:
+            self.congested = False
+            self._on_drained()
+
+    def lost(self) -> None:
+        self._unsent.clear()
+        self.congested = False
+        self._on_drained()
+
+    def _flush(self) -> None:
+        taken, self._unsent = bytes(self._unsent), bytearray()
+        for payload in payloads_of(taken):
+            self._connection.peer.take(payload)
+
+
+class Connection:
+    """One socket. A direct one has a wire, as under our server; the other kind goes through ASGI `send` alone."""
+
+    def __init__(self, worker: Worker, peer: Peer, user: User, *, is_direct: bool) -> None:
+        self.worker = worker
+        self.peer = peer
+        self.is_open = True
+        self._frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._frames.put_nowait({"type": "websocket.connect"})
+        self._readable = asyncio.Event()
+        self._wire = Wire(self, max_bytes=worker.limits.send_buffer_bytes) if is_direct else None
+        scope = {
+            "type": "websocket",
+            "headers": [(b"authorization", b"Bearer " + user.username.encode())],
+            "subprotocols": [SUBPROTOCOL],
+            "state": {"engine": worker},
+            "extensions": {EXTENSION: self._wire} if self._wire else {},
+        }
+        self._served = worker.loop.create_task(self._serve(scope))
+
+    def say(self, frame: dict[str, object]) -> None:
+        """To the server; what is not read before the connection ends is lost."""
+        self._frames.put_nowait({"type": "websocket.receive", "text": msgspec.json.encode(frame).decode()})
+
+    def drain(self) -> None:
+        """The peer reads again."""
+        self._readable.set()
+        self._readable.clear()
+        if self._wire:
+            self._wire.drain()
+
+    def end(self, code: int = GONE) -> None:
+        """From whichever side."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self._frames.put_nowait({"type": "websocket.disconnect", "code": code})
+        self._readable.set()
+        if self._wire:
+            self._wire.lost()
+        self.peer.closed(code)
+
+    async def _serve(self, scope: dict[str, Any]) -> None:
+        """As a server does: that the peer has gone is no incident."""
+        try:
+            await ChatConsumer.as_asgi()(scope, self._frames.get, self._send)
+        except OSError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
+            self.peer.blame(f"has its socket end with {error!r}")
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        while self.is_open and not self.peer.is_reading:
+            await self._readable.wait()
+        if not self.is_open:
+            raise OSError("the peer has gone")
+        if message["type"] == "websocket.send":
+            self.peer.take(message["text"].encode())
+        elif message["type"] == "websocket.close":
+            self.end(message["code"])
+
+
+def payloads_of(wire: bytes) -> list[bytes]:
+    """The text frames that `wire` is made of (RFC 6455, section 5.2)."""
+    payloads = []
+    while wire:
+        start, size = 2, wire[1]
+        if size == 126:
+            start, size = 4, struct.unpack("!H", wire[2:4])[0]
+        elif size == 127:
+            start, size = 10, struct.unpack("!Q", wire[2:10])[0]
+        payloads.append(wire[start : start + size])
+        wire = wire[start + size :]
+    return payloads

@@ -1,0 +1,115 @@
+"""What the services and selectors of production answer, over the model: signing in, following, members."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from uuid import UUID
+
+from accounts.errors import DomainError, NotFound
+from accounts.schema import Principal, User
+from messaging import protocol
+from messaging.actions import Join, Sync
+from messaging.following import RoomPlan
+from messaging.resume import Plan, plan_resume
+from messaging.schema import Followed
+from rooms.broadcast import broadcast
+from rooms.errors import NotAMember
+from rooms.schema import Head
+from tests.simulation.model_store import Membership, ModelStore, Room
+from tests.unit.examples import AT
+
+EPOCH = UUID(int=1)
+
+
+class ModelServices:
+    """The methods are named as what they stand for; those that commit broadcast afterwards."""
+
+    def __init__(self, store: ModelStore, *, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._now = now
+        self._by_name = {user.username: user for user in store.users.values()}
+
+    # -- who --------------------------------------------------------------------------------------------------------
+
+    def check_access_token(self, *, token: str) -> Principal:
+        """A user's token is their name; so is their session."""
+        user = self._by_name[token]
+        return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT)
+
+    def list_standing_sessions(self, *, session_keys: Collection[str]) -> dict[str, tuple[bool, int]]:
+        return dict.fromkeys(session_keys, (True, 1))
+
+    def get_epoch(self) -> UUID:
+        return EPOCH
+
+    # -- following --------------------------------------------------------------------------------------------------
+
+    def follow_room(self, *, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
+        """Makes a member of a public room. Raises `NotFound`."""
+        room = self._store.rooms[join.room]
+        if room.member(user_id) is None and room.kind == "public":
+            notices = self._store.admit(room.id, user_id, by=self._store.users[user_id], at=self._now())
+            broadcast(notices)
+        membership = self._membership(room, user_id)
+        plan = plan_resume(
+            after=join.after,
+            head=room.seq,
+            floor=1,
+            max_replay=join.max_replay,
+            is_same_epoch=True,
+        )
+        answer = Followed(
+            room=room.shown(),
+            membership=membership.shown(),
+            head=_head_of(room),
+            unread=room.message_id - membership.read_id,
+            resync=plan.resync,
+        )
+        return answer.with_messages(room.messages[-1:]) if plan.resync else answer, plan
+
+    def follow_rooms(self, *, user_id: UUID, sync: Sync) -> tuple[dict[UUID, protocol.Synced], dict[UUID, RoomPlan]]:
+        answers: dict[UUID, protocol.Synced] = {}
+        plans: dict[UUID, RoomPlan] = {}
+        budget = sync.max_replay
+        for room_id, after in sync.rooms.items():
+            room = self._store.rooms[room_id]
+            try:
+                membership = self._membership(room, user_id)
+            except DomainError as error:
+                answers[room_id] = protocol.Synced(error=protocol.error_of(error))
+                continue
+            plan = plan_resume(after=after, head=room.seq, floor=1, max_replay=budget, is_same_epoch=True)
+            budget -= plan.replayed
+            plans[room_id] = RoomPlan(
+                cursor=plan.cursor,
+                resync=plan.resync,
+                replayed=plan.replayed,
+                since=membership.joined_seq,
+                head=room.seq,
+            )
+            unread = room.message_id - membership.read_id
+            answers[room_id] = protocol.Synced(head=_head_of(room), unread=unread, resync=plan.resync)
+        return answers, plans
+
+    # -- members ----------------------------------------------------------------------------------------------------
+
+    def leave_room(self, *, user_id: UUID, room_id: UUID) -> None:
+        """Raises `NotFound`, `NotAMember`, `LastOwner`."""
+        self._membership(self._store.rooms[room_id], user_id)
+        by = self._store.users[user_id]
+        broadcast(self._store.expel(room_id, user_id, kind="member.left", by=by, at=self._now()))
+
+    def remove_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
+        broadcast(self._store.expel(room_id, user_id, kind="member.removed", by=by, at=self._now()))
+
+    def add_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
+        broadcast(self._store.admit(room_id, user_id, by=by, at=self._now()))
+
+    def _membership(self, room: Room, user_id: UUID) -> Membership:
+        membership = room.member(user_id)
+        if membership is None:
+            raise NotAMember if room.kind == "public" else NotFound("There is no such room.")
+        return membership
+
+
+def _head_of(room: Room) -> Head:
+    return Head(seq=room.seq, message_id=room.message_id, floor=1)

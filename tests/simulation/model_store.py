@@ -1,0 +1,230 @@
+"""The model twin of the database: rooms, members, logs and messages in memory, with the rules of the real one.
+
+`ModelStore` is what `messaging.append` needs of a store; the other methods stand for the services and selectors that
+the engine calls. Each is one step of the loop, and so one transaction.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from accounts.schema import User, timestamp
+from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
+from messaging.drafts import Draft, shown_client_id
+from messaging.events import message_created
+from messaging.pages import Page
+from messaging.schema import Message, Sent, sender_of
+from rooms import events
+from rooms import schema as shapes
+from rooms.errors import LastOwner
+from rooms.events import EVICTIONS, MemberChange, MemberKind, Notice, RoomNotice
+from rooms.services.admission import member_notice
+
+
+@dataclass
+class Membership:
+    """A user in a room; one who has left keeps it, with `left_seq` set."""
+
+    user: User
+    role: shapes.RoleName
+    joined_seq: int
+    read_id: int
+    left_seq: int | None = None
+
+    def shown(self) -> shapes.Member:
+        return shapes.Member(
+            user=self.user,
+            role=self.role,
+            joined_seq=self.joined_seq,
+            read_id=self.read_id,
+            muted_until=None,
+            notify="all",
+        )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the log: about a message, or about a user."""
+
+    kind: str
+    actor: User
+    at: datetime
+    message_id: int | None = None
+    user_id: UUID | None = None
+
+
+@dataclass
+class Room:
+    id: UUID
+    kind: shapes.Kind
+    created_at: datetime
+    seq: int = 0
+    message_id: int = 0
+    memberships: dict[UUID, Membership] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    known: dict[Key, Known] = field(default_factory=dict)
+
+    def member(self, user_id: UUID) -> Membership | None:
+        membership = self.memberships.get(user_id)
+        return membership if membership is not None and membership.left_seq is None else None
+
+    def shown(self) -> shapes.Room:
+        return shapes.Room(
+            id=self.id,
+            kind=self.kind,
+            name=self.kind,
+            topic="",
+            avatar_url="",
+            data={},
+            member_count=sum(membership.left_seq is None for membership in self.memberships.values()),
+            created_at=timestamp(self.created_at),
+            archived_at=None,
+            slow_mode_s=0,
+        )
+
+    def enter(self, entry: Entry, *, seq: int) -> None:
+        """Insert one row under the primary key of the log."""
+        assert seq == len(self.entries) + 1, f"seq {seq} after {len(self.entries)} entries"
+        self.entries.append(entry)
+
+    def notice(self, seq: int) -> RoomNotice:
+        """Entry `seq` with its subject as it is now."""
+        entry = self.entries[seq - 1]
+        if entry.message_id is not None:
+            return message_created(self.messages[entry.message_id - 1])
+        assert entry.user_id is not None
+        change = MemberChange(member=self.memberships[entry.user_id].shown(), by=entry.actor)
+        return member_notice(room_id=self.id, seq=seq, kind=entry.kind, at=entry.at, change=change)
+
+
+class ModelStore:
+    """Every session stands; nobody is muted, nothing is archived."""
+
+    def __init__(self, users: Sequence[User]) -> None:
+        self.users = {user.id: user for user in users}
+        self.rooms: dict[UUID, Room] = {}
+
+    # -- the store of an append -------------------------------------------------------------------------------------
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        return nullcontext()
+
+    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
+        rooms = {draft.room_id: self.rooms[draft.room_id] for draft in drafts if draft.room_id in self.rooms}
+        keys = {key_of(draft) for draft in drafts}
+        return State(
+            heads={room.id: Head(room.seq, room.message_id) for room in rooms.values()},
+            busy=frozenset(),
+            standings=[self._standing(draft) for draft in drafts],
+            known={key: room.known[key] for room in rooms.values() for key in keys & room.known.keys()},
+        )
+
+    def write(self, state: State, decision: Decision) -> None:
+        for row in decision.rows:
+            draft, room = row.draft, self.rooms[row.draft.room_id]
+            assert row.id == len(room.messages) + 1
+            assert key_of(draft) not in room.known
+            at = timestamp(row.created_at)
+            room.enter(Entry("message.created", row.sender, row.created_at, message_id=row.id), seq=row.seq)
+            room.messages.append(
+                Message(
+                    room=room.id,
+                    id=row.id,
+                    seq=row.seq,
+                    sender=sender_of(row.sender),
+                    text=draft.text,
+                    client_id=shown_client_id(draft.client_id),
+                    reply_to=draft.reply_to,
+                    data=draft.data,
+                    created_at=at,
+                )
+            )
+            sent = Sent(room=room.id, id=row.id, seq=row.seq, created_at=at)
+            room.known[key_of(draft)] = Known(digest=draft.digests[0], sent=sent)
+            room.seq, room.message_id = state.heads[room.id].seq, state.heads[room.id].message_id
+        for (room_id, user_id), (start, end) in decision.cursors.items():
+            membership = self.rooms[room_id].memberships[user_id]
+            if membership.read_id == start:
+                membership.read_id = end
+
+    def _standing(self, draft: Draft) -> Standing | None:
+        room = self.rooms.get(draft.room_id)
+        if room is None:
+            return None
+        membership = room.member(draft.sender_id)
+        return Standing(
+            sender=self.users[draft.sender_id],
+            is_current=True,
+            is_public=room.kind == "public",
+            is_member=membership is not None,
+            is_muted=False,
+            is_archived=False,
+            read_id=membership.read_id if membership else 0,
+        )
+
+    # -- members ----------------------------------------------------------------------------------------------------
+
+    def make_room(self, room_id: UUID, kind: shapes.Kind, users: Sequence[User], *, at: datetime) -> None:
+        """The first of `users` owns it."""
+        self.rooms[room_id] = Room(room_id, kind, created_at=at)
+        for user in users:
+            self.admit(room_id, user.id, by=users[0], at=at)
+
+    def admit(self, room_id: UUID, user_id: UUID, *, by: User, at: datetime) -> list[Notice]:
+        """Make a member of one who is none."""
+        room = self.rooms[room_id]
+        assert room.member(user_id) is None
+        seq = self._enter(room, Entry("member.joined", by, at, user_id=user_id))
+        role: shapes.RoleName = "member" if room.memberships else "owner"
+        room.memberships[user_id] = Membership(self.users[user_id], role, joined_seq=seq, read_id=room.message_id)
+        added = events.user_notice(user_id, events.RoomAdded(room=room.id, data=room.shown()))
+        return [room.notice(seq)] if user_id == by.id else [room.notice(seq), added]
+
+    def expel(self, room_id: UUID, user_id: UUID, *, kind: MemberKind, by: User, at: datetime) -> list[Notice]:
+        """End a membership. Raises `LastOwner`."""
+        room = self.rooms[room_id]
+        membership = room.member(user_id)
+        assert membership is not None
+        if membership.role == "owner":
+            raise LastOwner
+        membership.left_seq = self._enter(room, Entry(kind, by, at, user_id=user_id))
+        return [room.notice(membership.left_seq)]
+
+    def _enter(self, room: Room, entry: Entry) -> int:
+        room.enter(entry, seq=room.seq + 1)
+        room.seq += 1
+        return room.seq
+
+    # -- reads ------------------------------------------------------------------------------------------------------
+
+    def read_page(self, *, room_id: UUID, after: int, limit: int) -> Page:
+        room = self.rooms[room_id]
+        last = min(room.seq, after + limit)
+        return Page(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
+
+    def list_heads(self, *, room_ids: Collection[UUID]) -> dict[UUID, int]:
+        return {room_id: self.rooms[room_id].seq for room_id in room_ids}
+
+    # -- what the log says of somebody, for those who judge ---------------------------------------------------------
+
+    def joined_seq(self, room_id: UUID, user_id: UUID, *, head: int) -> int:
+        """Where the membership began that stood when the log reached to `head`."""
+        entries = self.rooms[room_id].entries[:head]
+        return max(
+            seq
+            for seq, entry in enumerate(entries, start=1)
+            if entry.kind == "member.joined" and entry.user_id == user_id
+        )
+
+    def removals(self, room_id: UUID, user_id: UUID, *, after: int) -> list[int]:
+        """The seqs later than `after` behind which the user follows no further."""
+        entries = self.rooms[room_id].entries[after:]
+        return [
+            seq
+            for seq, entry in enumerate(entries, start=after + 1)
+            if entry.kind in EVICTIONS and entry.user_id == user_id
+        ]
