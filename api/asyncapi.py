@@ -3,23 +3,21 @@
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
-from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from accounts import errors
 from accounts.errors import DomainError
-from accounts.schema import Timestamp, User
+from api import examples
 from api.documents import to_yaml
 from messaging import actions, protocol
 from messaging.errors import ClientIdReused, UnknownAction
 from messaging.events import MessageEvent
-from messaging.limits import ANNOUNCED, Limits
-from messaging.schema import Followed, Message, MessagePage, Sent, sender_of
+from messaging.schema import Followed, MessagePage, Sent
 from rooms.errors import Archived, LastOwner, Muted, NotAMember
-from rooms.events import Gap, MemberChange, MemberEvent, ReadMoved, RoomAdded, RoomEvent
-from rooms.schema import Head, Member, ReadState, Room
+from rooms.events import Gap, MemberEvent, ReadMoved, RoomAdded, RoomEvent
+from rooms.schema import ReadState
 
 _REF: Final = "#/components/schemas/{name}"
 _CHANNEL: Final = {"$ref": "#/channels/socket"}
@@ -36,10 +34,6 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
 )  # fmt: skip
 
 
-class Pong(msgspec.Struct, frozen=True):
-    at: Timestamp
-
-
 # What `data` of the reply to each action holds, and the statuses that are not 200.
 REPLIES: dict[str, type[msgspec.Struct] | None] = {
     "join": Followed,
@@ -48,7 +42,7 @@ REPLIES: dict[str, type[msgspec.Struct] | None] = {
     "send": Sent,
     "history": MessagePage,
     "read": ReadState,
-    "ping": Pong,
+    "ping": protocol.Pong,
 }
 STATUSES = {"send": 201}
 
@@ -100,80 +94,6 @@ that you do not know: more of them come without a new version.
 Close codes (40xx: reconnect and resume; 45xx: not until something changes), also as `x-close-codes`:
 
 """
-
-# -- examples: structs, so that they are of the form of what is sent ---------------------------------------------------
-
-_AT, _UNTIL = "2026-01-02T03:04:05.678Z", "2026-01-02T04:04:05.678Z"
-_ROOM_ID = UUID("01990000-0000-7000-8000-000000000001")
-_OTHER_ROOM_ID = UUID("01990000-0000-7000-8000-000000000002")
-_SESSION_ID, _EPOCH = UUID("d2d50f84-5dfc-4ec7-9a5c-8f1c5b3a9c11"), UUID("9b2f6a3e-51b7-4e9b-8a49-0f8f6c1d7e20")
-_ALICE, _BOB = (
-    User(UUID(f"01980000-0000-7000-8000-00000000000{digit}"), name.lower(), name, "", bot=False, data={})
-    for digit, name in (("a", "Alice"), ("b", "Bob"))
-)
-_ROOM = Room(_ROOM_ID, "private", "Tea", "", "", {}, 2, _AT, None, 0)
-_MEMBER = Member(_BOB, "member", 2, 41, None, "all")
-_MUTED = msgspec.structs.replace(_MEMBER, role="moderator", muted_until=_UNTIL)
-_MESSAGE = Message(
-    room=_ROOM_ID, id=42, seq=57, sender=sender_of(_ALICE), text="hi", client_id="c-1", reply_to=None, data={},
-    created_at=_AT,
-)  # fmt: skip
-_HEAD, _READ, _LIMITS = Head(57, 42, 1), ReadState(42, 0), Limits()
-_NOT_FOUND = protocol.error_of(errors.NotFound("There is no such room."))
-_HELLO = protocol.Greeting(
-    protocol=protocol.VERSION,
-    features=protocol.FEATURES,
-    epoch=_EPOCH,
-    user=_ALICE,
-    session=_SESSION_ID,
-    expires_at=_UNTIL,
-    heartbeat_s=_LIMITS.heartbeat_s,
-    limits={name: getattr(_LIMITS, name) for name in ANNOUNCED},
-)
-
-_REQUESTS: dict[str, dict[str, object]] = {
-    "join": {"room": _ROOM_ID, "after": 57, "epoch": _EPOCH},
-    "leave": {"room": _ROOM_ID, "forget": True},
-    "sync": {"rooms": {str(_ROOM_ID): 57, str(_OTHER_ROOM_ID): None}, "epoch": _EPOCH},
-    "send": {"room": _ROOM_ID, "text": "hi", "client_id": "c-1"},
-    "history": {"room": _ROOM_ID, "before": 42, "limit": 20},
-    "read": {"room": _ROOM_ID, "id": 42},
-    "ping": {},
-}
-_ANSWERS: dict[str, object] = {
-    "join": Followed(room=_ROOM, membership=_MEMBER, head=_HEAD, unread=1, resync=False),
-    "leave": None,
-    "sync": protocol.SyncedRooms(
-        {
-            _ROOM_ID: protocol.Synced(head=_HEAD, unread=1, resync=False),
-            _OTHER_ROOM_ID: protocol.Synced(error=_NOT_FOUND),
-        }
-    ),
-    "send": Sent(_ROOM_ID, 42, 57, _AT),
-    "history": MessagePage([_MESSAGE], has_before=True, has_after=False),
-    "read": _READ,
-    "ping": Pong(_AT),
-}
-
-
-def _member(event: Any, seq: int, member: Member, by: User) -> MemberEvent:
-    return MemberEvent(event, _ROOM_ID, seq, _AT, by.id, MemberChange(member, by))
-
-
-_TOLD: dict[str, msgspec.Struct] = {
-    "hello": protocol.Hello(data=_HELLO),
-    "message.created": MessageEvent("message.created", _ROOM_ID, 57, _AT, _ALICE.id, _MESSAGE),
-    "member.joined": _member("member.joined", 2, _MEMBER, _ALICE),
-    "member.left": _member("member.left", 58, _MEMBER, _BOB),
-    "member.removed": _member("member.removed", 58, _MEMBER, _ALICE),
-    "member.updated": _member("member.updated", 58, _MUTED, _ALICE),
-    "room.updated": RoomEvent("room.updated", _ROOM_ID, 58, _AT, _ALICE.id, _ROOM),
-    "gap": Gap(room=_ROOM_ID, from_=4, to=7),
-    "room.added": RoomAdded(room=_ROOM_ID, data=_ROOM),
-    "read": ReadMoved(room=_ROOM_ID, data=_READ),
-    "draining": protocol.Draining(data=protocol.Advice(350)),
-    "session.revoked": protocol.SessionRevoked(data=protocol.Revoked(_SESSION_ID)),
-}
 
 # -- the document ------------------------------------------------------------------------------------------------------
 
@@ -239,15 +159,17 @@ def _schemas(structs: _Structs) -> dict[str, Any]:
 def _messages(structs: _Structs) -> dict[str, Any]:
     messages: dict[str, Any] = {}
     for name, kind in structs.requests.items():
-        messages[kind.__name__] = _message(kind, {name: {"action": name, "request_id": 7, **_REQUESTS[name]}})
+        messages[kind.__name__] = _message(kind, {name: {"action": name, "request_id": 7, **examples.REQUESTS[name]}})
     for name, kind in structs.replies.items():
-        messages[kind.__name__] = _message(kind, {name: _envelope(name, STATUSES.get(name, 200), [], _ANSWERS[name])})
+        messages[kind.__name__] = _message(
+            kind, {name: _envelope(name, STATUSES.get(name, 200), [], examples.ANSWERS[name])}
+        )
     messages["Refusal"] = _message(structs.refusal, {error.code: _refused(error) for error in _socket_errors()})
     messages["Reply"] = _message(protocol.Reply, {"misread": _refused(errors.Invalid)})
     for message in messages.values():
         message["correlationId"] = {"location": "$message.payload#/request_id"}
     return messages | {
-        kind.__name__: _message(kind, {name: _TOLD[name] for name in _names_of(kind)}) for kind in EVENTS
+        kind.__name__: _message(kind, {name: examples.TOLD[name] for name in _names_of(kind)}) for kind in EVENTS
     }
 
 

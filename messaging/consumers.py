@@ -279,7 +279,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
 
     @action(name="ping")  # type: ignore[untyped-decorator]
     async def ping(self, frame: Ping, **kwargs: Any) -> tuple[object, int]:
-        return {"at": timestamp(now())}, 200
+        return protocol.Pong(timestamp(now())), 200
 
     async def run(self, service: Any, **fields: Any) -> Any:
         """Call a service or selector for this user, on a thread of the database's."""

@@ -91,6 +91,12 @@ class Reply(msgspec.Struct, frozen=True):
     data: Any
 
 
+class Pong(msgspec.Struct, frozen=True):
+    """The answer to `ping`."""
+
+    at: Timestamp
+
+
 class Greeting(msgspec.Struct, frozen=True):
     """What a client learns first: who it is, which history this is, and what it must keep to."""
 
