@@ -27,7 +27,7 @@ run: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --engine sqlite $(ARGS)
-	$(BIN)/python -m pytest --engine postgresql --ignore tests/unit --ignore tests/simulation $(ARGS)
+	$(BIN)/python -m pytest --engine postgresql --ignore tests/unit --ignore tests/simulation --ignore tests/contract --ignore tests/docs $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,7 +1,7 @@
 """Pages of the log for whoever is behind: read once for all who want them, checked for holes. Pure.
 
-Pages lie at multiples of their size, so that followers with cursors of their own still share them. A full page is kept
-for a moment: a herd that resumes the same gap reads each page once.
+Pages lie at multiples of their size, so that followers with cursors of their own still share them. A page is kept
+while it is asked for: a herd that resumes the same gap reads each page once.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ class Pages:
         self._loop = loop
         self._size = size
         self._pages: dict[_Key, asyncio.Task[Page]] = {}
+        self._used_at: dict[_Key, float] = {}
         self.read = 0  # pages, so far
 
     async def after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
@@ -47,11 +48,12 @@ class Pages:
         Where retention has taken what follows, it begins with the notice of that gap. Raises what reading raises.
         """
         key = room_id, cursor // self._size
-        is_shared = key in self._pages
+        shared = self._pages.get(key)
         page = await self._page(key)
         found = [notice for notice in page.notices if notice.seq > cursor]
-        if is_shared and not found:
-            page = await self._page(key)  # the shared reading may be older than what is asked for
+        if shared is not None and not found:
+            self._drop(key, shared)  # it is older than what is asked for
+            page = await self._page(key)
             found = [notice for notice in page.notices if notice.seq > cursor]
         if cursor + 1 < page.floor:
             found = [notice for notice in found if notice.seq >= page.floor]
@@ -62,6 +64,7 @@ class Pages:
         """Drop what is kept of a room: some of it is no longer as it was."""
         for key in [key for key in self._pages if key[0] == room_id]:
             del self._pages[key]
+            self._used_at.pop(key, None)
 
     async def close(self) -> None:
         tasks = list(self._pages.values())
@@ -70,6 +73,7 @@ class Pages:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _page(self, key: _Key) -> Page:
+        self._used_at[key] = self._loop.time()
         task = self._pages.get(key)
         if task is None:
             self.read += 1
@@ -80,16 +84,23 @@ class Pages:
         return await asyncio.shield(task)
 
     def _keep_or_drop(self, key: _Key, task: asyncio.Task[Page]) -> None:
-        """A page that is not full yet will be another the next time."""
-        is_full = not task.cancelled() and task.exception() is None and len(task.result().notices) == self._size
-        if is_full:
-            self._loop.call_later(KEEP_S, self._drop, key, task)
+        if not task.cancelled() and task.exception() is None:
+            self._loop.call_later(KEEP_S, self._drop_unused, key, task)
+        else:
+            self._drop(key, task)
+
+    def _drop_unused(self, key: _Key, task: asyncio.Task[Page]) -> None:
+        """A page stays for as long as somebody asks for it at least once a moment."""
+        rested_s = self._loop.time() - self._used_at.get(key, 0.0)
+        if rested_s < KEEP_S:
+            self._loop.call_later(KEEP_S - rested_s, self._drop_unused, key, task)
         else:
             self._drop(key, task)
 
     def _drop(self, key: _Key, task: asyncio.Task[Page]) -> None:
         if self._pages.get(key) is task:
             del self._pages[key]
+            self._used_at.pop(key, None)
 
 
 def _contiguous(cursor: int, notices: list[RoomNotice]) -> list[RoomNotice]:

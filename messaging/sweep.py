@@ -48,6 +48,7 @@ class Sweep:
         self._woken = asyncio.Event()
         self._turns = 0
         self._repaired = 0  # entries that nothing but the sweep told of, since the last report
+        self._lag_s = 0.0  # the longest that one of them can have waited
         self._reported_at = loop.time()
         self.finished_at = loop.time()
         self._tasks = [loop.create_task(self._turn()), loop.create_task(self._at_once())]
@@ -73,11 +74,14 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                self._repaired += await self._sweep_rooms(self._hub.followed_rooms())
+                repaired = await self._sweep_rooms(self._hub.followed_rooms())
                 await self._sweep_sessions(self._hub.sinks())
             except Exception:
                 log.exception("sweep failed")
             else:
+                if repaired:
+                    self._repaired += repaired
+                    self._lag_s = max(self._lag_s, self._loop.time() - self.finished_at)
                 self.finished_at = self._loop.time()
                 self._report(self.finished_at - began)
 
@@ -113,17 +117,18 @@ class Sweep:
                 sink.close(close)
 
     def _report(self, took_s: float) -> None:
-        """Once a minute, where there was something to repair: how much, and how long a turn takes."""
+        """Once a minute, where there was something to repair: how much, how late, and how long a turn takes."""
         self._turns += 1
         if self._repaired and self._loop.time() - self._reported_at >= REPORT_S:
             log.info(
                 "sweep",
                 turns=self._turns,
                 repaired=self._repaired,
+                lag_s=round(self._lag_s, 3),
                 took_ms=round(took_s * 1000, 1),
                 layer_ok=self._is_layer_healthy(),
             )
-            self._turns, self._repaired, self._reported_at = 0, 0, self._loop.time()
+            self._turns, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
 
 
 def _verdict(sink: Sink, standing: dict[str, tuple[bool, int]]) -> Close | None:

@@ -1,5 +1,6 @@
 """Pairs of servers on one database, with and without a Redis between them."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -49,7 +50,13 @@ def _pair_without_redis(
     _stop(servers)
 
 
-@pytest.fixture(params=["_pair_with_redis", "_pair_without_redis"], ids=["with Redis", "without Redis"])
+# What is deployed: PostgreSQL with Redis, or without; processes on one SQLite file have none.
+PAIRS = {"without Redis": "_pair_without_redis"}
+if os.environ.get("DATABASE_URL"):
+    PAIRS["with Redis"] = "_pair_with_redis"
+
+
+@pytest.fixture(params=list(PAIRS.values()), ids=list(PAIRS))
 def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
     """Two processes that serve the same rooms, with a layer between them or the sweep alone."""
     yield from _watched(request.getfixturevalue(request.param))

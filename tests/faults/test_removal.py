@@ -54,7 +54,7 @@ def test_it_is_exact_when_it_is_done_on_another_process(pair: list[Server], alic
         Client(pair[0], alice) as owner,
         Client(pair[1], bob) as member,
     ):
-        for _ in range(RACES // 10):
+        for _ in range(RACES // 20):
             race(rest, owner, member, alice, bob)
 
 

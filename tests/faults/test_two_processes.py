@@ -13,6 +13,7 @@ from django.conf import settings
 from websockets.exceptions import ConnectionClosed
 
 from accounts.models import User
+from tests.engine import only_on
 from tests.people import Person, sign_in
 from tests.servers import Server
 from tests.sockets import Client
@@ -122,6 +123,7 @@ def time_to_close(pair: list[Server], bob: Person, deed: Callable[[Server, Perso
     return time.monotonic() - began
 
 
+@only_on("postgresql")
 @DEEDS
 def test_it_ends_sessions_at_once_through_the_layer(
     redis_pair: list[Server], bob_with_password: Person, deed: Callable[[Server, Person], int]
@@ -131,6 +133,7 @@ def test_it_ends_sessions_at_once_through_the_layer(
     assert took_s < 0.3
 
 
+@only_on("postgresql")
 @DEEDS
 def test_it_ends_sessions_with_a_dead_layer(
     deaf_pair: list[Server], bob_with_password: Person, deed: Callable[[Server, Person], int]
@@ -140,12 +143,14 @@ def test_it_ends_sessions_with_a_dead_layer(
     assert took_s < LATEST_S
 
 
+@only_on("postgresql")
 def test_it_ends_a_removed_follower_with_a_dead_layer(
     deaf_pair: list[Server], room: UUID, alice: Person, bob: Person
 ) -> None:
     test_it_ends_a_removed_follower_of_the_other(deaf_pair, room, alice, bob)
 
 
+@only_on("postgresql")
 def test_it_hears_at_once_through_the_layer(redis_pair: list[Server], room: UUID, alice: Person, bob: Person) -> None:
     with Client(redis_pair[0], alice) as sender, Client(redis_pair[1], bob) as follower:
         follower.act("join", room=str(room))

@@ -15,8 +15,9 @@ from tests.sockets import Client
 
 @pytest.fixture
 def server(start_server: StartServer) -> Iterator[Server]:
-    with free_redis() as redis:
-        yield start_server(command=(*SERVE, "--workers", "2"), REDIS_URL=redis.url)
+    """With two Redis hosts, which share the rooms between them."""
+    with free_redis() as one, free_redis() as other:
+        yield start_server(command=(*SERVE, "--workers", "2"), REDIS_URL=f"{one.url},{other.url}")
 
 
 def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> None:
@@ -27,6 +28,8 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         clients[number % len(clients)].act("send", room=str(room), text=str(number))
     for client in clients:
         assert [event["seq"] for event in client.events_until(22)] == list(range(3, 23))
+    with server.rest() as rest:
+        assert rest.get("/readyz").json()["layer"] == "ok"
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 10

@@ -1,0 +1,96 @@
+"""What the simulation found in the relay: a channel that is lost while groups are being added."""
+
+import asyncio
+import random
+
+import pytest
+
+from messaging.limits import Limits
+from messaging.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
+from rooms.events import Notice, RoomHint
+from tests.simulation.layer import LossyLayer
+from tests.unit.examples import OTHER_ROOM, ROOM
+from tests.unit.virtual_time import run
+
+
+class KindFate(random.Random):
+    """Nothing is lost, doubled or late."""
+
+    def random(self) -> float:
+        return 1.0
+
+    def choice(self, seq: object) -> float:  # type: ignore[override]
+        return 0.0
+
+
+class Ears:
+    """A relay on a layer without losses, and what it heard. Wants a running loop."""
+
+    def __init__(self) -> None:
+        self.layer = LossyLayer(fate=KindFate())
+        self.heard: list[Notice] = []
+        self.relay = Relay(
+            self.layer,
+            loop=asyncio.get_running_loop(),
+            limits=Limits(),
+            deliver=self.heard.extend,
+            caught_up=lambda group: None,
+        )
+
+    async def lose_channel(self) -> None:
+        """The layer fails for an instant: who receives is told."""
+        self.layer.go_down("raises")
+        self.layer.come_up()
+        await asyncio.sleep(0)
+
+
+def test_it_works() -> None:
+    async def live() -> None:
+        ears = Ears()
+        ears.relay.follow(room_group(ROOM))
+        await asyncio.sleep(DEAF_AFTER_S)
+
+        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await asyncio.sleep(0.1)
+
+        assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
+        await ears.relay.close()
+
+    run(live())
+
+
+@pytest.mark.xfail(strict=True, reason="a group that was added to the channel before counts as standing on the new one")
+def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> None:
+    async def live() -> None:
+        ears = Ears()
+        await asyncio.sleep(0.1)
+        ears.layer.call_s = RETRY_S + 0.5  # within the relay's own timeout
+        ears.relay.follow(room_group(ROOM))
+        await asyncio.sleep(0.1)
+        await ears.lose_channel()
+        await asyncio.sleep(10 * RETRY_S)
+
+        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await asyncio.sleep(0.1)
+
+        assert ears.relay.is_healthy
+        assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
+
+    run(live())
+
+
+@pytest.mark.xfail(strict=True, reason="groups go on to be added to no channel")
+def test_it_adds_nothing_while_it_has_no_channel() -> None:
+    async def live() -> None:
+        ears = Ears()
+        await asyncio.sleep(0.1)
+        ears.layer.call_s = 0.3
+        ears.relay.follow(room_group(ROOM))
+        ears.relay.follow(room_group(OTHER_ROOM))
+        await asyncio.sleep(0.1)
+        await ears.lose_channel()
+        await asyncio.sleep(RETRY_S)
+
+        assert None not in ears.layer.asked
+
+    run(live())
