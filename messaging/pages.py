@@ -91,9 +91,8 @@ class Pages:
 
     def _drop_unused(self, key: _Key, task: asyncio.Task[Page]) -> None:
         """A page stays for as long as somebody asks for it at least once a moment."""
-        rested_s = self._loop.time() - self._used_at.get(key, 0.0)
-        if rested_s < KEEP_S:
-            self._loop.call_later(KEEP_S - rested_s, self._drop_unused, key, task)
+        if self._loop.time() - self._used_at.get(key, 0.0) < KEEP_S:
+            self._loop.call_later(KEEP_S, self._drop_unused, key, task)
         else:
             self._drop(key, task)
 

@@ -149,15 +149,18 @@ class Relay:
                 self._changed.set()
 
     async def _align(self) -> None:
-        while self._channel is not None and (wrong := self._wanted ^ self._standing):
+        while (channel := self._channel) is not None and (wrong := self._wanted ^ self._standing):
             for group in list(wrong):
+                if self._channel != channel:
+                    break  # a lost channel takes its groups with it
                 async with asyncio.timeout(self._limits.relay_timeout_s):
                     if group in self._wanted:
-                        await self._layer.group_add(group, self._channel)
-                        self._standing.add(group)
-                        self._caught_up(group)
+                        await self._layer.group_add(group, channel)
+                        if self._channel == channel:
+                            self._standing.add(group)
+                            self._caught_up(group)
                     else:
-                        await self._layer.group_discard(group, self._channel)
+                        await self._layer.group_discard(group, channel)
                         self._standing.discard(group)
 
     async def _ping(self) -> None:

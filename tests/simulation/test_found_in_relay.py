@@ -59,7 +59,6 @@ def test_it_works() -> None:
     run(live())
 
 
-@pytest.mark.xfail(strict=True, reason="a group that was added to the channel before counts as standing on the new one")
 def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> None:
     async def live() -> None:
         ears = Ears()
