@@ -25,6 +25,7 @@ class LossyLayer:
         self._is_up = asyncio.Event()
         self._is_up.set()
         self.outage: Outage | None = None
+        self.call_s = CALL_S  # that a call takes
         self.offered = 0  # messages, each counted once for every receiver
         self.lost = 0
 
@@ -62,7 +63,7 @@ class LossyLayer:
 
     async def group_add(self, group: str, channel: str) -> None:
         await self._answer()
-        await asyncio.sleep(CALL_S)
+        await asyncio.sleep(self.call_s)
         if self.outage is None:
             self._groups.setdefault(group, {})[channel] = None
 

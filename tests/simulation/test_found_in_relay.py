@@ -3,13 +3,11 @@
 import asyncio
 import random
 
-import pytest
-
 from messaging.limits import Limits
 from messaging.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
 from rooms.events import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
-from tests.unit.examples import OTHER_ROOM, ROOM
+from tests.unit.examples import ROOM
 from tests.unit.virtual_time import run
 
 
@@ -74,22 +72,5 @@ def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> No
 
         assert ears.relay.is_healthy
         assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
-
-    run(live())
-
-
-@pytest.mark.xfail(strict=True, reason="groups go on to be added to no channel")
-def test_it_adds_nothing_while_it_has_no_channel() -> None:
-    async def live() -> None:
-        ears = Ears()
-        await asyncio.sleep(0.1)
-        ears.layer.call_s = 0.3
-        ears.relay.follow(room_group(ROOM))
-        ears.relay.follow(room_group(OTHER_ROOM))
-        await asyncio.sleep(0.1)
-        await ears.lose_channel()
-        await asyncio.sleep(RETRY_S)
-
-        assert None not in ears.layer.asked
 
     run(live())
