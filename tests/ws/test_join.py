@@ -73,9 +73,3 @@ def test_it_answers_before_the_events_of_the_room(server: Server, room: UUID, al
         head = reply["data"]["head"]["seq"]
         if head < 32:
             assert [event["seq"] for event in follower.events_until(32)] == list(range(head + 1, 33))
-
-
-def test_it_follows_rooms_up_to_a_limit(server: Server, alice: Person) -> None:
-    with Client(server, alice) as client:
-        limit = client.hello["data"]["limits"]["max_followed_rooms"]
-    assert limit == 1000
