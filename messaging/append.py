@@ -10,14 +10,14 @@ import structlog
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from accounts.errors import Internal, Unavailable
-from accounts.schema import timestamp
-from messaging.decide import Busy, Decision, Row, State, Verdict, decide
+from accounts.schema import Timestamp, timestamp
+from messaging.decide import Busy, Decision, Row, State, decide
 from messaging.drafts import Draft, shown_client_id
 from messaging.events import message_created
-from messaging.schema import Message, Sent, sender_of
+from messaging.schema import Message, sender_of
 from messaging.store import DatabaseStore
+from messaging.writer import Appended
 from rooms import log as room_log
-from rooms.broadcast import broadcast
 from rooms.events import Notice, RoomHint
 
 ATTEMPTS = 4  # at a commit whose outcome is not known, or a connection that was lost before it
@@ -42,35 +42,29 @@ class Appender:
         # Rooms whose heads others held for long: not waited for again, while it lasts.
         self._contended: frozenset[UUID] = frozenset()
 
-    def append(self, drafts: Sequence[Draft]) -> list[Verdict]:
-        """Append what may be appended, in one transaction, and tell whoever listens.
+    def append(self, drafts: Sequence[Draft]) -> Appended:
+        """Append what may be appended, in one transaction; what there is to tell of it is the caller's to broadcast.
 
         Returns a verdict for each draft, in their order: `Sent`, or the `DomainError` to answer with. `Busy` and
         every other refusal but `Unavailable` mean surely not committed. What is judged is judged after the heads
         are locked, at the very place in the log. Opens a durable transaction; never raises for what a draft holds.
         """
-        verdicts, notices = self._append(drafts)
-        if notices:
-            broadcast(notices)
-        return verdicts
-
-    def _append(self, drafts: Sequence[Draft]) -> tuple[list[Verdict], list[Notice]]:
         try:
             return self._try(drafts)
         except (DataError, IntegrityError) as error:
             if len(drafts) == 1:
                 log.error("draft refused by the database", room=str(drafts[0].room_id), error=str(error))
-                return [Internal()], []
+                return Appended([Internal()], [])
         except DatabaseError as error:
             log.error("append failed", drafts=len(drafts), error=str(error))
-            return [Unavailable(retry_after=1) for _ in drafts], []
+            return Appended([Unavailable(retry_after=1) for _ in drafts], [])
         # One draft spoils the batch: halve it until it stands alone.
         middle = len(drafts) // 2
-        first, first_notices = self._append(drafts[:middle])
-        second, second_notices = self._append(drafts[middle:])
-        return first + second, first_notices + second_notices
+        first, first_notices = self.append(drafts[:middle])
+        second, second_notices = self.append(drafts[middle:])
+        return Appended(first + second, first_notices + second_notices)
 
-    def _try(self, drafts: Sequence[Draft]) -> tuple[list[Verdict], list[Notice]]:
+    def _try(self, drafts: Sequence[Draft]) -> Appended:
         """Commit once, over as many connections as it takes.
 
         A connection that is lost inside COMMIT leaves the outcome unknown. The same drafts are appended again: the
@@ -93,31 +87,26 @@ class Appender:
                 elif lost:
                     raise
                 elif skip_locked or connection.vendor == "sqlite":
-                    return [Busy(retry_after=1) for _ in drafts], []
+                    return Appended([Busy(retry_after=1) for _ in drafts], [])
                 else:
                     # Somebody holds one of the heads for long: let the other rooms go on.
                     skip_locked = True
 
-    def _commit(self, drafts: Sequence[Draft], *, skip_locked: bool) -> tuple[list[Verdict], list[Notice]]:
+    def _commit(self, drafts: Sequence[Draft], *, skip_locked: bool) -> Appended:
         at = self._now()
         with self._store.transaction():
             state = self._store.read_state(drafts, at=at, skip_locked=skip_locked)
             self._contended = self._contended - state.heads.keys() | state.busy
             decision = decide(state, drafts, at=at)
             self._store.write(state, decision)
-        return decision.verdicts, _notices(decision)
+        return Appended(decision.verdicts, _notices(decision))
 
 
 def _notices(decision: Decision) -> list[Notice]:
     """The new messages; and a hint for each that was there already, for it may be the first that is heard of it."""
-    new = {(row.draft.room_id, row.seq) for row in decision.rows}
-    notices: list[Notice] = [message_created(_message_of(row)) for row in decision.rows]
-    notices += [
-        RoomHint(room_id=verdict.room, seq=verdict.seq)
-        for verdict in decision.verdicts
-        if isinstance(verdict, Sent) and (verdict.room, verdict.seq) not in new
-    ]
-    return notices
+    created_at = timestamp(decision.at)
+    new: list[Notice] = [message_created(_message_of(row, created_at)) for row in decision.rows]
+    return new + [RoomHint(room_id=sent.room, seq=sent.seq) for sent in decision.repeated]
 
 
 def _is_lock_timeout(error: Exception) -> bool:
@@ -125,7 +114,7 @@ def _is_lock_timeout(error: Exception) -> bool:
     return getattr(error.__cause__, "sqlstate", None) == "55P03" or "database is locked" in str(error)
 
 
-def _message_of(row: Row) -> Message:
+def _message_of(row: Row, created_at: Timestamp) -> Message:
     draft = row.draft
     return Message(
         room=draft.room_id,
@@ -136,5 +125,5 @@ def _message_of(row: Row) -> Message:
         client_id=shown_client_id(draft.client_id),
         reply_to=draft.reply_to,
         data=draft.data,
-        created_at=timestamp(row.created_at),
+        created_at=created_at,
     )

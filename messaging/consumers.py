@@ -26,11 +26,12 @@ from accounts.errors import (
 from accounts.schema import Principal, timestamp
 from accounts.tokens import check_access_token
 from messaging import authentication, following, protocol, selectors, sockets
-from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
+from messaging.actions import AnyAction, History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from messaging.decide import Verdict
 from messaging.drafts import draft_of
 from messaging.engine import Engine
 from messaging.framing import Frames
+from messaging.inbox import Data, run_now
 from messaging.protocol import Close, Rejected
 from messaging.throttling import throttle
 from rooms import services
@@ -50,16 +51,20 @@ class Admitted(BasePermission):  # type: ignore[misc]
 class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     """One socket of one user."""
 
-    channel_layer_alias = ""  # names no layer: a socket has no channel, the process has one
     permission_classes = (Admitted,)
     principal: Principal | None = None
     socket: sockets.Socket
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Without Channels' own loop: it makes a task for each message, and hops through a thread for each."""
+        self.scope, self.base_send = scope, send
         self.engine: Engine = scope["state"]["engine"]
         self.refusals = 0
         try:
-            await super().__call__(scope, receive, send)
+            while True:
+                await self.dispatch(await receive())
+        except StopConsumer:
+            pass
         finally:
             # Here, not in `disconnect`: Channels skips that one after an exception.
             if self.principal is not None:
@@ -67,7 +72,6 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
                 self.socket.stop()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Without Channels' hop through a thread for each message: nothing here keeps connections on this one."""
         match message["type"]:
             case "websocket.receive":
                 await self.receive(message.get("text"), message.get("bytes"))
@@ -118,6 +122,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
             limits=self.engine.limits,
         )
         self.socket.write(Frames((hello,)))
+        self.socket.listen(self)
 
     def make_socket(self, principal: Principal) -> sockets.Socket:
         """A direct one where the server is ours, else one over ASGI."""
@@ -139,30 +144,44 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     # -- frames -----------------------------------------------------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """Decode one frame and handle its action. Whatever it holds, there is an answer and the socket goes on."""
-        if self.principal is None or self.socket.is_leaving:
-            return
-        await self.socket.writable()
-        data = bytes_data or b"" if text_data is None else text_data
+        """A frame that came by way of ASGI."""
+        if self.principal is not None:
+            await self.socket.receive(bytes_data or b"" if text_data is None else text_data)
+
+    def read(self, data: Data) -> AnyAction | None:
+        """Decode one frame. Whatever it holds, there is an answer and the socket goes on."""
+        assert self.principal is not None  # noqa: S101 - it was admitted before it listened
+        if self.socket.is_leaving:
+            return None
         try:
             throttle(self.principal.user.id)
             frame = protocol.decode(data, self.engine.limits)
         except RateLimited as error:
             self.refuse(*protocol.peek(data), error)
-            await self.count_refusal()
+            self.count_refusal()
         except Rejected as rejected:
             self.refuse(rejected.action, rejected.request_id, rejected.error)
         else:
             self.refusals = 0
-            if not isinstance(frame, Send | Ping):
-                await self.socket.window.settled()  # what was sent before is judged before
-            await self.handle_action(frame.name, frame.request_id, frame=frame)
+            return frame
+        return None
 
-    async def count_refusal(self) -> None:
+    def do_now(self, frame: AnyAction) -> bool:
+        is_quick = isinstance(frame, Ping) or (isinstance(frame, Send) and self.socket.window.is_open)
+        if is_quick:
+            run_now(self.handle_action(frame.name, frame.request_id, frame=frame))
+        return is_quick
+
+    async def do(self, frame: AnyAction) -> None:
+        if not isinstance(frame, Send | Ping):
+            await self.socket.window.settled()  # what was sent before is judged before
+        await self.handle_action(frame.name, frame.request_id, frame=frame)
+
+    def count_refusal(self) -> None:
         """Whoever goes on against many refusals in a row is sent away."""
         self.refusals += 1
         if self.refusals >= self.engine.limits.flood_refusals:
-            await self.close_with(protocol.FLOOD)
+            self.socket.close(protocol.FLOOD)
 
     async def handle_exception(self, exc: Exception, action: str | None, request_id: RequestId | None) -> None:
         match exc:
@@ -191,10 +210,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         self.socket.write(Frames((protocol.encode_refusal(action, request_id, error),)))
 
     async def close_with(self, close: Close) -> None:
-        if self.principal is not None:
-            self.socket.close(close)
-        else:
-            await self.close(code=close.code, reason=close.reason)
+        await self.close(code=close.code, reason=close.reason)
 
     # -- actions ----------------------------------------------------------------------------------------------------
 
@@ -254,19 +270,19 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         await self.socket.window.enter()
         draft = draft_of(frame, sender=self.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
         try:
-            verdict = self.engine.writer.submit(draft)
+            self.engine.writer.submit(draft, partial(self.answer_send, request_id))
         except Overloaded:
             self.socket.window.leave()
             raise
-        verdict.add_done_callback(partial(self.answer_send, request_id))
 
-    def answer_send(self, request_id: RequestId | None, future: "asyncio.Future[Verdict]") -> None:
+    def answer_send(self, request_id: RequestId | None, verdict: Verdict) -> None:
+        """The events of the batch follow at once: the answer waits for them, and goes in one write with the first."""
         self.socket.window.leave()
-        verdict = future.result()
         if isinstance(verdict, DomainError):
-            self.refuse("send", request_id, verdict)
+            reply = protocol.encode_refusal("send", request_id, verdict)
         else:
-            self.answer("send", request_id, 201, verdict)
+            reply = protocol.encode_reply("send", request_id, 201, verdict, [])
+        self.socket.write_soon(reply)
 
     @action(name="history")  # type: ignore[untyped-decorator]
     async def list_messages(self, frame: History, **kwargs: Any) -> tuple[object, int]:

@@ -14,6 +14,7 @@ from messaging.schema import Sent
 from rooms.errors import Archived, Muted, NotAMember
 
 Verdict = Sent | DomainError
+NO_ROOM = "There is no such room."
 
 
 class Busy(Overloaded):
@@ -53,7 +54,6 @@ class Row(msgspec.Struct, frozen=True):
     sender: User
     id: int
     seq: int
-    created_at: datetime
 
 
 Key = tuple[UUID, UUID, str]  # room, sender, client_id
@@ -73,54 +73,57 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A verdict for each draft, in their order; the rows to insert; the read cursors that move along."""
+    """A verdict for each draft, in their order; the rows to insert; what was there already; cursors that move along."""
 
+    at: datetime
     verdicts: list[Verdict]
     rows: list[Row]
+    repeated: list[Sent]
     cursors: dict[tuple[UUID, UUID], tuple[int, int]]  # (room, user): from, to
 
 
 def decide(state: State, drafts: Sequence[Draft], *, at: datetime) -> Decision:
     """Judge each draft by key, authority, room state, limits, in this order; number what remains; move the heads."""
+    decision = Decision(at=at, verdicts=[], rows=[], repeated=[], cursors={})
     known = dict(state.known)
-    verdicts: list[Verdict] = []
-    rows: list[Row] = []
-    cursors: dict[tuple[UUID, UUID], tuple[int, int]] = {}
+    created_at = timestamp(at)
     for draft, standing in zip(drafts, state.standings, strict=True):
-        refusal = _refusal(state, known, draft, standing)
-        if refusal is not None:
-            verdicts.append(refusal)
-            continue
-        assert standing is not None  # noqa: S101 - `_refusal` has refused otherwise
-        head = state.heads[draft.room_id]
-        head.seq += 1
-        head.message_id += 1
-        sent = Sent(room=draft.room_id, id=head.message_id, seq=head.seq, created_at=timestamp(at))
-        rows.append(Row(draft=draft, sender=standing.sender, id=sent.id, seq=sent.seq, created_at=at))
-        known[key_of(draft)] = Known(digest=draft.digests[0], sent=sent)
-        verdicts.append(sent)
-        _move_cursor(cursors, draft, standing.read_id, sent.id)
-    return Decision(verdicts=verdicts, rows=rows, cursors=cursors)
+        key = key_of(draft)
+        head = state.heads.get(draft.room_id)
+        earlier = known.get(key)
+        if earlier is not None:
+            if earlier.digest in draft.digests:
+                decision.verdicts.append(earlier.sent)
+                decision.repeated.append(earlier.sent)
+            else:
+                decision.verdicts.append(ClientIdReused(field="client_id"))
+        elif head is None or standing is None:
+            is_busy = draft.room_id in state.busy
+            decision.verdicts.append(Busy(retry_after=1) if is_busy else NotFound(NO_ROOM, field="room"))
+        elif (refusal := _refusal(draft, head, standing)) is not None:
+            decision.verdicts.append(refusal)
+        else:
+            head.seq += 1
+            head.message_id += 1
+            sent = Sent(room=draft.room_id, id=head.message_id, seq=head.seq, created_at=created_at)
+            decision.verdicts.append(sent)
+            decision.rows.append(Row(draft=draft, sender=standing.sender, id=sent.id, seq=sent.seq))
+            known[key] = Known(digest=draft.digests[0], sent=sent)
+            _move_cursor(decision.cursors, draft, standing.read_id, sent.id)
+    return decision
 
 
-def _refusal(state: State, known: Mapping[Key, Known], draft: Draft, standing: Standing | None) -> Verdict | None:
-    """The first reason not to append `draft`: an earlier success is one, too."""
-    if draft.room_id in state.busy:
-        return Busy(retry_after=1)
-    earlier = known.get(key_of(draft))
-    if earlier is not None:
-        return earlier.sent if earlier.digest in draft.digests else ClientIdReused(field="client_id")
-    if draft.room_id not in state.heads or standing is None:
-        return NotFound("There is no such room.", field="room")
+def _refusal(draft: Draft, head: Head, standing: Standing) -> DomainError | None:
+    """The first reason not to append `draft`."""
     if not standing.is_current:
         return Unauthenticated("The session has ended.")
     if not standing.is_member:
-        return NotAMember() if standing.is_public else NotFound("There is no such room.", field="room")
+        return NotAMember() if standing.is_public else NotFound(NO_ROOM, field="room")
     if standing.is_muted:
         return Muted()
     if standing.is_archived:
         return Archived()
-    if draft.reply_to is not None and draft.reply_to > state.heads[draft.room_id].message_id:
+    if draft.reply_to is not None and draft.reply_to > head.message_id:
         return Invalid("There is no such message.", field="reply_to")
     return None
 

@@ -1,8 +1,10 @@
 """A message on its way into the log: who says what, under which key. Made at both edges, judged in `decide`."""
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Sequence
+from functools import cache
 from uuid import UUID
 
 import msgspec
@@ -14,6 +16,9 @@ from messaging.actions import Send
 SERVER_KEY_MARK = "\x7f"
 
 _canonical = msgspec.json.Encoder(order="deterministic")
+# Unlike any other process's, and counted on: a random number for each draft would be a system call.
+_server_key = f"{SERVER_KEY_MARK}{secrets.token_urlsafe(16)}."
+_count = itertools.count()
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -38,7 +43,7 @@ def draft_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> 
         sender_id=sender.user.id,
         session_key=sender.session_key,
         auth_version=sender.auth_version,
-        client_id=action.client_id or SERVER_KEY_MARK + secrets.token_urlsafe(16),
+        client_id=action.client_id or f"{_server_key}{next(_count)}",
         text=action.text,
         reply_to=action.reply_to,
         data=action.data,
@@ -52,5 +57,9 @@ def shown_client_id(client_id: str) -> str | None:
 
 def _digest(content: bytes, secret_key: str) -> bytes:
     """Keyed, so that a text that was erased cannot be guessed from it."""
-    key = hashlib.blake2b(secret_key.encode(), person=b"roomlog draft", digest_size=32).digest()
-    return hashlib.blake2b(content, key=key, digest_size=16).digest()
+    return hashlib.blake2b(content, key=_digest_key(secret_key), digest_size=16).digest()
+
+
+@cache
+def _digest_key(secret_key: str) -> bytes:
+    return hashlib.blake2b(secret_key.encode(), person=b"roomlog draft", digest_size=32).digest()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -19,6 +20,7 @@ from messaging.pages import Page
 from messaging.relay import Layer, Relay, room_group, user_group
 from messaging.sweep import Sweep
 from messaging.writer import Writer
+from rooms.broadcast import broadcast
 from rooms.events import Notice
 
 if TYPE_CHECKING:
@@ -48,11 +50,18 @@ class Engine(Interest):
     def __init__(self, *, limits: Limits, reader_threads: int, layer: Layer | None) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
         self.is_draining = False
         self.readers = DatabaseThreads(reader_threads, name="reader")
         self._writer_thread = DatabaseThreads(1, name="writer")
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
-        self.writer = Writer(append=Appender().append, executor=self._writer_thread, loop=self.loop, limits=limits)
+        self.writer = Writer(
+            append=Appender().append,
+            tell=broadcast,
+            executor=self._writer_thread,
+            loop=self.loop,
+            limits=limits,
+        )
         self.relay: Relay | None = None
         if layer is not None:
             self.relay = Relay(
@@ -68,7 +77,10 @@ class Engine(Interest):
 
     def publish(self, notices: Sequence[Notice]) -> None:
         """A listener for `rooms.broadcast`: to the sockets here directly, to the other processes by the relay."""
-        self.loop.call_soon_threadsafe(self._publish, notices)
+        if threading.get_ident() == self._thread_id:
+            self._publish(notices)
+        else:
+            self.loop.call_soon_threadsafe(self._publish, notices)
 
     def readiness(self) -> Readiness:
         age_s = self.loop.time() - self.sweep.finished_at

@@ -11,10 +11,14 @@ class Message(models.Model):
     """`id` counts the messages of a room, `seq` is its place among all the room's changes."""
 
     pk = models.CompositePrimaryKey("room_id", "id")
-    room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="messages")
+    room = models.ForeignKey(
+        Room, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="messages"
+    )
     id = models.BigIntegerField()
     seq = models.BigIntegerField()
-    sender = models.ForeignKey(User, on_delete=models.PROTECT, db_index=False, related_name="messages")
+    sender = models.ForeignKey(
+        User, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="messages"
+    )
     text = models.TextField()
     reply_to = models.BigIntegerField(null=True)
     data = ExactJSONField(default=dict)

@@ -11,16 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
+from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
 from messaging.sockets import EXTENSION
-
-READ_AHEAD = 16  # messages taken from the transport before it is paused
 
 
 class RoomlogProtocol(WebSocketsSansIOProtocol):
@@ -31,13 +29,34 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.limits: Limits = settings.ROOMLOG_LIMITS
         self.congested = False
         self._on_drained: Callable[[], None] = lambda: None
+        self._on_frame: Callable[[Data], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
-    def listen(self, on_drained: Callable[[], None]) -> None:
+    def attach(self, on_drained: Callable[[], None]) -> None:
         """Call `on_drained` whenever the connection takes more again."""
         self._on_drained = on_drained
+
+    def listen(self, on_frame: Callable[[Data], None]) -> None:
+        """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
+        self._on_frame = on_frame
+        for event in [self.queue.get_nowait() for _ in range(self.queue.qsize())]:
+            if event["type"] == "websocket.receive":
+                on_frame(event.get("text") or event.get("bytes") or "")
+            else:
+                self.queue.put_nowait(event)
+        self.resume_reading()
+
+    def pause_reading(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
 
     def write_frames(self, wire: bytes) -> None:
         """Send ready frames; nothing is sent after a close frame."""
@@ -49,7 +68,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent and not self.transport.is_closing():
             self._say_close(code, reason)
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
-            self._resume_reading()
+            self.resume_reading()
 
     # -- the transport ------------------------------------------------------------------------------------------------
 
@@ -112,21 +131,26 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """As the base class does, but ill-formed UTF-8 is no incident, and one reads on while the app is level."""
-        data, self.frames = b"".join(self.frames), []
+        """Hand a message on, as the base class does where nobody listens; but ill-formed UTF-8 is no incident."""
+        data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
+        self.frames = []
         if self.close_sent:
             return
-        event: ASGIReceiveEvent = {"type": "websocket.receive", "bytes": data}
+        text: str | None = None
         if self.curr_msg_data_type == "text":
             try:
-                event = {"type": "websocket.receive", "text": data.decode()}
+                text = data.decode()
             except UnicodeDecodeError:
                 self.close_with(CloseCode.INVALID_DATA, "text is not UTF-8")
                 return
-        self.queue.put_nowait(event)
-        if self.queue.qsize() >= READ_AHEAD and not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        if self._on_frame is not None:
+            self._on_frame(data if text is None else text)
+            return
+        if text is None:
+            self.queue.put_nowait({"type": "websocket.receive", "bytes": data})
+        else:
+            self.queue.put_nowait({"type": "websocket.receive", "text": text})
+        self.pause_reading()
 
     # -- goodbye ------------------------------------------------------------------------------------------------------
 
@@ -141,8 +165,3 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-
-    def _resume_reading(self) -> None:
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()

@@ -7,9 +7,12 @@ from messaging.actions import Send
 from messaging.append import Appender
 from messaging.decide import Verdict
 from messaging.drafts import draft_of
+from rooms.broadcast import broadcast
 
 
 def send_message(action: Send, *, sender: Principal) -> Verdict:
     """Append one message: a batch of one. Opens a transaction. Returns `Sent`, or the `DomainError` to answer with."""
     draft = draft_of(action, sender=sender, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
-    return Appender().append([draft])[0]
+    verdicts, notices = Appender().append([draft])
+    broadcast(notices)
+    return verdicts[0]

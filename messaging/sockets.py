@@ -8,7 +8,8 @@ from uuid import UUID
 
 from accounts.schema import Principal
 from messaging.feed import Follower
-from messaging.framing import Frames
+from messaging.framing import Frames, frame_text
+from messaging.inbox import Data, Handler, Inbox
 from messaging.protocol import SLOW_READER, Close
 from messaging.window import Window
 
@@ -23,7 +24,13 @@ class Wire(Protocol):
 
     congested: bool
 
-    def listen(self, on_drained: Callable[[], None]) -> None: ...
+    def attach(self, on_drained: Callable[[], None]) -> None: ...
+
+    def listen(self, on_frame: Callable[[Data], None]) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
 
     def write_frames(self, wire: bytes) -> None: ...
 
@@ -48,8 +55,23 @@ class Socket:
     def congested(self) -> bool:
         raise NotImplementedError
 
+    def listen(self, handler: Handler) -> None:
+        """Have `handler` do what the client's frames ask for, from now on."""
+        self._handler = handler
+
+    async def receive(self, data: Data) -> None:
+        """A frame that came by way of ASGI, and not straight from the server."""
+        await self.writable()
+        action = self._handler.read(data)
+        if action is not None:
+            await self._handler.do(action)
+
     def write(self, frames: Frames) -> None:
         raise NotImplementedError
+
+    def write_soon(self, payload: bytes) -> None:
+        """Write before anything else is written, in this turn of the loop."""
+        self.write(Frames((payload,)))
 
     def close(self, close: Close) -> None:
         raise NotImplementedError
@@ -79,22 +101,55 @@ class Socket:
 
 
 class DirectSocket(Socket):
-    """Writes ready frames straight into the transport."""
+    """Writes ready frames straight into the transport, and has frames handled as they come from it."""
 
     def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._wire = wire
-        wire.listen(self.drained)
+        self._loop = asyncio.get_running_loop()
+        self._soon = b""
+        self._inbox: Inbox | None = None
+        wire.attach(self.drained)
 
     @property
     def congested(self) -> bool:
         return self._wire.congested
 
+    def listen(self, handler: Handler) -> None:
+        super().listen(handler)
+        self._inbox = Inbox(handler, self, loop=self._loop)
+        self._wire.listen(self._inbox.put)
+
+    def pause_reading(self) -> None:
+        self._wire.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._wire.resume_reading()
+
     def write(self, frames: Frames) -> None:
-        self._wire.write_frames(frames.wire)
+        if self._soon:
+            self._wire.write_frames(self._soon + frames.wire)
+            self._soon = b""
+        else:
+            self._wire.write_frames(frames.wire)
+
+    def write_soon(self, payload: bytes) -> None:
+        if not self._soon:
+            self._loop.call_soon(self._flush)
+        self._soon += frame_text(payload)
 
     def close(self, close: Close) -> None:
+        self._flush()
         self._wire.close_with(close.code, close.reason)
+
+    def stop(self) -> None:
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def _flush(self) -> None:
+        if self._soon:
+            self._wire.write_frames(self._soon)
+            self._soon = b""
 
 
 class AsgiSocket(Socket):

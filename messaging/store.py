@@ -1,12 +1,10 @@
 """The I/O of an append: reads the state after the lock, writes what was decided. All the SQL of the hot path.
 
-Row values and multi-row `VALUES` keep the number of statements fixed however large the batch is; the ORM has
-neither for SQLite. Every function wants the transaction that locked the heads.
+Every function wants the transaction that locked the heads.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -14,45 +12,91 @@ import msgspec
 from django.db import connection, transaction
 
 from accounts.schema import User, timestamp
-from messaging.decide import Decision, Head, Key, Known, Row, Standing, State, key_of
+from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
 from messaging.schema import Sent
-from rooms import log, models
+from messaging.statements import Query, Row, recordset, run_on_postgresql
+from rooms import models
 
-_STANDINGS = """
-WITH draft(place, room_id, user_id, session_key, auth_version) AS (VALUES {values})
-SELECT draft.place, u.id, u.username, u.display_name, u.avatar_url, u.is_bot,
-       u.is_active AND u.auth_version = draft.auth_version AND s.session_key IS NOT NULL,
-       r.kind = 'public', m.room_id IS NOT NULL, coalesce(m.muted_until > %s, FALSE), r.archived_at IS NOT NULL,
-       coalesce(m.read_id, 0)
-FROM draft
-JOIN rooms_room r ON r.id = draft.room_id
-JOIN accounts_user u ON u.id = draft.user_id
-LEFT JOIN accounts_session s ON s.session_key = draft.session_key AND s.user_id = u.id AND s.expire_date > %s
-LEFT JOIN rooms_membership m ON m.room_id = r.id AND m.user_id = u.id AND m.left_seq IS NULL
+# `BEGIN IMMEDIATE` has locked already on SQLite, which knows no row locks.
+_HEADS = Query(
+    """
+    SELECT h.room_id, h.seq, h.message_id FROM input JOIN rooms_head h ON h.room_id = input.room_id
+    ORDER BY h.room_id
+    """,
+    room_id="uuid",
+)
+_LOCKED_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h")
+_UNLOCKED_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h SKIP LOCKED")
+
+_STANDINGS = Query(
+    """
+    SELECT input.place, u.username, u.display_name, u.avatar_url, u.is_bot,
+           u.is_active AND u.auth_version = input.auth_version AND s.session_key IS NOT NULL,
+           r.kind = 'public', m.room_id IS NOT NULL, coalesce(m.muted_until > input.at, FALSE),
+           r.archived_at IS NOT NULL, coalesce(m.read_id, 0)
+    FROM input
+    JOIN rooms_room r ON r.id = input.room_id
+    JOIN accounts_user u ON u.id = input.user_id
+    LEFT JOIN accounts_session s
+      ON s.session_key = input.session_key AND s.user_id = u.id AND s.expire_date > input.at
+    LEFT JOIN rooms_membership m ON m.room_id = r.id AND m.user_id = u.id AND m.left_seq IS NULL
+    """,
+    place="int", room_id="uuid", user_id="uuid", session_key="text", auth_version="int", at="timestamptz",
+)  # fmt: skip
+
+_KNOWN = Query(
+    """
+    SELECT input.place, m.digest, m.id, m.seq, m.created_at
+    FROM input
+    JOIN messaging_message m
+      ON m.room_id = input.room_id AND m.sender_id = input.sender_id AND m.client_id = input.client_id
+    """,
+    place="int", room_id="uuid", sender_id="uuid", client_id="text",
+)  # fmt: skip
+
+_NEW_MESSAGE = """INSERT INTO messaging_message
+(room_id, id, seq, sender_id, text, reply_to, data, client_id, digest, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-
-_KNOWN = """
-WITH wanted(place, room_id, sender_id, client_id) AS (VALUES {values})
-SELECT wanted.place, m.digest, m.id, m.seq, m.created_at
-FROM wanted
-JOIN messaging_message m
-  ON m.room_id = wanted.room_id AND m.sender_id = wanted.sender_id AND m.client_id = wanted.client_id
+_NEW_ENTRY = """INSERT INTO rooms_entry
+(room_id, seq, kind, actor_id, message_id, at) VALUES (?, ?, 'message.created', ?, ?, ?)
 """
+_MOVED_HEAD = "UPDATE rooms_head SET seq = ?, message_id = ? WHERE room_id = ?"
+_MOVED_CURSOR = "UPDATE rooms_membership SET read_id = ? WHERE room_id = ? AND user_id = ? AND read_id = ?"
 
-_INSERT_MESSAGE = """
-INSERT INTO messaging_message (room_id, id, seq, sender_id, text, reply_to, data, client_id, digest, created_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-"""
+# The same four changes in one statement, from the messages and the cursors.
+_ALL_CHANGES = f"""
+WITH new AS MATERIALIZED (SELECT * FROM {
+    recordset(
+        room_id="uuid",
+        id="bigint",
+        seq="bigint",
+        sender_id="uuid",
+        text="text",
+        reply_to="bigint",
+        data="text",
+        client_id="text",
+        digest="text",
+        created_at="timestamptz",
+    )
+}), messages AS (
+    INSERT INTO messaging_message (room_id, id, seq, sender_id, text, reply_to, data, client_id, digest, created_at)
+    SELECT room_id, id, seq, sender_id, text, reply_to, data, client_id, decode(digest, 'hex'), created_at FROM new
+), entries AS (
+    INSERT INTO rooms_entry (room_id, seq, kind, actor_id, message_id, at)
+    SELECT room_id, seq, 'message.created', sender_id, id, created_at FROM new
+), heads AS (
+    UPDATE rooms_head SET seq = top.seq, message_id = top.id
+    FROM (SELECT room_id, max(seq) AS seq, max(id) AS id FROM new GROUP BY room_id) AS top
+    WHERE rooms_head.room_id = top.room_id
+), moved AS (SELECT * FROM {recordset(room_id="uuid", user_id="uuid", read_id="bigint", was="bigint")})
+UPDATE rooms_membership m SET read_id = moved.read_id FROM moved
+WHERE m.room_id = moved.room_id AND m.user_id = moved.user_id AND m.read_id = moved.was
+"""  # noqa: S608 - ours
 
-_INSERT_ENTRY = """
-INSERT INTO rooms_entry (room_id, seq, kind, actor_id, message_id, at)
-VALUES (%s, %s, 'message.created', %s, %s, %s)
-"""
 
-_MOVE_HEAD = "UPDATE rooms_head SET seq = %s, message_id = %s WHERE room_id = %s"
-
-_MOVE_CURSOR = "UPDATE rooms_membership SET read_id = %s WHERE room_id = %s AND user_id = %s AND read_id = %s"
+Role = tuple[UUID, UUID, str, int]  # room, user, session, auth_version
 
 
 class DatabaseStore:
@@ -62,65 +106,106 @@ class DatabaseStore:
         return transaction.atomic(durable=True)
 
     def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
-        """Lock the heads, then read what judges `drafts`, each statement with a snapshot of its own."""
-        room_ids = {draft.room_id for draft in drafts}
-        heads = log.lock_heads(room_ids, skip_locked=skip_locked)
-        missing = room_ids - heads.keys()
-        busy = frozenset(_existing(missing)) if skip_locked and missing else frozenset()
+        """Lock the heads in sorted order, then read what judges `drafts`, each query with a snapshot of its own."""
+        key, moment = _key_of(), _moment(at)
+        rooms = {draft.room_id: key(draft.room_id) for draft in drafts}
+        roles: dict[Role, int] = {}  # who speaks where: each is looked up once
+        role_of = [roles.setdefault(_role(draft), len(roles)) for draft in drafts]
+        heads = (_UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS).run([(rooms[id_],) for id_ in sorted(rooms)])
+        standings = _STANDINGS.run(
+            [
+                (place, key(room_id), key(user_id), session_key, auth_version, moment)
+                for (room_id, user_id, session_key, auth_version), place in roles.items()
+            ]
+        )
+        known = _KNOWN.run(
+            [(place, key(draft.room_id), key(draft.sender_id), draft.client_id) for place, draft in enumerate(drafts)]
+        )
+        found = {_uuid(room_id): Head(seq, message_id) for room_id, seq, message_id in heads}
+        missing = rooms.keys() - found.keys()
+        by_role = _standings(standings, list(roles))
         return State(
-            heads={room_id: Head(head.seq, head.message_id) for room_id, head in heads.items()},
-            busy=busy,
-            standings=_read_standings(drafts, at=at),
-            known=_read_known(drafts),
+            heads=found,
+            busy=frozenset(_existing(missing)) if skip_locked and missing else frozenset(),
+            standings=[by_role.get(place) for place in role_of],
+            known=_known(known, drafts),
         )
 
     def write(self, state: State, decision: Decision) -> None:
         """Insert the rows and their entries, move heads and cursors."""
-        rows = decision.rows
-        if not rows:
-            return
-        touched = sorted({row.draft.room_id for row in rows})
-        with connection.cursor() as cursor:
-            cursor.executemany(_INSERT_MESSAGE, [_message_values(row) for row in rows])
-            cursor.executemany(
-                _INSERT_ENTRY,
-                [
-                    (
-                        _uuid(row.draft.room_id),
-                        row.seq,
-                        _uuid(row.draft.sender_id),
-                        row.id,
-                        _time(row.created_at),
-                    )
-                    for row in rows
-                ],
-            )
-            cursor.executemany(
-                _MOVE_HEAD,
-                [(state.heads[room].seq, state.heads[room].message_id, _uuid(room)) for room in touched],
-            )
-            if decision.cursors:
-                cursor.executemany(
-                    _MOVE_CURSOR,
-                    [
-                        (end, _uuid(room), _uuid(user), start)
-                        for (room, user), (start, end) in sorted(decision.cursors.items())
-                    ],
-                )
+        if decision.rows:
+            with connection.wrap_database_errors:
+                if connection.vendor == "postgresql":
+                    _write_on_postgresql(decision)
+                else:
+                    _write_on_sqlite(state, decision)
 
 
-def _read_standings(drafts: Sequence[Draft], *, at: datetime) -> list[Standing | None]:
-    standings: list[Standing | None] = [None] * len(drafts)
-    values = (
-        (place, _uuid(draft.room_id), _uuid(draft.sender_id), draft.session_key, draft.auth_version)
-        for place, draft in enumerate(drafts)
-    )
-    for row in _select(_STANDINGS, values, _time(at), _time(at)):
-        place, user_id, username, display_name, avatar_url, bot, *facts, read_id = row
+def _write_on_postgresql(decision: Decision) -> None:
+    messages = [
+        {
+            "room_id": row.draft.room_id,
+            "id": row.id,
+            "seq": row.seq,
+            "sender_id": row.draft.sender_id,
+            "text": row.draft.text,
+            "reply_to": row.draft.reply_to,
+            "data": _data(row.draft),
+            "client_id": row.draft.client_id,
+            "digest": row.draft.digests[0].hex(),
+            "created_at": decision.at,
+        }
+        for row in decision.rows
+    ]
+    cursors = [
+        {"room_id": room_id, "user_id": user_id, "read_id": end, "was": start}
+        for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
+    ]
+    run_on_postgresql(_ALL_CHANGES, messages, cursors)
+
+
+def _write_on_sqlite(state: State, decision: Decision) -> None:
+    moment = _moment(decision.at)
+    messages: list[Row] = []
+    entries: list[Row] = []
+    for row in decision.rows:
+        draft = row.draft
+        room, sender, data, digest = draft.room_id.hex, draft.sender_id.hex, _data(draft), draft.digests[0]
+        messages.append(
+            (room, row.id, row.seq, sender, draft.text, draft.reply_to, data, draft.client_id, digest, moment)
+        )
+        entries.append((room, row.seq, sender, row.id, moment))
+    heads = [
+        (state.heads[room_id].seq, state.heads[room_id].message_id, room_id.hex)
+        for room_id in sorted({row.draft.room_id for row in decision.rows})
+    ]
+    cursors = [
+        (end, room_id.hex, user_id.hex, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
+    ]
+    raw = connection.connection
+    raw.executemany(_NEW_MESSAGE, messages)
+    raw.executemany(_NEW_ENTRY, entries)
+    raw.executemany(_MOVED_HEAD, heads)
+    raw.executemany(_MOVED_CURSOR, cursors)
+
+
+def _data(draft: Draft) -> str:
+    """As `ExactJSONField` keeps it."""
+    return msgspec.json.encode(draft.data).decode() if draft.data else "{}"
+
+
+def _role(draft: Draft) -> Role:
+    return draft.room_id, draft.sender_id, draft.session_key, draft.auth_version
+
+
+def _standings(found: Sequence[Row], roles: Sequence[Role]) -> dict[int, Standing]:
+    """By the place of the role."""
+    standings = {}
+    for place, username, display_name, avatar_url, bot, *facts, read_id in found:
         is_current, is_public, is_member, is_muted, is_archived = map(bool, facts)
         standings[place] = Standing(
             sender=User(
-                id=UUID(user_id) if isinstance(user_id, str) else user_id,
+                id=roles[place][1],
                 username=username,
                 display_name=display_name or username,
                 avatar_url=avatar_url,
@@ -137,12 +222,9 @@ def _read_standings(drafts: Sequence[Draft], *, at: datetime) -> list[Standing |
     return standings
 
 
-def _read_known(drafts: Sequence[Draft]) -> dict[Key, Known]:
-    values = (
-        (place, _uuid(draft.room_id), _uuid(draft.sender_id), draft.client_id) for place, draft in enumerate(drafts)
-    )
+def _known(found: Sequence[Row], drafts: Sequence[Draft]) -> dict[Key, Known]:
     known = {}
-    for place, digest, message_id, seq, created_at in _select(_KNOWN, values):
+    for place, digest, message_id, seq, created_at in found:
         draft = drafts[place]
         moment = created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
         sent = Sent(room=draft.room_id, id=message_id, seq=seq, created_at=timestamp(moment))
@@ -154,34 +236,24 @@ def _existing(room_ids: Collection[UUID]) -> set[UUID]:
     return set(models.Head.objects.filter(room_id__in=room_ids).values_list("room_id", flat=True))
 
 
-def _select(sql: str, values: Iterable[tuple[Any, ...]], *more: Any) -> list[tuple[Any, ...]]:
-    rows = list(values)
-    marks = "(" + ", ".join(["%s"] * len(rows[0])) + ")"
-    with connection.cursor() as cursor:
-        cursor.execute(sql.format(values=", ".join([marks] * len(rows))), [*chain.from_iterable(rows), *more])
-        rows_found: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows_found
+# How the drivers take and give ids and times.
 
 
-def _message_values(row: Row) -> tuple[Any, ...]:
-    draft = row.draft
-    return (
-        _uuid(draft.room_id),
-        row.id,
-        row.seq,
-        _uuid(draft.sender_id),
-        draft.text,
-        draft.reply_to,
-        msgspec.json.encode(draft.data).decode(),  # as `ExactJSONField` keeps it
-        draft.client_id,
-        draft.digests[0],
-        _time(row.created_at),
-    )
+def _key_of() -> Callable[[UUID], Any]:
+    return _same if connection.vendor == "postgresql" else _hex
 
 
-def _uuid(value: UUID) -> Any:
-    return value if connection.features.has_native_uuid_field else value.hex
+def _same(value: UUID) -> UUID:
+    return value
 
 
-def _time(value: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(value)
+def _hex(value: UUID) -> str:
+    return value.hex
+
+
+def _uuid(key: Any) -> UUID:
+    return key if isinstance(key, UUID) else UUID(key)
+
+
+def _moment(value: datetime) -> Any:
+    return value if connection.vendor == "postgresql" else connection.ops.adapt_datetimefield_value(value)

@@ -12,6 +12,11 @@ class Window:
         self._in_flight = 0
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether `enter` would not wait."""
+        return self._in_flight < self._size
+
     async def enter(self) -> None:
         """Wait until there is room for one more, and take it."""
         await self._until(self._size - 1)

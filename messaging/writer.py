@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -15,30 +16,40 @@ from accounts.errors import Overloaded, Unavailable
 from messaging.decide import Busy, Verdict
 from messaging.drafts import Draft
 from messaging.limits import Limits
+from rooms.events import Notice
 
 BUSY_PAUSE_S = 0.05
 
 log = structlog.get_logger(__name__)
 
 
-class Item(msgspec.Struct, frozen=True, gc=False):
+class Appended(NamedTuple):
+    """A verdict for each draft, in their order, and what there is to tell."""
+
+    verdicts: list[Verdict]
+    notices: list[Notice]
+
+
+class Item(msgspec.Struct, frozen=True):
     draft: Draft
-    verdict: "asyncio.Future[Verdict]"
+    settle: Callable[[Verdict], None]
     deadline: float  # of the loop's clock
 
 
 class Writer:
-    """Hands piles of drafts to `append`, one pile at a time, in the order they came."""
+    """Hands piles of drafts to `append`, one pile at a time, in the order they came; then settles and tells."""
 
     def __init__(
         self,
         *,
-        append: Callable[[Sequence[Draft]], list[Verdict]],
+        append: Callable[[Sequence[Draft]], Appended],
+        tell: Callable[[Sequence[Notice]], None],
         executor: Executor,
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
     ) -> None:
         self._append = append
+        self._tell = tell
         self._executor = executor
         self._loop = loop
         self._limits = limits
@@ -46,18 +57,16 @@ class Writer:
         self._set_aside: dict[UUID, float] = {}  # rooms that were busy, and until when they are left alone
         self._task: asyncio.Task[None] | None = None
 
-    def submit(self, draft: Draft) -> "asyncio.Future[Verdict]":
-        """Put `draft` on the pile. Its verdict comes once it is committed or refused; the future never fails.
+    def submit(self, draft: Draft, settle: Callable[[Verdict], None]) -> None:
+        """Put `draft` on the pile; `settle` hears its verdict once it is committed or refused, before others are told.
 
         Raises `Overloaded` where the pile is at its bound.
         """
         if len(self._pile) >= self._limits.writer_backlog:
             raise Overloaded(retry_after=1)
-        verdict: asyncio.Future[Verdict] = self._loop.create_future()
-        self._pile.append(Item(draft, verdict, self._loop.time() + self._limits.writer_patience_s))
+        self._pile.append(Item(draft, settle, self._loop.time() + self._limits.writer_patience_s))
         if self._task is None:
             self._task = self._loop.create_task(self._work())
-        return verdict
 
     async def drain(self) -> None:
         """Wait until everything on the pile has its verdict."""
@@ -71,10 +80,13 @@ class Writer:
                 if not batch:
                     await asyncio.sleep(BUSY_PAUSE_S)
                     continue
-                verdicts = await self._try(batch)
+                verdicts, notices = await self._try(batch)
                 busy = [item for item, verdict in zip(batch, verdicts, strict=True) if self._settle(item, verdict)]
                 self._pile.extendleft(reversed(busy))
                 self._set_aside |= {item.draft.room_id: self._loop.time() + BUSY_PAUSE_S for item in busy}
+                if notices:
+                    self._tell(notices)
+                await asyncio.sleep(0)  # what has come meanwhile goes with the next batch
         finally:
             self._task = None
 
@@ -93,21 +105,23 @@ class Writer:
         self._pile.extendleft(reversed(kept))
         return batch
 
-    async def _try(self, batch: list[Item]) -> list[Verdict]:
+    async def _try(self, batch: list[Item]) -> Appended:
         drafts = [item.draft for item in batch]
         try:
-            verdicts = await self._loop.run_in_executor(self._executor, self._append, drafts)
-            if len(verdicts) == len(drafts):
-                return verdicts
-            log.error("append lost count", drafts=len(drafts), verdicts=len(verdicts))
+            appended = await self._loop.run_in_executor(self._executor, self._append, drafts)
+            if len(appended.verdicts) == len(drafts):
+                return appended
+            log.error("append lost count", drafts=len(drafts), verdicts=len(appended.verdicts))
         except Exception:
             log.exception("append failed", drafts=len(drafts))
-        return [Unavailable(retry_after=1) for _ in drafts]
+        return Appended([Unavailable(retry_after=1) for _ in drafts], [])
 
     def _settle(self, item: Item, verdict: Verdict) -> bool:
         """Give `item` its verdict; true where it was not its turn yet and there is time for another try."""
         if isinstance(verdict, Busy) and self._loop.time() < item.deadline:
             return True
-        if not item.verdict.done():
-            item.verdict.set_result(verdict)
+        try:
+            item.settle(verdict)
+        except Exception:
+            log.exception("verdict could not be told")
         return False

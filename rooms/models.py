@@ -69,7 +69,9 @@ class Entry(models.Model):
     """One change of a room. Points at its subject: a message, or a user."""
 
     pk = models.CompositePrimaryKey("room_id", "seq")
-    room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="entries")
+    room = models.ForeignKey(
+        Room, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="entries"
+    )
     seq = models.BigIntegerField()
     kind = models.CharField(max_length=32)
     actor_id = models.UUIDField()

@@ -1,9 +1,11 @@
 """Drafts, and stores that fail as databases do, for the tests of `Appender`."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -18,6 +20,7 @@ from messaging.drafts import Draft, draft_of
 from messaging.models import Message
 from messaging.schema import Sent
 from messaging.store import DatabaseStore
+from rooms.broadcast import broadcast
 from tests.people import Person
 
 
@@ -34,8 +37,11 @@ def drafts(person: Person, rooms: Sequence[UUID], count: int) -> list[Draft]:
     return [draft_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
 
 
-def append(*drafts: Draft) -> list[Verdict]:
-    return Appender().append(drafts)
+def append(*drafts: Draft, by: Appender | None = None) -> list[Verdict]:
+    """Append and tell, as both doors do."""
+    verdicts, notices = (by or Appender()).append(drafts)
+    broadcast(notices)
+    return verdicts
 
 
 def places(verdicts: Sequence[Verdict]) -> list[tuple[int, int] | str]:
@@ -53,6 +59,36 @@ def texts(room_id: UUID) -> list[str]:
     rows = list(Message.objects.filter(room_id=room_id).order_by("seq").values_list("id", "text"))
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     return [row[1] for row in rows]
+
+
+@contextmanager
+def counted_statements() -> Iterator[Callable[[], int]]:
+    """How many statements the database was sent, as its driver tells; a change of many rows counts once."""
+    connection.ensure_connection()
+    if connection.vendor == "sqlite":
+        statements: list[str] = []
+        connection.connection.set_trace_callback(statements.append)
+        yield (
+            lambda: (
+                sum(not _is_change(text) for text in statements)
+                + len({text.split("(")[0].split("=")[0] for text in statements if _is_change(text)})
+            )
+        )
+        connection.connection.set_trace_callback(None)
+    else:
+        with TemporaryFile("w+") as trace:
+            connection.connection.pgconn.trace(trace.fileno())
+            yield lambda: len(re.findall(r"\t(?:Execute|Query)\t", _text_of(trace)))
+            connection.connection.pgconn.untrace()
+
+
+def _is_change(statement: str) -> bool:
+    return statement.startswith(("INSERT", "UPDATE"))
+
+
+def _text_of(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 class Picky(DatabaseStore):

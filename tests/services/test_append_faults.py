@@ -37,7 +37,7 @@ on_postgresql = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite
 def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing()
 
-    assert places(Appender(store).append(drafts(alice, [room], 2))) == [(1, 3), (2, 4)]
+    assert places(append(*drafts(alice, [room], 2), by=Appender(store))) == [(1, 3), (2, 4)]
 
     assert store.transactions == 1
     assert (texts(room), ear.changes(room)) == (["0", "1"], [(3, "message.created"), (4, "message.created")])
@@ -51,7 +51,7 @@ def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUI
     batch = drafts(alice, [room, make_room(alice)], 7)
     ear.notices.clear()
 
-    verdicts = Appender(Picky(str(bad))).append(batch)
+    verdicts = append(*batch, by=Appender(Picky(str(bad))))
 
     codes = [verdict if isinstance(verdict, str) else "sent" for verdict in places(verdicts)]
     assert codes == ["internal" if number == bad else "sent" for number in range(7)]
@@ -63,7 +63,7 @@ def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUI
 def test_it_refuses_all_that_the_database_cannot_hold(alice: Person, room: UUID, ear: Ear) -> None:
     batch = drafts(alice, [room], 5)
 
-    verdicts = Appender(Picky("0", "1", "3")).append(batch)
+    verdicts = append(*batch, by=Appender(Picky("0", "1", "3")))
 
     assert places(verdicts) == ["internal", "internal", (1, 3), "internal", (2, 4)]
     assert texts(room) == ["2", "4"]
@@ -86,7 +86,7 @@ def test_it_appends_once_after_a_failure_before_the_commit(alice: Person, room: 
     batch = drafts(alice, [room], 3)
     store = Failing(*[LOST] * failures)
 
-    verdicts = Appender(store).append(batch)
+    verdicts = append(*batch, by=Appender(store))
 
     assert places(verdicts) == [(1, 3), (2, 4), (3, 5)]
     assert texts(room) == ["0", "1", "2"]
@@ -98,7 +98,7 @@ def test_it_appends_once_after_a_failure_before_the_commit(alice: Person, room: 
 def test_it_appends_once_where_the_commit_went_through_unheard(alice: Person, room: UUID, ear: Ear) -> None:
     batch = [*drafts(alice, [room], 3), draft(alice, room, "keyed", client_id="c-1")]
 
-    verdicts = Appender(Failing(UNHEARD)).append(batch)
+    verdicts = append(*batch, by=Appender(Failing(UNHEARD)))
 
     assert places(verdicts) == [(1, 3), (2, 4), (3, 5), (4, 6)]
     assert texts(room) == ["0", "1", "2", "keyed"]
@@ -110,7 +110,7 @@ def test_it_appends_once_where_the_commit_went_through_unheard(alice: Person, ro
 def test_it_does_not_know_the_outcome_of_what_fails_always(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing(*[LOST] * ATTEMPTS)
 
-    verdicts = Appender(store).append(drafts(alice, [room], 2))
+    verdicts = append(*drafts(alice, [room], 2), by=Appender(store))
 
     assert places(verdicts) == ["unavailable"] * 2
     assert {type(verdict) for verdict in verdicts} == {Unavailable}
@@ -122,7 +122,7 @@ def test_it_does_not_know_the_outcome_of_what_fails_always(alice: Person, room: 
 @pytest.mark.django_db(transaction=True)
 def test_it_finds_in_a_retry_what_it_had_to_leave_open(alice: Person, room: UUID, ear: Ear) -> None:
     said = draft(alice, room, client_id="c-1")
-    assert places(Appender(Failing(*[UNHEARD] * ATTEMPTS)).append([said])) == ["unavailable"]
+    assert places(append(said, by=Appender(Failing(*[UNHEARD] * ATTEMPTS)))) == ["unavailable"]
 
     assert places(append(said)) == [(1, 3)]
     assert (texts(room), ear.hints(room)) == (["hi"], [3])
@@ -162,7 +162,7 @@ def test_it_lets_the_other_rooms_go_on_beside_one_that_is_held(alice: Person, ro
     batch = [draft(alice, room, "a"), draft(alice, other, "b"), draft(alice, uuid4(), "c"), draft(alice, room, "d")]
 
     with held(room):
-        verdicts = Appender(store).append(batch)
+        verdicts = append(*batch, by=Appender(store))
 
     assert places(verdicts) == ["overloaded", (1, 2), "not_found", "overloaded"]
     assert type(verdicts[0]) is type(verdicts[3]) is Busy
@@ -179,17 +179,17 @@ def test_it_waits_once_for_a_room_that_is_held_for_long(alice: Person, room: UUI
     appender, said = Appender(store), draft(alice, room)
 
     with held(room):
-        assert [type(appender.append([said])[0]) for _ in range(3)] == [Busy] * 3
+        assert [type(append(said, by=appender)[0]) for _ in range(3)] == [Busy] * 3
     assert store.skipped == [False, True, True, True]
 
-    assert places(appender.append([said])) == [(1, 3)]
-    assert places(appender.append([draft(alice, room)])) == [(2, 4)]
+    assert places(append(said, by=appender)) == [(1, 3)]
+    assert places(append(draft(alice, room), by=appender)) == [(2, 4)]
     assert store.skipped[4:] == [True, False]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_busy_where_all_is_held_twice(alice: Person, room: UUID, ear: Ear) -> None:
-    (verdict,) = Appender(Failing(HELD, HELD)).append([draft(alice, room)])
+    (verdict,) = append(draft(alice, room), by=Appender(Failing(HELD, HELD)))
 
     assert type(verdict) is Busy
     assert refusal_of(verdict).retry_after
@@ -199,7 +199,7 @@ def test_it_is_busy_where_all_is_held_twice(alice: Person, room: UUID, ear: Ear)
 @pytest.mark.django_db(transaction=True)
 def test_it_is_not_sure_of_what_may_have_been_committed_before_the_room_was_held(alice: Person, room: UUID) -> None:
     """`Busy` means surely not committed: here it was."""
-    (verdict,) = Appender(Failing(UNHEARD, HELD, HELD)).append([draft(alice, room)])
+    (verdict,) = append(draft(alice, room), by=Appender(Failing(UNHEARD, HELD, HELD)))
 
     assert texts(room) == ["hi"]
     assert type(verdict) is Unavailable
@@ -210,7 +210,7 @@ def test_it_is_not_sure_of_what_may_have_been_committed_before_the_room_was_held
 def test_it_answers_where_the_lock_times_out_after_lost_connections(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing(*[LOST] * (ATTEMPTS - 1), HELD, HELD)
 
-    (verdict,) = Appender(store).append([draft(alice, room)])
+    (verdict,) = append(draft(alice, room), by=Appender(store))
 
     assert refusal_of(verdict).code in {"overloaded", "unavailable"}
     assert ear.notices == []

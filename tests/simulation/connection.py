@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections import deque
 from typing import Any, Protocol
 
 import msgspec
@@ -37,8 +38,19 @@ class Wire:
         self._unsent = bytearray()
         self._on_drained: Any = lambda: None
 
-    def listen(self, on_drained: Any) -> None:
+    def attach(self, on_drained: Any) -> None:
         self._on_drained = on_drained
+
+    def listen(self, on_frame: Any) -> None:
+        self._connection.on_frame = on_frame
+        self._connection.deliver()
+
+    def pause_reading(self) -> None:
+        self._connection.is_read = False
+
+    def resume_reading(self) -> None:
+        self._connection.is_read = True
+        self._connection.deliver()
 
     def write_frames(self, wire: bytes) -> None:
         if not self._connection.is_open:
@@ -76,6 +88,9 @@ class Connection:
         self.worker = worker
         self.peer = peer
         self.is_open = True
+        self.is_read = True
+        self.on_frame: Any = None  # once the server listens
+        self._said: deque[str] = deque()
         self._frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._frames.put_nowait({"type": "websocket.connect"})
         self._readable = asyncio.Event()
@@ -91,7 +106,17 @@ class Connection:
 
     def say(self, frame: dict[str, object]) -> None:
         """To the server; what is not read before the connection ends is lost."""
-        self._frames.put_nowait({"type": "websocket.receive", "text": msgspec.json.encode(frame).decode()})
+        text = msgspec.json.encode(frame).decode()
+        if self._wire is None:
+            self._frames.put_nowait({"type": "websocket.receive", "text": text})
+        else:
+            self._said.append(text)
+            self.deliver()
+
+    def deliver(self) -> None:
+        """Hand over what was said to a server that reads it without ASGI."""
+        while self._said and self.is_read and self.is_open and self.on_frame is not None:
+            self.on_frame(self._said.popleft())
 
     def drain(self) -> None:
         """The peer reads again."""

@@ -128,8 +128,8 @@ class ModelStore:
             draft, room = row.draft, self.rooms[row.draft.room_id]
             assert row.id == len(room.messages) + 1
             assert key_of(draft) not in room.known
-            at = timestamp(row.created_at)
-            room.enter(Entry("message.created", row.sender, row.created_at, message_id=row.id), seq=row.seq)
+            at = timestamp(decision.at)
+            room.enter(Entry("message.created", row.sender, decision.at, message_id=row.id), seq=row.seq)
             room.messages.append(
                 Message(
                     room=room.id,

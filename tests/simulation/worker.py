@@ -101,8 +101,8 @@ class Worker(Interest):
         self.readers = ModelThreads(self._answers(store), clock=clock)
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         executor = LateExecutor(clock=clock, loop=self.loop)
-        append = self._heard(Appender(store, now=clock.now).append)
-        self.writer = Writer(append=append, executor=executor, loop=self.loop, limits=limits)
+        append = Appender(store, now=clock.now).append
+        self.writer = Writer(append=append, tell=self._publish, executor=executor, loop=self.loop, limits=limits)
         self.relay = Relay(layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands)
         self.sweep = Sweep(
             hub=self.hub,

@@ -65,13 +65,13 @@ def test_it_works() -> None:
 
     assert decision.verdicts == [sent(6, 11)]
     (row,) = decision.rows
-    assert (row.draft, row.sender, row.id, row.seq, row.created_at) == (said, ALICE, 6, 11, AT)
+    assert (row.draft, row.sender, row.id, row.seq) == (said, ALICE, 6, 11)
     assert heads == {ROOM: Head(11, 6)}
     assert decision.cursors == {(ROOM, ALICE.id): (5, 6)}
 
 
 def test_it_decides_nothing_about_nothing() -> None:
-    assert judge() == Decision(verdicts=[], rows=[], cursors={})
+    assert judge() == Decision(at=AT, verdicts=[], rows=[], repeated=[], cursors={})
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ class Fault(NamedTuple):
 SAID = draft(client_id="c-1", reply_to=6)
 # The order of the judgement: each is told only where none before it is.
 FAULTS = [
-    Fault(Busy, {"busy": frozenset({ROOM})}),
     Fault(sent(3, 4), {"known": known((SAID, sent(3, 4)))}),
+    Fault(Busy, {"busy": frozenset({ROOM}), "heads": {}}),
     Fault(NotFound, {"heads": {}}),
     Fault(Unauthenticated, {"is_current": False}),
     Fault(NotAMember, {"is_public": True, "is_member": False}),

@@ -13,7 +13,8 @@ from messaging.decide import Busy, Verdict
 from messaging.drafts import Draft
 from messaging.limits import Limits
 from messaging.schema import Sent
-from messaging.writer import BUSY_PAUSE_S, Writer
+from messaging.writer import BUSY_PAUSE_S, Appended, Writer
+from rooms.events import Notice, RoomHint
 from tests.unit.examples import OTHER_ROOM, ROOM, draft
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class RoomLog:
         self.busy = {ROOM: 0, OTHER_ROOM: 0}
         self.failures = 0
 
-    def append(self, drafts: Sequence[Draft]) -> list[Verdict]:
+    def append(self, drafts: Sequence[Draft]) -> Appended:
         self.batches.append([draft.text for draft in drafts])
         if self.failures:
             self.failures -= 1
@@ -62,13 +63,21 @@ class RoomLog:
         busy = {room for room in {draft.room_id for draft in drafts} if self.busy[room]}
         for room in busy:
             self.busy[room] -= 1
-        return [Busy(retry_after=1) if draft.room_id in busy else self._append(draft) for draft in drafts]
+        verdicts = [Busy(retry_after=1) if draft.room_id in busy else self._append(draft) for draft in drafts]
+        return Appended(verdicts, [RoomHint(v.room, v.seq) for v in verdicts if isinstance(v, Sent)])
 
     def _append(self, draft: Draft) -> Verdict:
         if draft.text == "refuse":
             return NotFound()
         self.written.append(draft.text)
         return Sent(room=draft.room_id, id=len(self.written), seq=len(self.written), created_at="")
+
+
+def submit(writer: Writer, said: Draft) -> asyncio.Future[Verdict]:
+    """Its verdict, some time."""
+    verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    writer.submit(said, verdict.set_result)
+    return verdict
 
 
 async def settle() -> None:
@@ -87,22 +96,28 @@ def executor() -> StepExecutor:
     return StepExecutor()
 
 
+@pytest.fixture
+def told() -> list[Sequence[Notice]]:
+    """What was told, batch by batch."""
+    return []
+
+
 MakeWriter = Callable[..., Writer]
 
 
 @pytest.fixture
-def make_writer(log: RoomLog, executor: StepExecutor) -> MakeWriter:
+def make_writer(log: RoomLog, executor: StepExecutor, told: list[Sequence[Notice]]) -> MakeWriter:
     """A writer of `log`, with these limits; to be called on the loop."""
 
     def make(**limits: Any) -> Writer:
         loop = asyncio.get_running_loop()
-        return Writer(append=log.append, executor=executor, loop=loop, limits=Limits(**limits))
+        return Writer(append=log.append, tell=told.append, executor=executor, loop=loop, limits=Limits(**limits))
 
     return make
 
 
 async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None:
-    verdict = make_writer().submit(draft("a"))
+    verdict = submit(make_writer(), draft("a"))
 
     await executor.step()
 
@@ -111,7 +126,7 @@ async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None
 
 async def test_it_gives_each_its_own_verdict(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer()
-    verdicts = [writer.submit(draft(text)) for text in ("a", "refuse", "b")]
+    verdicts = [submit(writer, draft(text)) for text in ("a", "refuse", "b")]
 
     await executor.step()
 
@@ -125,10 +140,10 @@ async def test_it_takes_at_once_what_piled_up_meanwhile(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer()
-    writer.submit(draft("a"))
+    submit(writer, draft("a"))
     await settle()
     for text in "bcd":
-        writer.submit(draft(text))
+        submit(writer, draft(text))
         await settle()
 
     assert len(executor.given) == 1  # one batch at a time
@@ -142,7 +157,7 @@ async def test_it_takes_at_once_what_piled_up_meanwhile(
 async def test_it_does_not_wait_when_idle(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer()
     for _ in range(3):
-        verdict = writer.submit(draft("a"))
+        verdict = submit(writer, draft("a"))
         await executor.step()
         assert verdict.done()
 
@@ -154,7 +169,7 @@ async def test_it_cuts_a_large_pile_into_batches_in_order(
 ) -> None:
     writer = make_writer(writer_batch=3)
     for text in "abcdefgh":
-        writer.submit(draft(text))
+        submit(writer, draft(text))
 
     for _ in range(3):
         await executor.step()
@@ -164,7 +179,7 @@ async def test_it_cuts_a_large_pile_into_batches_in_order(
 
 async def test_it_answers_a_batch_before_the_next_is_done(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer(writer_batch=1)
-    first, second = writer.submit(draft("a")), writer.submit(draft("b"))
+    first, second = submit(writer, draft("a")), submit(writer, draft("b"))
 
     await executor.step()
 
@@ -173,17 +188,32 @@ async def test_it_answers_a_batch_before_the_next_is_done(make_writer: MakeWrite
     assert second.done()
 
 
-async def test_it_passes_over_a_sender_who_no_longer_waits(
-    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
+async def test_it_tells_of_a_batch_when_its_senders_have_heard(
+    make_writer: MakeWriter, executor: StepExecutor, told: list[Sequence[Notice]]
+) -> None:
+    writer, heard = make_writer(), []
+    for text in "ab":
+        writer.submit(draft(text), lambda verdict: heard.append((verdict, list(told))))
+
+    await executor.step()
+
+    assert [before for _, before in heard] == [[], []]
+    assert told == [[RoomHint(ROOM, 1), RoomHint(ROOM, 2)]]
+
+
+async def test_it_goes_on_when_a_sender_cannot_be_told(
+    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = make_writer()
-    gone, other = writer.submit(draft("a")), writer.submit(draft("b"))
-
+    gone = submit(writer, draft("a"))
     gone.cancel()
+    other = submit(writer, draft("b"))
+
     await executor.step()
 
     assert other.done()
-    assert log.written == ["a", "b"]  # what was submitted is sent
+    assert log.written == ["a", "b"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 # -- bounds -------------------------------------------------------------------------------------------------------
@@ -193,13 +223,13 @@ async def test_it_refuses_what_is_beyond_the_backlog(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer(writer_backlog=2)
-    writer.submit(draft("a"))
-    writer.submit(draft("b"))
+    submit(writer, draft("a"))
+    submit(writer, draft("b"))
 
     with pytest.raises(Overloaded) as refusal:
-        writer.submit(draft("c"))
+        submit(writer, draft("c"))
     await executor.step()
-    writer.submit(draft("d"))
+    submit(writer, draft("d"))
     await executor.step()
 
     assert refusal.value.retry_after
@@ -214,7 +244,7 @@ async def test_it_tries_a_busy_room_again_while_the_others_are_answered(
 ) -> None:
     log.busy[ROOM] = 1
     writer = make_writer()
-    busy, other = writer.submit(draft("a")), writer.submit(draft("b", room=OTHER_ROOM))
+    busy, other = submit(writer, draft("a")), submit(writer, draft("b", room=OTHER_ROOM))
 
     await executor.step()
     assert (busy.done(), other.done()) == (False, True)
@@ -231,10 +261,10 @@ async def test_it_keeps_the_order_of_a_room_that_was_busy(
     log.busy[ROOM] = 2
     writer = make_writer()
     for text in ("a", "b", "c"):
-        writer.submit(draft(text))
-    writer.submit(draft("x", room=OTHER_ROOM))
+        submit(writer, draft(text))
+    submit(writer, draft("x", room=OTHER_ROOM))
     await settle()
-    writer.submit(draft("d"))  # comes while the first are tried
+    submit(writer, draft("d"))  # comes while the first are tried
 
     for _ in range(3):
         await executor.step()
@@ -248,7 +278,7 @@ async def test_it_pauses_before_it_tries_a_busy_room_again(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 1
-    make_writer().submit(draft("a"))
+    submit(make_writer(), draft("a"))
 
     await executor.step()
     await asyncio.sleep(BUSY_PAUSE_S * 0.9)
@@ -263,10 +293,10 @@ async def test_it_gives_up_on_a_busy_room_in_the_end(
 ) -> None:
     log.busy[ROOM] = 10**6
     writer = make_writer(writer_patience_s=1)
-    early = writer.submit(draft("a"))
+    early = submit(writer, draft("a"))
     await executor.step()
     await asyncio.sleep(0.5)
-    late = writer.submit(draft("b"))
+    late = submit(writer, draft("b"))
 
     await asyncio.sleep(0.5)
     await executor.step()  # "a" alone, handed over before "b" came
@@ -286,8 +316,8 @@ async def test_it_lets_the_others_go_on_beside_more_busy_items_than_a_batch_hold
     log.busy[ROOM] = 10**6
     writer = make_writer(writer_batch=3)
     for text in ("a", "b", "c"):
-        writer.submit(draft(text))
-    other = writer.submit(draft("x", room=OTHER_ROOM))
+        submit(writer, draft(text))
+    other = submit(writer, draft("x", room=OTHER_ROOM))
 
     for _ in range(3):
         await executor.step()
@@ -304,7 +334,7 @@ async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
 ) -> None:
     log.failures = 1
     writer = make_writer(writer_batch=2)
-    verdicts = [writer.submit(draft(text)) for text in "abc"]
+    verdicts = [submit(writer, draft(text)) for text in "abc"]
 
     await executor.step()
     await executor.step()
@@ -317,10 +347,10 @@ async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
 async def test_it_goes_on_after_a_failure(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
     log.failures = 1
     writer = make_writer()
-    writer.submit(draft("a"))
+    submit(writer, draft("a"))
     await executor.step()
 
-    verdict = writer.submit(draft("b"))
+    verdict = submit(writer, draft("b"))
     await executor.step()
 
     assert isinstance(verdict.result(), Sent)
@@ -338,7 +368,7 @@ async def test_it_drains_until_everything_has_its_verdict(
 ) -> None:
     log.busy[ROOM] = 1
     writer = make_writer(writer_batch=2)
-    verdicts = [writer.submit(draft(text)) for text in "abc"]
+    verdicts = [submit(writer, draft(text)) for text in "abc"]
     drained = asyncio.create_task(writer.drain())
 
     await executor.step()
@@ -364,15 +394,15 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 async def test_it_lets_sends_pile_up_while_a_thread_appends(thread: ThreadPoolExecutor, log: RoomLog) -> None:
     loop, begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def append(drafts: Sequence[Draft]) -> list[Verdict]:
+    def append(drafts: Sequence[Draft]) -> Appended:
         loop.call_soon_threadsafe(begun.set)
         assert may_end.wait(LONG_S)
         return log.append(drafts)
 
-    writer = Writer(append=append, executor=thread, loop=loop, limits=Limits())
-    first = writer.submit(draft("a"))
+    writer = Writer(append=append, tell=lambda notices: None, executor=thread, loop=loop, limits=Limits())
+    first = submit(writer, draft("a"))
     await begun.wait()
-    others = [writer.submit(draft(text)) for text in "bcd"]
+    others = [submit(writer, draft(text)) for text in "bcd"]
     assert not first.done()
 
     may_end.set()

@@ -1,0 +1,96 @@
+"""The frames of one socket that have come but are not handled yet: one at a time, in order. Pure.
+
+An action that waits for nothing is done in the step that brought its frame; for the others a task lives while there
+is something to do, so that an idle socket has none.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from messaging.actions import AnyAction
+
+READ_AHEAD = 16  # frames that wait before the connection is no longer read from
+
+Data = str | bytes
+
+
+class Handler(Protocol):
+    """What is done with frames."""
+
+    def read(self, data: Data) -> AnyAction | None:
+        """The action that a frame stands for; None where it was answered with a refusal."""
+
+    def do_now(self, action: AnyAction) -> bool:
+        """Whether it was done at once, without waiting."""
+
+    async def do(self, action: AnyAction) -> None: ...
+
+
+class Source(Protocol):
+    """Where frames come from and answers go."""
+
+    @property
+    def congested(self) -> bool: ...
+
+    async def writable(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+class Inbox:
+    """Used on one loop only."""
+
+    def __init__(self, handler: Handler, source: Source, *, loop: asyncio.AbstractEventLoop) -> None:
+        self._handler = handler
+        self._source = source
+        self._loop = loop
+        self._waiting: deque[Data] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    def put(self, data: Data) -> None:
+        """Handle a frame, now or as soon as those before it are done. Whoever does not read is not read from."""
+        if self._task is not None:
+            self._waiting.append(data)
+            if len(self._waiting) >= READ_AHEAD:
+                self._source.pause_reading()
+        elif self._source.congested:
+            self._waiting.append(data)
+            self._task = self._loop.create_task(self._work(None))
+        else:
+            action = self._handler.read(data)
+            if action is not None and not self._handler.do_now(action):
+                self._task = self._loop.create_task(self._work(action))
+
+    def close(self) -> None:
+        """The connection is over: nothing more is handled."""
+        self._waiting.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self, action: AnyAction | None) -> None:
+        try:
+            if action is not None:
+                await self._handler.do(action)
+            while self._waiting:
+                await self._source.writable()
+                action = self._handler.read(self._waiting.popleft())
+                if not self._waiting:
+                    self._source.resume_reading()
+                if action is not None:
+                    await self._handler.do(action)
+        finally:
+            self._task = None
+
+
+def run_now(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run what waits for nothing, in this step and without a task."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise RuntimeError("it wanted to wait")

@@ -1,0 +1,159 @@
+"""Drives the load generator: a C program compiled on the spot, or a Python one where there is no compiler."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from tests.benchmarks.processes import GENERATOR_CORE
+
+HERE = Path(__file__).parent
+FLAGS = ("-O2", "-Wall", "-Werror")
+
+
+class Socket(NamedTuple):
+    """One client: where it connects, what makes it ready, how it says something."""
+
+    group: int = 0
+    sends: bool = False
+    path: str = "/ws/"
+    header: str = ""
+    first: str = ""
+    ready: str = ""
+    prefix: str = ""
+    suffix: str = ""
+
+    def line(self) -> str:
+        return "\t".join(["socket", str(self.group), str(int(self.sends)), *self[2:]])
+
+
+class Result(NamedTuple):
+    """What was seen in the measured time, and the CPU that the server's side spent on it."""
+
+    deliveries: int
+    messages: int
+    seconds: float
+    p50_us: float
+    p99_us: float
+    max_us: float
+    lost: int
+    doubled: int
+    misordered: int
+    closed: int
+    cpu_s: float
+
+    @property
+    def deliveries_per_s(self) -> float:
+        return self.deliveries / self.seconds
+
+    @property
+    def messages_per_s(self) -> float:
+        return self.messages / self.seconds
+
+    @property
+    def cpu_us_per_delivery(self) -> float:
+        return self.cpu_s * 1e6 / max(self.deliveries, 1)
+
+    @property
+    def cpu_us_per_message(self) -> float:
+        return self.cpu_s * 1e6 / max(self.messages, 1)
+
+    @property
+    def is_exact(self) -> bool:
+        return not (self.lost or self.doubled or self.misordered or self.closed)
+
+
+@cache
+def compiler() -> str | None:
+    return shutil.which("cc") or shutil.which("gcc")
+
+
+@cache
+def compiled(name: str, directory: Path) -> Path | None:
+    """The program made from `<name>.c`, or None where there is no compiler."""
+    if (cc := compiler()) is None:
+        return None
+    program = directory / name
+    subprocess.run([cc, *FLAGS, "-o", str(program), str(HERE / f"{name}.c")], check=True)
+    return program
+
+
+class Generator:
+    """Clients of one server; open as long as the context."""
+
+    def __init__(
+        self,
+        sockets: Iterable[Socket],
+        *,
+        port: int,
+        directory: Path,
+        cpu_s: Callable[[], float] = lambda: 0.0,
+        core: int | None = GENERATOR_CORE,
+    ) -> None:
+        program = compiled("load", directory)
+        command = [str(program)] if program else [sys.executable, "-m", "tests.benchmarks.load"]
+        pinned = [] if core is None else ["taskset", "-c", str(core)]
+        self._cpu_s = cpu_s
+        self._process = subprocess.Popen(
+            [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent.parent
+        )
+        self._say(f"server\t127.0.0.1\t{port}")
+        for socket in sockets:
+            self._say(socket.line())
+
+    def __enter__(self) -> "Generator":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def connect(self) -> float:
+        """Open all sockets; return the seconds until the last was ready."""
+        self._say("connect")
+        return float(self._hear("ready")["seconds"])
+
+    def closed(self, in_flight: int, *, seconds: float, warm_up_s: float = 1.0) -> Result:
+        """Each sender keeps `in_flight` messages under way; one is done when everybody in its room has it."""
+        return self._measure(f"closed\t{in_flight}\t{warm_up_s}\t{seconds}")
+
+    def paced(self, per_s: float, *, seconds: float, warm_up_s: float = 1.0) -> Result:
+        """So many messages a second, whatever comes back."""
+        return self._measure(f"paced\t{per_s}\t{warm_up_s}\t{seconds}")
+
+    def hold(self, seconds: float) -> None:
+        self._say(f"hold\t{seconds}")
+        self._hear("end")
+
+    def _measure(self, order: str) -> Result:
+        self._say(order)
+        self._hear("begin")
+        before = self._cpu_s()
+        self._hear("stop")
+        spent = self._cpu_s() - before
+        return Result(**self._hear("end"), cpu_s=spent)
+
+    def _say(self, order: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+
+    def _read_line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the load generator stopped: {self._process.wait()}")
+        return line
+
+    def _hear(self, word: str) -> dict[str, Any]:
+        """Wait for the line that begins with `word`."""
+        while True:
+            first, _, rest = self._read_line().strip().partition(" ")
+            if first == word:
+                found: dict[str, Any] = json.loads(rest or "{}")
+                return found

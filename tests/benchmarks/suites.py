@@ -1,0 +1,309 @@
+"""What is measured: each suite goes round its servers in turns, so that a slow minute of the machine hits all alike."""
+
+import json
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, TypeVar
+
+import httpx
+
+from tests.benchmarks.generator import Result, Socket, compiler
+from tests.benchmarks.subjects import (
+    PEOPLE,
+    SIZES,
+    Broadcast,
+    Floor,
+    Plain,
+    PlainPostgresql,
+    PlainRedis,
+    PlainStored,
+    PlainStoredRedis,
+    Roomlog,
+    RoomlogPostgresql,
+    Subject,
+)
+
+# Followers of the room: senders, and messages that each has under way.
+LOAD = {10: (10, 2), 100: (10, 2), 1_000: (10, 1), 5_000: (4, 1)}
+PACED_PER_S = 10.0
+PAIRS, PAIRS_IN_FLIGHT = 50, 4
+PAGES = 300
+
+ONLY: list[str] | None = None  # names of classes; None for all
+
+Kind = TypeVar("Kind", bound=Subject)
+Key = tuple[str, int]  # of a server's name and a size
+
+
+class Plan(NamedTuple):
+    """How long to measure, and where the servers keep their files."""
+
+    directory: Path
+    rounds: int
+    seconds: float
+    sizes: Sequence[int] = SIZES
+    messages: Sequence[int] = (0, 1_000, 100_000, 1_000_000)
+    gaps: Sequence[int] = (0, 1_000, 10_000, 100_000)
+    sends: int = 1_000_000
+
+
+class Table:
+    """Measurements by server and size, over the rounds."""
+
+    def __init__(self) -> None:
+        self._found: defaultdict[Key, list[Result]] = defaultdict(list)
+
+    def add(self, name: str, size: int, result: Result) -> None:
+        self._found[name, size].append(result)
+        exact = "" if result.is_exact else f"  NOT EXACT {result}"
+        print(
+            f"{name:46} {size:>7,} {result.deliveries_per_s:>11,.0f} deliveries/s {result.messages_per_s:>7,.0f} sends/s"
+            f" {result.cpu_us_per_delivery:>8.2f} µs/delivery {result.cpu_us_per_message:>9.1f} µs/send"
+            f"  p50 {result.p50_us / 1000:.2f} p99 {result.p99_us / 1000:.2f} ms{exact}",
+            flush=True,
+        )
+
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(name for name, _ in self._found))
+
+    def sizes(self) -> list[int]:
+        return sorted({size for _, size in self._found})
+
+    def median(self, name: str, size: int, field: str) -> float | None:
+        """Of one field of the results, over the rounds."""
+        results = self._found.get((name, size))
+        return median(getattr(result, field) for result in results) if results else None
+
+    def ratio(self, of: str, to: str, size: int, field: str) -> float | None:
+        above, below = self.median(of, size, field), self.median(to, size, field)
+        return above / below if above and below else None
+
+
+@contextmanager
+def running(kind: type[Kind], plan: Plan) -> Iterator[Kind]:
+    """A server of this kind; its files stay for the next round."""
+    directory = plan.directory / kind.__name__
+    directory.mkdir(exist_ok=True)
+    subject = kind(directory)
+    try:
+        subject.start()
+        yield subject
+    finally:
+        subject.stop()
+
+
+def available(kinds: Sequence[type[Subject]]) -> list[type[Subject]]:
+    """Those that this machine can run; the others are named."""
+    if ONLY:
+        kinds = [kind for kind in kinds if kind.__name__ in ONLY]
+    missing: list[type[Subject]] = [] if compiler() else [Floor]
+    if not shutil.which("redis-server"):
+        missing += [PlainRedis, PlainStoredRedis, PlainPostgresql, RoomlogPostgresql]
+    for kind in missing:
+        if kind in kinds:
+            print(f"left out, for want of {'a C compiler' if kind is Floor else 'redis-server'}: {kind.name}")
+    return [kind for kind in kinds if kind not in missing]
+
+
+def fan_out(plan: Plan) -> Table:
+    """Closed loop: how many deliveries a second one room gets, at most."""
+    table = Table()
+    kinds = available([Floor, Broadcast, Plain, PlainRedis, RoomlogPostgresql, Roomlog])
+    for _ in range(plan.rounds):
+        for size in plan.sizes:
+            for kind in kinds:
+                senders, in_flight = LOAD[size]
+                with running(kind, plan) as subject, subject.generator(subject.room(size, senders)) as clients:
+                    clients.connect()
+                    table.add(kind.name, size, clients.closed(in_flight, seconds=plan.seconds))
+    return table
+
+
+def paced(plan: Plan) -> Table:
+    """Open loop: ten messages a second, whatever comes back: what a delivery costs, and how late it is."""
+    table = Table()
+    for _ in range(plan.rounds):
+        for size in plan.sizes:
+            for kind in available([Floor, Broadcast, PlainRedis, RoomlogPostgresql, Roomlog]):
+                if kind is PlainRedis and size > 1_000:
+                    continue  # cannot keep the pace
+                with running(kind, plan) as subject, subject.generator(subject.room(size, LOAD[size][0])) as clients:
+                    clients.connect()
+                    table.add(kind.name, size, clients.paced(PACED_PER_S, seconds=plan.seconds))
+    return table
+
+
+STORES = [PlainStored, PlainStoredRedis, PlainPostgresql, RoomlogPostgresql, Roomlog]
+
+
+def sends(plan: Plan) -> Table:
+    """Durable sends: fifty rooms of two, one of whom sends; and one client in sequence (size 1)."""
+    table = Table()
+    for _ in range(plan.rounds):
+        for rooms, in_flight in ((PAIRS, PAIRS_IN_FLIGHT), (1, 1)):
+            for kind in available(STORES):
+                with running(kind, plan) as subject, subject.generator(subject.pairs(rooms)) as clients:
+                    clients.connect()
+                    table.add(kind.name, rooms, clients.closed(in_flight, seconds=plan.seconds))
+    return table
+
+
+class Idle(NamedTuple):
+    """What sockets cost that say nothing."""
+
+    name: str
+    start_s: float
+    start_bytes: int
+    sockets: int
+    bytes_per_socket: float
+    connect_s: float
+
+
+def idle(plan: Plan) -> list[Idle]:
+    """Memory of the server for each socket, signed in and following a room; and how fast they come."""
+    found = []
+    for kind in available([Plain, PlainRedis, RoomlogPostgresql, Roomlog]):
+        for sockets in (PEOPLE, 2 * PEOPLE) if issubclass(kind, Roomlog) else (PEOPLE,):
+            begun = time.monotonic()
+            with running(kind, plan) as subject:
+                start_s = time.monotonic() - begun
+                crowd = crowd_of(subject, sockets)
+                with subject.generator(crowd[:100]) as early, subject.generator(crowd[100:]) as clients:
+                    early.connect()  # what the first ones load stays
+                    before = subject.memory_bytes()
+                    connect_s = clients.connect()
+                    clients.hold(2)
+                    grown = subject.memory_bytes() - before
+                found.append(Idle(kind.name, start_s, before, sockets, grown / (sockets - 100), connect_s))
+                print(found[-1], flush=True)
+    return found
+
+
+def crowd_of(subject: Subject, sockets: int) -> list[Socket]:
+    if isinstance(subject, Roomlog):
+        room = subject.plan["rooms"][str(PEOPLE)]
+        return [subject.socket(room, n % PEOPLE, action="sync") for n in range(sockets)]
+    return subject.room(sockets, 0)
+
+
+class Growth(NamedTuple):
+    """One row of a table of growth: CPU µs of a deed, by size."""
+
+    deed: str
+    name: str
+    size: int
+    cpu_us: float
+    ms: float
+
+
+def growth(plan: Plan) -> list[Growth]:
+    """What a send, a page of history and a resume cost, by what the room holds and the gap is."""
+    found: list[Growth] = []
+    for kind in available([RoomlogPostgresql, Roomlog]):
+        for _ in range(plan.rounds):
+            shutil.rmtree(plan.directory / kind.__name__, ignore_errors=True)
+            for size in plan.messages:
+                with running(kind, plan) as subject:
+                    assert isinstance(subject, Roomlog)
+                    room = subject.plan["rooms"]["10"]
+                    subject.run_python("-m", "tests.benchmarks.fill", room, str(size))
+                    found += [
+                        send_cost(subject, size, plan),
+                        page_cost(subject, room, size),
+                    ]
+                    if size == plan.messages[-1]:
+                        found += [resume_cost(subject, room, size, gap) for gap in plan.gaps if gap <= size]
+    for row in found:
+        print(row, flush=True)
+    return found
+
+
+def send_cost(subject: Roomlog, size: int, plan: Plan) -> Growth:
+    with subject.generator(subject.room(10, 10)) as clients:
+        clients.connect()
+        result = clients.closed(2, seconds=plan.seconds)
+    return Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000)
+
+
+def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
+    headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{subject.port}", headers=headers) as client:
+        path = f"/api/v1/rooms/{room}/messages/?before={max(size // 2, 1)}"
+        for _ in range(20):
+            client.get(path).raise_for_status()
+        before, begun = subject.cpu_s(), time.monotonic()
+        for _ in range(PAGES):
+            client.get(path)
+        took, spent = time.monotonic() - begun, subject.cpu_s() - before
+    return Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES)
+
+
+def resume_cost(subject: Roomlog, room: str, size: int, gap: int) -> Growth:
+    """One socket comes back, `gap` entries behind."""
+    from websockets.sync.client import connect
+
+    headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
+    with connect(f"ws://127.0.0.1:{subject.port}/ws/", additional_headers=headers, compression=None) as socket:
+        socket.recv()
+        socket.send(json.dumps({"action": "join", "room": room}))
+        head = json.loads(socket.recv())["data"]["head"]["seq"]
+        socket.send(json.dumps({"action": "leave", "room": room}))
+        socket.recv()
+        before, begun = subject.cpu_s(), time.monotonic()
+        socket.send(json.dumps({"action": "join", "room": room, "after": head - gap, "max_replay": gap + 1}))
+        socket.recv()
+        for _ in range(gap):
+            socket.recv()
+        took, spent = time.monotonic() - begun, subject.cpu_s() - before
+    return Growth("resume", subject.name, gap, spent * 1e6, took * 1000)
+
+
+class Workers(NamedTuple):
+    workers: int
+    sends_per_s: float
+    cpu_us_per_send: float
+
+
+def workers(plan: Plan) -> list[Workers]:
+    """Sends in fifty rooms over one to four processes that share the core, with PostgreSQL and Redis."""
+    found = []
+    for count in (1, 2, 4) if RoomlogPostgresql in available([RoomlogPostgresql]) else ():
+        kind: type[RoomlogPostgresql] = type(f"Roomlog{count}", (RoomlogPostgresql,), {"workers": count})
+        results = []
+        for _ in range(plan.rounds):
+            with running(kind, plan) as subject, subject.generator(subject.pairs(PAIRS)) as clients:
+                clients.connect()
+                results.append(clients.closed(PAIRS_IN_FLIGHT, seconds=plan.seconds))
+        found.append(
+            Workers(
+                count,
+                median(result.messages_per_s for result in results),
+                median(result.cpu_us_per_message for result in results),
+            )
+        )
+        print(found[-1], flush=True)
+    return found
+
+
+class Memory(NamedTuple):
+    sends: int
+    before_bytes: int
+    after_bytes: int
+
+
+def memory(plan: Plan) -> Memory:
+    """The server's memory before and after a million sends."""
+    with running(Roomlog, plan) as subject, subject.generator(subject.pairs(PAIRS)) as clients:
+        clients.connect()
+        sent = clients.closed(PAIRS_IN_FLIGHT, seconds=plan.seconds).messages
+        before, sent = subject.memory_bytes(), 0
+        while sent < plan.sends:
+            sent += clients.closed(PAIRS_IN_FLIGHT, seconds=10, warm_up_s=0).messages
+        found = Memory(sent, before, subject.memory_bytes())
+    print(found, flush=True)
+    return found
