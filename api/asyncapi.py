@@ -11,15 +11,14 @@ from accounts import errors
 from accounts.errors import DomainError
 from api import examples
 from api.documents import to_yaml
+from api.schemas import ENTRIES, REF, schemas_sent, schemas_taken
 from messaging import actions, protocol
 from messaging.errors import ClientIdReused, UnknownAction
-from messaging.events import MessageEvent
 from messaging.schema import Followed, MessagePage, Sent
 from rooms.errors import Archived, LastOwner, Muted, NotAMember
-from rooms.events import Gap, MemberEvent, ReadMoved, RoomAdded, RoomEvent
+from rooms.events import ReadMoved, RoomAdded
 from rooms.schema import ReadState
 
-_REF: Final = "#/components/schemas/{name}"
 _CHANNEL: Final = {"$ref": "#/channels/socket"}
 _SERVER: Final = {
     "host": "127.0.0.1:8000",
@@ -29,8 +28,7 @@ _SERVER: Final = {
 }
 
 EVENTS: tuple[type[msgspec.Struct], ...] = (
-    protocol.Hello, MessageEvent, MemberEvent, RoomEvent, Gap, RoomAdded, ReadMoved, protocol.Draining,
-    protocol.SessionRevoked,
+    protocol.Hello, *ENTRIES, RoomAdded, ReadMoved, protocol.Draining, protocol.SessionRevoked,
 )  # fmt: skip
 
 
@@ -147,11 +145,8 @@ def render_asyncapi() -> str:
 
 
 def _schemas(structs: _Structs) -> dict[str, Any]:
-    """What clients send may hold nothing else; what the server sends may grow."""
-    kinds = (*EVENTS, protocol.Reply, *structs.replies.values(), structs.refusal)
-    _, taken = msgspec.json.schema_components(tuple(structs.requests.values()), ref_template=_REF)
-    _, sent = msgspec.json.schema_components(kinds, ref_template=_REF)
-    schemas = taken | {name: _as_sent(schema) for name, schema in sent.items()}
+    sent = schemas_sent(*EVENTS, protocol.Reply, *structs.replies.values(), structs.refusal)
+    schemas = schemas_taken(*structs.requests.values()) | sent
     schemas["Synced"]["oneOf"] = [{"required": ["head", "unread", "resync"]}, {"required": ["error"]}]
     return schemas
 
@@ -224,22 +219,9 @@ def _refusal() -> type[msgspec.Struct]:
     )
 
 
-def _as_sent(schema: dict[str, Any]) -> dict[str, Any]:
-    """What the server writes has all its fields, and may have more tomorrow."""
-    required = list(schema["required"])
-    for name, field in schema["properties"].items():
-        if "default" in field:
-            del field["default"]
-            required.append(name)
-    order = list(schema["properties"])
-    open_schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
-    return open_schema | {"required": sorted(required, key=order.index)}
-
-
 def _names_of(event: type[msgspec.Struct]) -> list[str]:
     """The names on the wire of a struct of events."""
-    _, schemas = msgspec.json.schema_components((event,), ref_template=_REF)
-    names: list[str] = schemas[event.__name__]["properties"]["event"]["enum"]
+    names: list[str] = schemas_sent(event)[event.__name__]["properties"]["event"]["enum"]
     return names
 
 
@@ -267,7 +249,7 @@ def _envelope(action: str | None, status: int, errors: list[protocol.Error], dat
 def _message(kind: type[msgspec.Struct], examples: Mapping[str, object]) -> dict[str, Any]:
     return {
         "summary": inspect.getdoc(kind),
-        "payload": {"$ref": _REF.format(name=kind.__name__)},
+        "payload": {"$ref": REF.format(name=kind.__name__)},
         "examples": [{"name": name, "payload": example} for name, example in examples.items()],
     }
 

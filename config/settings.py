@@ -205,6 +205,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # A patch is a struct of its own, not a serializer of which nothing is required.
+    "COMPONENT_SPLIT_PATCH": False,
     # The one there is by default gives names to enums of serializers, of which there are none.
     "POSTPROCESSING_HOOKS": [],
 }
