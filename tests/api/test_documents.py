@@ -19,9 +19,11 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from accounts.errors import DomainError
+from accounts.text import MAX_JSON_DEPTH
 from api.documents import render_openapi
 from api.urls import v1
 from messaging.actions import NAMES
+from messaging.limits import Limits
 from tests.api.rest import Rest
 from tests.contract import documents
 from tests.people import Person
@@ -146,6 +148,31 @@ def test_a_patch_is_as_documented(alice: Person, bob: Person, room: UUID) -> Non
 
         assert Rest(alice).patch(path).status == 400
         assert Rest(alice).patch(path, {}).status == (400 if least else 200), name
+
+
+def test_every_page_has_its_bounds() -> None:
+    limits = {
+        path: parameter["schema"]
+        for _, path, operation in documents.rest().operations()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+
+    assert len(limits) == 6
+    for path, limit in limits.items():
+        assert limit == {"type": "integer", "minimum": 1, "maximum": Limits().history_page_max, "default": 50}, path
+
+
+@pytest.mark.parametrize(("name", "shape"), [("openapi", "SendBody"), ("asyncapi", "Send")])
+def test_a_message_has_its_bounds(name: str, shape: str) -> None:
+    """Those that are settings too, as they are by default."""
+    fields, limits = at(document(name), f"#/components/schemas/{shape}/properties"), Limits()
+
+    assert fields["text"]["maxLength"] == limits.max_text_chars
+    client_id = fields["client_id"]["anyOf"][0]
+    assert (client_id["minLength"], client_id["maxLength"]) == (1, limits.max_client_id_chars)
+    assert f"at most {limits.max_data_bytes:,} bytes" in fields["data"]["description"]
+    assert f"at most {MAX_JSON_DEPTH} deep" in fields["data"]["description"]
 
 
 def test_it_documents_how_to_sign_in() -> None:

@@ -239,7 +239,8 @@ def test_it_refuses_custom_data_that_is_too_large(alice: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["users/", "rooms/", "rooms/public/", "rooms/{room}/members/", "rooms/{room}/messages/"]
+    "path",
+    ["users/", "rooms/", "rooms/public/", "rooms/{room}/members/", "rooms/{room}/messages/", "rooms/{room}/log/"],
 )
 @pytest.mark.parametrize(
     ("query", "field"),
