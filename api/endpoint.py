@@ -43,6 +43,9 @@ def check_page(before: object, after: object, limit: int) -> None:
 class Endpoint(APIView):
     """One address. Methods parse, call one service or selector, and return its struct."""
 
+    # What DRF says to OPTIONS is about serializers. Preflights are answered before it, by corsheaders.
+    http_method_names = [name for name in APIView.http_method_names if name != "options"]
+
     @property
     def principal(self) -> Principal:
         principal: Principal = self.request.user  # type: ignore[assignment]

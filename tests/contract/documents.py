@@ -24,7 +24,7 @@ PROBLEM: Final = "application/problem+json"
 CHECKS_PER_SHAPE: Final = 300
 RETRYABLE: Final = {"rate_limited", "slow_mode", "overloaded", "unavailable"}
 METHODS: Final = ("get", "put", "post", "delete", "patch")
-# They come along with the others.
+# It comes along with GET; OPTIONS may be a preflight, which is not answered by us.
 _IMPLIED: Final = {"HEAD", "OPTIONS"}
 # What is refused before the method is looked at.
 _EARLIER: Final = {400, 401, 406, 429}
