@@ -69,14 +69,15 @@ CLOSES = (
     (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
     (protocol.SESSION_REVOKED, "sign in again"),
     (protocol.USER_INACTIVE, "stop"),
-    # Those of RFC 6455, section 7.4.1, and of its registry.
+    # Those of RFC 6455, section 7.4.1, and of its registry. The server pings, and closes with 1011, by uvicorn's hand.
     (protocol.Close(1002, "protocol_error"), "broken framing: repair the client"),
     (protocol.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),
     (protocol.Close(1009, "message_too_big"), "beyond `max_frame_bytes` or `max_fragments`: do not repeat it"),
+    (protocol.Close(1011, "internal_error"), "pings of the server were not answered: reconnect, resume"),
     (protocol.Close(1012, "service_restart"), "reconnect, resume"),
 )
 
-_RESUMED = {4001, 4002, 4003, 4004, 1012}  # after which a client reconnects by itself and resumes
+_RESUMED = {4001, 4002, 4003, 4004, 1011, 1012}  # after which a client reconnects by itself and resumes
 
 _DESCRIPTION = """\
 One WebSocket carries typed actions and live events, as JSON text frames. Offer the subprotocol `roomlog.v1`.
@@ -145,7 +146,7 @@ def render_asyncapi() -> str:
 
 
 def _schemas(structs: _Structs) -> dict[str, Any]:
-    sent = schemas_sent(*EVENTS, protocol.Reply, *structs.replies.values(), structs.refusal)
+    sent = schemas_sent(*EVENTS, *structs.replies.values(), structs.refusal)
     schemas = schemas_taken(*structs.requests.values()) | sent
     schemas["Synced"]["oneOf"] = [{"required": ["head", "unread", "resync"]}, {"required": ["error"]}]
     return schemas
@@ -160,7 +161,6 @@ def _messages(structs: _Structs) -> dict[str, Any]:
             kind, {name: _envelope(name, STATUSES.get(name, 200), [], examples.ANSWERS[name])}
         )
     messages["Refusal"] = _message(structs.refusal, {error.code: _refused(error) for error in _socket_errors()})
-    messages["Reply"] = _message(protocol.Reply, {"misread": _refused(errors.Invalid)})
     for message in messages.values():
         message["correlationId"] = {"location": "$message.payload#/request_id"}
     return messages | {
@@ -169,16 +169,11 @@ def _messages(structs: _Structs) -> dict[str, Any]:
 
 
 def _operations(structs: _Structs) -> dict[str, Any]:
-    act = _operation(
-        "receive",
-        "Any of the actions. Each has an operation of its own, with its reply.",
-        [kind.__name__ for kind in structs.requests.values()],
-    )
     each = {name: _act(name, kind, structs.replies[name]) for name, kind in structs.requests.items()}
-    told = [*(kind.__name__ for kind in EVENTS), "Reply"]
-    tell = _operation("send", "All that the server sends: `hello` first, then events and replies.", told)
+    told = [kind.__name__ for kind in EVENTS]
+    tell = _operation("send", "What the server sends by itself: `hello` first, then events.", told)
     refuse = _operation("send", "The answer to a frame of which no action could be read.", ["Refusal"])
-    return {"act": act, **each, "tell": tell, "refuse": refuse | {"x-errors": _codes(None)}}
+    return {**each, "tell": tell, "refuse": refuse | {"x-errors": _codes(None)}}
 
 
 def _description() -> str:
