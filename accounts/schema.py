@@ -11,7 +11,10 @@ from msgspec import Meta
 MAX_INTEGER = 2**53 - 1
 
 Timestamp = Annotated[str, Meta(description="RFC 3339, UTC, milliseconds", extra_json_schema={"format": "date-time"})]
-CustomData = dict[str, Any]
+CustomData = Annotated[
+    dict[str, Any],
+    Meta(description="JSON of the clients' own: at most 4,096 bytes (`max_data_bytes`), nested at most 32 deep"),
+]
 
 # Control characters, and the bidi controls that let one name pass for another (Unicode TR 36, section 2.4).
 # Python's `$` matches before a line end, too: hence `(?!\n)`, which JSON Schema's dialect knows as well.

@@ -11,15 +11,14 @@ from accounts import errors
 from accounts.errors import DomainError
 from api import examples
 from api.documents import to_yaml
+from api.schemas import ENTRIES, REF, schemas_sent, schemas_taken
 from messaging import actions, protocol
 from messaging.errors import ClientIdReused, UnknownAction
-from messaging.events import MessageEvent
 from messaging.schema import Followed, MessagePage, Sent
 from rooms.errors import Archived, LastOwner, Muted, NotAMember
-from rooms.events import Gap, MemberEvent, ReadMoved, RoomAdded, RoomEvent
+from rooms.events import ReadMoved, RoomAdded
 from rooms.schema import ReadState
 
-_REF: Final = "#/components/schemas/{name}"
 _CHANNEL: Final = {"$ref": "#/channels/socket"}
 _SERVER: Final = {
     "host": "127.0.0.1:8000",
@@ -29,8 +28,7 @@ _SERVER: Final = {
 }
 
 EVENTS: tuple[type[msgspec.Struct], ...] = (
-    protocol.Hello, MessageEvent, MemberEvent, RoomEvent, Gap, RoomAdded, ReadMoved, protocol.Draining,
-    protocol.SessionRevoked,
+    protocol.Hello, *ENTRIES, RoomAdded, ReadMoved, protocol.Draining, protocol.SessionRevoked,
 )  # fmt: skip
 
 
@@ -71,14 +69,15 @@ CLOSES = (
     (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
     (protocol.SESSION_REVOKED, "sign in again"),
     (protocol.USER_INACTIVE, "stop"),
-    # Those of RFC 6455, section 7.4.1, and of its registry.
+    # Those of RFC 6455, section 7.4.1, and of its registry. The server pings, and closes with 1011, by uvicorn's hand.
     (protocol.Close(1002, "protocol_error"), "broken framing: repair the client"),
     (protocol.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),
     (protocol.Close(1009, "message_too_big"), "beyond `max_frame_bytes` or `max_fragments`: do not repeat it"),
+    (protocol.Close(1011, "internal_error"), "pings of the server were not answered: reconnect, resume"),
     (protocol.Close(1012, "service_restart"), "reconnect, resume"),
 )
 
-_RESUMED = {4001, 4002, 4003, 4004, 1012}  # after which a client reconnects by itself and resumes
+_RESUMED = {4001, 4002, 4003, 4004, 1011, 1012}  # after which a client reconnects by itself and resumes
 
 _DESCRIPTION = """\
 One WebSocket carries typed actions and live events, as JSON text frames. Offer the subprotocol `roomlog.v1`.
@@ -147,11 +146,8 @@ def render_asyncapi() -> str:
 
 
 def _schemas(structs: _Structs) -> dict[str, Any]:
-    """What clients send may hold nothing else; what the server sends may grow."""
-    kinds = (*EVENTS, protocol.Reply, *structs.replies.values(), structs.refusal)
-    _, taken = msgspec.json.schema_components(tuple(structs.requests.values()), ref_template=_REF)
-    _, sent = msgspec.json.schema_components(kinds, ref_template=_REF)
-    schemas = taken | {name: _as_sent(schema) for name, schema in sent.items()}
+    sent = schemas_sent(*EVENTS, *structs.replies.values(), structs.refusal)
+    schemas = schemas_taken(*structs.requests.values()) | sent
     schemas["Synced"]["oneOf"] = [{"required": ["head", "unread", "resync"]}, {"required": ["error"]}]
     return schemas
 
@@ -165,7 +161,6 @@ def _messages(structs: _Structs) -> dict[str, Any]:
             kind, {name: _envelope(name, STATUSES.get(name, 200), [], examples.ANSWERS[name])}
         )
     messages["Refusal"] = _message(structs.refusal, {error.code: _refused(error) for error in _socket_errors()})
-    messages["Reply"] = _message(protocol.Reply, {"misread": _refused(errors.Invalid)})
     for message in messages.values():
         message["correlationId"] = {"location": "$message.payload#/request_id"}
     return messages | {
@@ -174,16 +169,11 @@ def _messages(structs: _Structs) -> dict[str, Any]:
 
 
 def _operations(structs: _Structs) -> dict[str, Any]:
-    act = _operation(
-        "receive",
-        "Any of the actions. Each has an operation of its own, with its reply.",
-        [kind.__name__ for kind in structs.requests.values()],
-    )
     each = {name: _act(name, kind, structs.replies[name]) for name, kind in structs.requests.items()}
-    told = [*(kind.__name__ for kind in EVENTS), "Reply"]
-    tell = _operation("send", "All that the server sends: `hello` first, then events and replies.", told)
+    told = [kind.__name__ for kind in EVENTS]
+    tell = _operation("send", "What the server sends by itself: `hello` first, then events.", told)
     refuse = _operation("send", "The answer to a frame of which no action could be read.", ["Refusal"])
-    return {"act": act, **each, "tell": tell, "refuse": refuse | {"x-errors": _codes(None)}}
+    return {**each, "tell": tell, "refuse": refuse | {"x-errors": _codes(None)}}
 
 
 def _description() -> str:
@@ -224,22 +214,9 @@ def _refusal() -> type[msgspec.Struct]:
     )
 
 
-def _as_sent(schema: dict[str, Any]) -> dict[str, Any]:
-    """What the server writes has all its fields, and may have more tomorrow."""
-    required = list(schema["required"])
-    for name, field in schema["properties"].items():
-        if "default" in field:
-            del field["default"]
-            required.append(name)
-    order = list(schema["properties"])
-    open_schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
-    return open_schema | {"required": sorted(required, key=order.index)}
-
-
 def _names_of(event: type[msgspec.Struct]) -> list[str]:
     """The names on the wire of a struct of events."""
-    _, schemas = msgspec.json.schema_components((event,), ref_template=_REF)
-    names: list[str] = schemas[event.__name__]["properties"]["event"]["enum"]
+    names: list[str] = schemas_sent(event)[event.__name__]["properties"]["event"]["enum"]
     return names
 
 
@@ -267,7 +244,7 @@ def _envelope(action: str | None, status: int, errors: list[protocol.Error], dat
 def _message(kind: type[msgspec.Struct], examples: Mapping[str, object]) -> dict[str, Any]:
     return {
         "summary": inspect.getdoc(kind),
-        "payload": {"$ref": _REF.format(name=kind.__name__)},
+        "payload": {"$ref": REF.format(name=kind.__name__)},
         "examples": [{"name": name, "payload": example} for name, example in examples.items()],
     }
 

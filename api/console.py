@@ -117,8 +117,7 @@ class _Document:
         for reference in self.operations["tell"]["messages"]:
             message = self.message(_last(reference))
             for example in message.examples:
-                if "event" in example:
-                    yield Event(example["event"], message.shape, _pretty(example))
+                yield Event(example["event"], message.shape, _pretty(example))
 
     def template(self, action: Action) -> dict[str, Any]:
         """The example, without the request id that the console gives, and with its switches as they are by default."""

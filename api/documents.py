@@ -18,8 +18,8 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from api.problems import CONTENT_TYPE, Problem
+from api.schemas import schemas_sent, schemas_taken
 
-_REF = "#/components/schemas/{name}"
 # Where django-allauth is served, and what its names are led by beside ours (both have a User).
 _ALLAUTH_ROOT = "_allauth/"
 _ALLAUTH_NAMES = "Allauth"
@@ -37,8 +37,8 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         return str(self.target.__name__)
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        _, components = msgspec.json.schema_components((self.target,), ref_template=_REF)
-        own: dict[str, Any] = components.pop(self.target.__name__)
+        components = (schemas_taken if direction == "request" else schemas_sent)(self.target)
+        own = components.pop(self.target.__name__)
         structs = {kind.__name__: kind for kind in _subclasses(msgspec.Struct)}
         for name, schema in components.items():
             component = ResolvedComponent(  # type: ignore[no-untyped-call]
@@ -63,18 +63,26 @@ def answers(kind: Any, *, status: int = 200) -> dict[Any, Any]:
 
 def parameters_of(query: type[msgspec.Struct]) -> list[OpenApiParameter]:
     """The fields of `query` as query parameters."""
-    _, components = msgspec.json.schema_components((query,), ref_template=_REF)
-    return [
-        OpenApiParameter(name, schema, OpenApiParameter.QUERY)
-        for name, schema in components[query.__name__]["properties"].items()
-    ]
+    fields = schemas_taken(query)[query.__name__]["properties"]
+    return [OpenApiParameter(name, _as_given(field), OpenApiParameter.QUERY) for name, field in fields.items()]
 
 
 def render_openapi() -> str:
     """openapi.yaml as it should be: our views', and the paths of django-allauth that are served beside them."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
+    for operation in (one for methods in schema["paths"].values() for one in methods.values()):
+        if "requestBody" in operation:  # a patch may be empty, and is JSON all the same
+            operation["requestBody"]["required"] = True
     _add_allauth(schema)
     return to_yaml(schema)
+
+
+def _as_given(field: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out: in an address there is no null."""
+    match field:
+        case {"anyOf": [dict(kind), {"type": "null"}]}:
+            return kind
+    return field
 
 
 def _add_allauth(document: dict[str, Any]) -> None:

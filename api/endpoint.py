@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 from accounts.errors import Invalid
 from accounts.schema import Principal
 from accounts.text import check_json
+from messaging.actions import PageLimit
 from messaging.limits import Limits
 from messaging.protocol import check_data, invalid
 from messaging.throttling import throttle
@@ -24,7 +25,7 @@ class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     before: UUID | None = None
     after: UUID | None = None
-    limit: int = 50
+    limit: PageLimit = 50
 
     def __post_init__(self) -> None:
         check_page(self.before, self.after, self.limit)
@@ -33,14 +34,17 @@ class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def check_page(before: object, after: object, limit: int) -> None:
     """Raises `Invalid`."""
     most = settings.ROOMLOG_LIMITS.history_page_max
-    if not 1 <= limit <= most:
-        raise Invalid(f"Between 1 and {most}.", field="limit")
+    if limit > most:
+        raise Invalid(f"At most {most}.", field="limit")
     if before is not None and after is not None:
         raise Invalid("Give one of `before` and `after`.", field="before")
 
 
 class Endpoint(APIView):
     """One address. Methods parse, call one service or selector, and return its struct."""
+
+    # What DRF says to OPTIONS is about serializers. Preflights are answered before it, by corsheaders.
+    http_method_names = [name for name in APIView.http_method_names if name != "options"]
 
     @property
     def principal(self) -> Principal:

@@ -1,42 +1,46 @@
 """rooms/{room}/messages/ and rooms/{room}/messages/{id}/"""
 
-from typing import Annotated, Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.errors import DomainError, Invalid
+from accounts.schema import CustomData
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
 from messaging import selectors, services
-from messaging.actions import ClientId, History, MessageId, Send, Seq
+from messaging.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
+from messaging.limits import Limits
 from messaging.protocol import check_limits, invalid
 from messaging.schema import LogPage, Message, MessagePage, Sent
 
 T = TypeVar("T", History, Send)
+
+# A `client_id`, between quotes or not.
+_KEY: Final[dict[str, Any]] = {"type": "string", "maxLength": Limits().max_client_id_chars + 2}
 
 
 class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids of messages: the page before, after or around one; none for the latest."""
 
     before: MessageId | None = None
-    after: int | None = None
+    after: Seq | None = None
     around: MessageId | None = None
-    limit: int = 50
+    limit: PageLimit = 50
 
 
 class SendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message. `Idempotency-Key` may stand in for `client_id`."""
+    """A message, in `text` or `data`. `Idempotency-Key` may stand in for `client_id`."""
 
-    text: str
+    text: Text
     client_id: ClientId | None = None
     reply_to: MessageId | None = None
-    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    data: CustomData = msgspec.field(default_factory=dict)
 
 
 class MessagesView(Endpoint):
@@ -49,7 +53,7 @@ class MessagesView(Endpoint):
     @extend_schema(
         operation_id="send_message",
         request=SendBody,
-        parameters=[OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER)],
+        parameters=[OpenApiParameter("Idempotency-Key", _KEY, OpenApiParameter.HEADER)],
         responses=answers(Sent, status=201),
     )
     def post(self, request: Request, room: UUID) -> Response:
@@ -69,7 +73,7 @@ class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The entries that follow a seq."""
 
     after: Seq = 0
-    limit: Annotated[int, Meta(ge=1)] = 50
+    limit: PageLimit = 50
 
 
 class LogView(Endpoint):

@@ -13,6 +13,7 @@ from accounts import selectors, services
 from accounts.schema import User, UserPage, UserPatch
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
+from messaging.actions import PageLimit
 
 Username = Annotated[str, Meta(max_length=64)]
 
@@ -23,7 +24,7 @@ class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: Username = ""
     before: Username | None = None
     after: Username | None = None
-    limit: int = 50
+    limit: PageLimit = 50
 
     def __post_init__(self) -> None:
         check_page(self.before, self.after, self.limit)

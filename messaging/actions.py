@@ -1,18 +1,32 @@
 """What a client may send: one struct for each action. Pure; bounds that are settings are checked in `protocol`."""
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
 from accounts.errors import Invalid
-from accounts.schema import MAX_INTEGER
+from accounts.schema import MAX_INTEGER, CustomData
+from messaging.limits import Limits
+
+_DEFAULTS = Limits()
 
 RequestId = Annotated[str, Meta(max_length=128)] | Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 MessageId = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
-# Printable ASCII; its length is bounded by a setting.
-ClientId = Annotated[str, Meta(min_length=1, pattern=r"^[ -~]+$(?!\n)")]
+# The upper bounds of these are settings, whose defaults the documents show.
+Text = Annotated[
+    str,
+    Meta(
+        description="At most `max_text_chars` characters, none of them NUL",
+        extra_json_schema={"maxLength": _DEFAULTS.max_text_chars},
+    ),
+]
+ClientId = Annotated[  # printable ASCII
+    str,
+    Meta(min_length=1, pattern=r"^[ -~]+$(?!\n)", extra_json_schema={"maxLength": _DEFAULTS.max_client_id_chars}),
+]
+PageLimit = Annotated[int, Meta(ge=1, extra_json_schema={"maximum": _DEFAULTS.history_page_max})]
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="action", kw_only=True):
@@ -53,13 +67,13 @@ class Sync(Action, frozen=True, tag="sync"):
 
 
 class Send(Action, frozen=True, tag="send"):
-    """Say something. Retry with the same `client_id` until it is answered."""
+    """Say something, in `text` or `data`. Retry with the same `client_id` until it is answered."""
 
     room: UUID
-    text: str
+    text: Text
     client_id: ClientId | None = None
     reply_to: MessageId | None = None
-    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    data: CustomData = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.text.strip() and not self.data:
@@ -73,7 +87,7 @@ class History(Action, frozen=True, tag="history"):
     before: MessageId | None = None
     after: Seq | None = None
     around: MessageId | None = None
-    limit: Annotated[int, Meta(ge=1)] = 50
+    limit: PageLimit = 50
 
     def __post_init__(self) -> None:
         if (self.before, self.after, self.around).count(None) < 2:

@@ -1,6 +1,6 @@
 """The JSON shapes of rooms and members. Knows no framework."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -103,5 +103,6 @@ class MemberDraft(Struct, frozen=True):
 class MemberPatch(Struct, frozen=True):
     """What to change of a member; what is left out stays. `muted_until` null ends a mute."""
 
+    json_schema: ClassVar[dict[str, Any]] = {"minProperties": 1}
     role: RoleName | UnsetType = UNSET
     muted_until: Timestamp | None | UnsetType = UNSET

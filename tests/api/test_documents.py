@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -18,10 +19,14 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from accounts.errors import DomainError
+from accounts.text import MAX_JSON_DEPTH
 from api.documents import render_openapi
 from api.urls import v1
 from messaging.actions import NAMES
+from messaging.limits import Limits
 from tests.api.rest import Rest
+from tests.contract import documents
+from tests.people import Person
 
 PAGES = ["/docs/", "/docs/rest/", "/docs/socket/"]
 
@@ -103,6 +108,71 @@ def test_it_documents_every_address() -> None:
 
     ours = {path for path in document("openapi")["paths"] if path.startswith("/api/v1/")}
     assert {path.removeprefix("/api/v1/") for path in ours} == routes
+
+
+def schemas_of(part: Any) -> Iterator[tuple[str, Any]]:
+    """Name and content of each schema of ours that `part` leads to."""
+    waiting, seen = list(references(part)), set()
+    while waiting:
+        if (pointer := waiting.pop()) not in seen:
+            seen.add(pointer)
+            yield pointer.rpartition("/")[2], at(document("openapi"), pointer)
+            waiting += references(at(document("openapi"), pointer))
+
+
+def test_an_answer_has_all_its_keys_and_may_get_more() -> None:
+    answers = [operation["responses"] for _, _, operation in documents.rest().operations()]
+    schemas = dict(schemas_of(answers))
+
+    assert {"Message", "MessageEvent", "MemberEvent", "RoomEvent", "Gap", "Problem"} <= {*schemas}
+    for name, schema in schemas.items():
+        assert schema["required"] == [*schema["properties"]], name
+        assert "additionalProperties" not in schema, name
+
+
+def test_a_request_has_no_other_keys() -> None:
+    bodies = [
+        operation["requestBody"] for _, _, operation in documents.rest().operations() if "requestBody" in operation
+    ]
+
+    assert all(body["required"] for body in bodies)
+    assert dict(schemas_of(bodies))
+    assert all(schema["additionalProperties"] is False for _, schema in schemas_of(bodies))
+
+
+def test_a_patch_is_as_documented(alice: Person, bob: Person, room: UUID) -> None:
+    """None may be left out, and one may not be empty."""
+    paths = {"UserPatch": "users/me/", "RoomPatch": f"rooms/{room}/", "MemberPatch": f"rooms/{room}/members/{bob.id}/"}
+    for name, path in paths.items():
+        least = at(document("openapi"), f"#/components/schemas/{name}").get("minProperties", 0)
+
+        assert Rest(alice).patch(path).status == 400
+        assert Rest(alice).patch(path, {}).status == (400 if least else 200), name
+
+
+def test_every_page_has_its_bounds() -> None:
+    limits = {
+        path: parameter["schema"]
+        for _, path, operation in documents.rest().operations()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == "limit"
+    }
+
+    assert len(limits) == 6
+    for path, limit in limits.items():
+        assert limit == {"type": "integer", "minimum": 1, "maximum": Limits().history_page_max, "default": 50}, path
+
+
+@pytest.mark.parametrize(("name", "shape"), [("openapi", "SendBody"), ("asyncapi", "Send")])
+def test_a_message_has_its_bounds(name: str, shape: str) -> None:
+    """Those that are settings too, as they are by default."""
+    fields, limits = at(document(name), f"#/components/schemas/{shape}/properties"), Limits()
+
+    assert fields["text"]["maxLength"] == limits.max_text_chars
+    client_id = fields["client_id"]["anyOf"][0]
+    assert (client_id["minLength"], client_id["maxLength"]) == (1, limits.max_client_id_chars)
+    assert f"at most {limits.max_data_bytes:,} bytes" in fields["data"]["description"]
+    assert f"at most {MAX_JSON_DEPTH} deep" in fields["data"]["description"]
 
 
 def test_it_documents_how_to_sign_in() -> None:

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
+from pytest_django import Settings
 
 from accounts.models import User
 from accounts.sessions import SessionStore
@@ -187,13 +188,32 @@ def test_it_names_the_methods_that_there_are(alice: Person, method: str, path: s
     answer = Rest(alice).ask(method, path)
 
     assert refusal(answer) == (405, "method_not_allowed", None)
-    assert allowed <= set(answer.headers["Allow"].split(", ")) <= allowed | {"HEAD", "OPTIONS"}
+    assert allowed <= set(answer.headers["Allow"].split(", ")) <= allowed | {"HEAD"}
 
 
 @pytest.mark.parametrize("path", ["users/me/", "rooms/"])
-def test_it_answers_head_and_options(alice: Person, path: str) -> None:
+def test_it_answers_head(alice: Person, path: str) -> None:
     assert Rest(alice).ask("HEAD", path).status == 200
-    assert Rest(alice).ask("OPTIONS", path).status == 200
+
+
+def test_it_describes_nothing_to_options(alice: Person) -> None:
+    answer = Rest(alice).ask("OPTIONS", "rooms/")
+
+    assert refusal(answer) == (405, "method_not_allowed", None)
+    assert answer.headers["Allow"] == "GET, POST, HEAD"
+
+
+def test_it_answers_the_preflight_of_another_origin(alice: Person, settings: Settings) -> None:
+    """Without a token: browsers send none with it."""
+    settings.CORS_ALLOWED_ORIGINS = ["https://chat.example"]
+    asked = {"Origin": "https://chat.example", "Access-Control-Request-Method": "PATCH"}
+
+    answer = Rest().ask("OPTIONS", "users/me/", headers=asked)
+
+    assert (answer.status, answer.body) == (200, None)
+    assert answer.headers["access-control-allow-origin"] == "https://chat.example"
+    assert "PATCH" in answer.headers["access-control-allow-methods"]
+    assert "authorization" in answer.headers["access-control-allow-headers"]
 
 
 def test_it_answers_in_json_alone(alice: Person) -> None:
@@ -239,7 +259,8 @@ def test_it_refuses_custom_data_that_is_too_large(alice: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["users/", "rooms/", "rooms/public/", "rooms/{room}/members/", "rooms/{room}/messages/"]
+    "path",
+    ["users/", "rooms/", "rooms/public/", "rooms/{room}/members/", "rooms/{room}/messages/", "rooms/{room}/log/"],
 )
 @pytest.mark.parametrize(
     ("query", "field"),

@@ -1,15 +1,24 @@
 """Sign-up, login, refresh and logout, as django-allauth offers them at /_allauth/app/v1/."""
 
+from collections.abc import Iterator
+
 import pytest
+from allauth.account import app_settings
+from allauth.core.internal.ratelimit import parse_rates
+from django.core.cache import cache
 from django.core.mail import EmailMessage
+from django.test import AsyncClient
 from pytest_django import Settings
 
+from accounts.middleware import RETRY_AFTER_S
 from accounts.models import Session, User
 from tests.api.rest import Answer, Rest, refusal
 
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct-horse-9"
+# Limits of allauth's that are not answered with 429.
+SILENT = {"login_failed", "confirm_email"}
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +91,54 @@ def test_it_logs_in(db: None) -> None:
     assert Session.objects.filter(user__username="dora").count() == 2
     assert log_in(password="wrong-horse-9").status == 400
     assert log_in("nobody").status == 400
+
+
+@pytest.fixture
+def _one_a_minute(settings: Settings) -> Iterator[None]:
+    """Of each; 5 failed ones for a username and 10 from an address, as always."""
+    settings.ACCOUNT_RATE_LIMITS = {"signup": "1/m/ip", "login": "1/m/ip"}
+    cache.clear()
+    yield
+    cache.clear()
+
+
+@pytest.mark.usefixtures("_one_a_minute")
+def test_it_says_when_to_try_again() -> None:
+    assert [sign_up("dora").status, log_in("dora").status] == [200, 200]
+
+    for answer in (sign_up("erin"), log_in("dora")):
+        assert (answer.status, answer.body) == (429, {"status": 429})
+        assert answer.headers["Retry-After"] == "60"
+
+
+@pytest.mark.usefixtures("_one_a_minute")
+async def test_it_says_so_on_the_event_loop() -> None:
+    answers = [
+        await AsyncClient().post("/_allauth/app/v1/auth/login", {}, content_type="application/json") for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in answers] == [400, 429]
+    assert ["Retry-After" in answer.headers for answer in answers] == [False, True]
+
+
+def test_it_names_no_time_that_is_too_short(settings: Settings) -> None:
+    """Of those that answer 429: the others are for failed logins, and for mails that are not sent again."""
+    settings.ACCOUNT_RATE_LIMITS = {}
+    limits = {name: rate for name, rate in app_settings.RATE_LIMITS.items() if name not in SILENT}
+
+    assert {"signup", "login"} <= limits.keys()
+    assert max(rate.duration for text in limits.values() for rate in parse_rates(text)) == RETRY_AFTER_S
+
+
+@pytest.mark.parametrize(("usernames", "most"), [(["dora"] * 6, 5), ([f"dora{n}" for n in range(11)], 10)])
+def test_it_bounds_failed_logins(settings: Settings, usernames: list[str], most: int) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {}
+    cache.clear()
+
+    codes = [log_in(username).body["errors"][0]["code"] for username in usernames]
+
+    cache.clear()
+    assert codes == ["username_password_mismatch"] * most + ["too_many_login_attempts"]
 
 
 def test_it_lets_no_inactive_user_in(db: None) -> None:
