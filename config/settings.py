@@ -118,7 +118,11 @@ _POSTGRESQL_OPTIONS = {
         "max_size": env.number("DATABASE_POOL_SIZE", 20, least=2, most=1000),
         "timeout": 10,
     },
-    "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on",
+    "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on"
+    # Prepared are the statements of an append alone, whose plans do not hang on what is appended.
+    " -c plan_cache_mode=force_generic_plan"
+    # What is looked up is in memory or on flash: an index before a walk through a table.
+    " -c random_page_cost=1.1",
 }
 
 

@@ -1,7 +1,7 @@
 """The socket: frames in, through typed actions, to services; replies out. Holds no rules."""
 
 import asyncio
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -51,7 +51,7 @@ class Admitted(BasePermission):  # type: ignore[misc]
 class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     """One socket of one user."""
 
-    permission_classes = (Admitted,)
+    permissions = (Admitted(),)
     principal: Principal | None = None
     socket: sockets.Socket
 
@@ -79,6 +79,10 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
                 await self.websocket_connect(message)
             case "websocket.disconnect":
                 raise StopConsumer
+
+    async def get_permissions(self, action: str, **kwargs: Any) -> Sequence[BasePermission]:
+        """The same ones for each action: those of the base class are made anew, and cost more than the action."""
+        return self.permissions
 
     # -- coming in --------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True):
     sweep_interval_s: float = 1.0
     reconnect_spread_s: float = 1.0  # over which clients are advised to come back when a process drains
     relay_max_bytes: int = 16 * 1024 * 1024  # waiting for the channel layer; beyond it only hints wait
+    relay_pause_s: float = 0.005  # between two rounds of publishing: what is committed meanwhile goes together
     relay_timeout_s: float = 2.0  # for one call of the channel layer
     relay_break_s: float = 2.0  # for which a layer that failed is left alone
     heartbeat_s: float = 25.0  # silence after which a client should ping

@@ -190,6 +190,7 @@ class Relay:
                         await self._layer.group_send(group, _message(self._origin, notices))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
+            await asyncio.sleep(self._limits.relay_pause_s)
 
     def _break(self, error: Exception) -> None:
         """Leave the layer alone for a while."""

@@ -31,7 +31,7 @@ class Query:
         self._marks = "(" + ", ".join("?" for _ in columns) + ")"
         self._empty: Row = (None,) * len(columns)
         self._sqlite = f"WITH input({', '.join(columns)}) AS (VALUES {{rows}}) {sql}"
-        self._postgresql = f"WITH input AS (SELECT * FROM {recordset(**columns)}) {sql}"  # noqa: S608 - ours
+        self._postgresql = f"WITH input AS {recordset(**columns)} {sql}"
 
     def extended(self, *, postgresql: str) -> "Query":
         """The same, with something at its end that only PostgreSQL knows."""
@@ -64,11 +64,16 @@ class Query:
 
 
 def recordset(**columns: str) -> str:
-    """A parameter of PostgreSQL as the table of `columns`, given with their types."""
-    return f"json_to_recordset(%s::json) AS _({', '.join(f'{name} {kind}' for name, kind in columns.items())})"
+    """A list of rows that is passed to PostgreSQL, as a subquery of `columns`, given with their types.
+
+    Without the limit the planner would take any list to be a hundred rows long, and go through whole tables for one.
+    """
+    named = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    return f"(SELECT * FROM json_to_recordset(%s::json) AS _({named}) LIMIT %s)"  # noqa: S608 - ours
 
 
-def run_on_postgresql(sql: str, *recordsets: object) -> "psycopg.Cursor[Row]":
+def run_on_postgresql(sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[Row]":
     raw = connection.connection
     raw.prepare_threshold = PREPARE_AFTER
-    return psycopg.Cursor(raw).execute(sql, [_encoder.encode(rows).decode() for rows in recordsets])
+    values = chain.from_iterable((_encoder.encode(rows).decode(), len(rows)) for rows in recordsets)
+    return psycopg.Cursor(raw).execute(sql, list(values))

@@ -90,7 +90,7 @@ WITH new AS MATERIALIZED (SELECT * FROM {
     UPDATE rooms_head SET seq = top.seq, message_id = top.id
     FROM (SELECT room_id, max(seq) AS seq, max(id) AS id FROM new GROUP BY room_id) AS top
     WHERE rooms_head.room_id = top.room_id
-), moved AS (SELECT * FROM {recordset(room_id="uuid", user_id="uuid", read_id="bigint", was="bigint")})
+), moved AS {recordset(room_id="uuid", user_id="uuid", read_id="bigint", was="bigint")}
 UPDATE rooms_membership m SET read_id = moved.read_id FROM moved
 WHERE m.room_id = moved.room_id AND m.user_id = moved.user_id AND m.read_id = moved.was
 """  # noqa: S608 - ours

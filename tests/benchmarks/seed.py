@@ -17,6 +17,7 @@ from allauth.headless.tokens.strategies.jwt.internal import create_access_token
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.management import call_command
+from django.db import connection
 
 from accounts.models import Session, User
 from accounts.sessions import SessionStore
@@ -53,6 +54,8 @@ def main(people: int, sizes: list[int]) -> None:
     users, tokens = make_people(people)
     rooms = {size: make_room(f"of {size}", users[:size]) for size in sizes}
     pairs = [make_room(f"pair {n}", users[2 * n : 2 * n + 2]) for n in range(PAIRS)]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as autovacuum soon would
     json.dump({"tokens": tokens, "rooms": rooms, "pairs": pairs}, sys.stdout)
 
 

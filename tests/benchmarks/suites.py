@@ -62,7 +62,7 @@ class Table:
         self._found[name, size].append(result)
         exact = "" if result.is_exact else f"  NOT EXACT {result}"
         print(
-            f"{name:46} {size:>7,} {result.deliveries_per_s:>11,.0f} deliveries/s {result.messages_per_s:>7,.0f} sends/s"
+            f"{name:46} {size:>7,} {result.deliveries_per_s:>11,.0f} deliv./s {result.messages_per_s:>7,.0f} sends/s"
             f" {result.cpu_us_per_delivery:>8.2f} µs/delivery {result.cpu_us_per_message:>9.1f} µs/send"
             f"  p50 {result.p50_us / 1000:.2f} p99 {result.p99_us / 1000:.2f} ms{exact}",
             flush=True,
