@@ -11,11 +11,12 @@ UV := $(shell command -v uv 2>/dev/null)
 
 export DATA_DIR
 
-.PHONY: help run test check format install documents lock clean
+.PHONY: help run test bench check format install documents lock clean
 
 help:
 	@echo "make run        set up and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
 	@echo "make test       set up and run the tests on SQLite and PostgreSQL   (ARGS=)"
+	@echo "make bench      measure beside others and write docs/benchmarks.md (half an hour, on an idle machine)   (ARGS=)"
 	@echo "make check      style, types, import contracts, migrations, documents"
 	@echo "make format     put the code in shape"
 	@echo "make install    only set up"
@@ -28,6 +29,9 @@ run: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --engine sqlite $(ARGS)
 	$(BIN)/python -m pytest --engine postgresql --ignore tests/unit --ignore tests/simulation --ignore tests/contract --ignore tests/docs $(ARGS)
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -18,15 +18,9 @@ def frame_text(payload: bytes) -> bytes:
 class Frames:
     """Payloads that go to many sockets together: framed and joined once, however many there are."""
 
-    __slots__ = ("_wire", "payloads", "size")
+    __slots__ = ("payloads", "size", "wire")
 
     def __init__(self, payloads: tuple[bytes, ...]) -> None:
         self.payloads = payloads
         self.size = sum(map(len, payloads))
-        self._wire: bytes | None = None
-
-    @property
-    def wire(self) -> bytes:
-        if self._wire is None:
-            self._wire = b"".join(map(frame_text, self.payloads))
-        return self._wire
+        self.wire = b"".join(map(frame_text, payloads))

@@ -12,14 +12,13 @@ from uuid import UUID
 
 import structlog
 
-from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
+from messaging.delivery import RETRY_S, Delivery
+from messaging.feed import Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
 from messaging.interest import Interest
 from messaging.limits import Limits
 from messaging.pages import PageReader, Pages
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
-
-REFILL_RETRY_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +38,7 @@ class Hub:
         self._limits = limits
         self._interest = interest or Interest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries)
+        self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow)
         self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
         self._rings_bytes = 0
         self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
@@ -99,7 +99,7 @@ class Hub:
         follower.cursor, follower.since = cursor, since
         feed.start(head)
         self._hear(feed, ())
-        self._catch_up(follower)
+        self._delivery.catch_up(follower)
 
     def unfollow(self, sink: Sink, room_id: UUID) -> None:
         follower = sink.followers.pop(room_id, None)
@@ -110,7 +110,7 @@ class Hub:
         """`sink` takes more again: go on with whatever it is behind in."""
         for follower in list(sink.followers.values()):
             if follower.cursor is not None and follower in follower.feed.others:
-                self._catch_up(follower)
+                self._delivery.catch_up(follower)
 
     async def close(self) -> None:
         """Stop every task and timer."""
@@ -169,88 +169,14 @@ class Hub:
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
             for chunk in chunks_of(ready):
-                self._deliver(feed, chunk)
+                self._delivery.deliver(feed, chunk)
             for follower in list(feed.others):
                 if follower.cursor is not None:
-                    self._catch_up(follower)
+                    self._delivery.catch_up(follower)
         if not feed.has_hole:
             feed.stop_healing()
         elif not feed.is_idle:
             self._heal(feed)
-
-    def _deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
-        """Write `notices` to every live follower; one whose socket is congested falls behind."""
-        frames = Frames(tuple(notice.payload for notice in notices))
-        stuck = []
-        for follower in feed.live:
-            sink = follower.sink
-            if sink.congested:
-                stuck.append((follower, (notices[0].covers_from or notices[0].seq) - 1))
-                continue
-            sink.write(frames)
-            if sink.congested:
-                stuck.append((follower, notices[-1].seq))
-        for follower, cursor in stuck:
-            feed.live.discard(follower)
-            feed.others.add(follower)
-            follower.cursor = cursor
-        if notices[-1].evicts is not None:
-            for follower in [*feed.live, *feed.others]:
-                self._evict(follower, notices[-1])
-
-    def _evict(self, follower: Follower, notice: RoomNotice) -> None:
-        """Cut a removed member who has been written their removal; one who is behind has it still to come."""
-        is_level = follower in follower.feed.live or follower.cursor == notice.seq
-        if follower.sink.user_id == notice.evicts and is_level and notice.seq > follower.since:
-            self.unfollow(follower.sink, notice.room_id)
-
-    # -- catching up ------------------------------------------------------------------------------------------------
-
-    def _catch_up(self, follower: Follower) -> None:
-        """Write what the ring holds for `follower`; make it live when level, else have it pull from the log."""
-        feed, sink = follower.feed, follower.sink
-        while not follower.is_pulling and follower in feed.others and not sink.congested:
-            assert follower.cursor is not None and feed.last is not None  # noqa: S101, PT018 - it was released
-            if follower.cursor >= feed.last:
-                if follower.cursor == feed.last:
-                    feed.others.discard(follower)
-                    feed.live.add(follower)
-                return
-            found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
-            if found is None:
-                follower.is_pulling = True
-                self._spawn(self._pull(follower))
-                return
-            self._write(follower, found)
-
-    async def _pull(self, follower: Follower) -> None:
-        """Write what the log holds next to `follower`, as much as it takes."""
-        assert follower.cursor is not None  # noqa: S101
-        try:
-            page = await self._pages.after(follower.feed.room_id, follower.cursor)
-        except Exception:
-            log.exception("page could not be read", room=str(follower.feed.room_id))
-            page = []
-        if not page:
-            await asyncio.sleep(REFILL_RETRY_S)  # there is more, but not there yet
-        follower.is_pulling = False
-        for chunk in chunks_of(page):
-            if follower.sink.congested or follower not in follower.feed.others:
-                return
-            self._write(follower, chunk)
-        if follower in follower.feed.others:
-            self._catch_up(follower)
-
-    def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
-        """Write `notices` to a follower that is behind: no further than its own removal."""
-        user_id = follower.sink.user_id
-        for place, notice in enumerate(notices):
-            if notice.evicts == user_id and notice.seq > follower.since:
-                follower.sink.write(Frames(tuple(n.payload for n in notices[: place + 1])))
-                self.unfollow(follower.sink, notice.room_id)
-                return
-        follower.sink.write(Frames(tuple(notice.payload for notice in notices)))
-        follower.cursor = notices[-1].seq
 
     # -- holes ------------------------------------------------------------------------------------------------------
 
@@ -271,7 +197,7 @@ class Hub:
                 log.exception("refill failed", room=str(feed.room_id))
                 page = []
             if not page:
-                await asyncio.sleep(REFILL_RETRY_S)
+                await asyncio.sleep(RETRY_S)
             self._hear(feed, page)
 
     # -- housekeeping -----------------------------------------------------------------------------------------------

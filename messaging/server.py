@@ -27,16 +27,19 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits: Limits = settings.ROOMLOG_LIMITS
-        self.congested = False
+        self._is_full = False
+        self._on_congested: Callable[[], None] = lambda: None
         self._on_drained: Callable[[], None] = lambda: None
         self._on_frame: Callable[[Data], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
-    def attach(self, on_drained: Callable[[], None]) -> None:
-        """Call `on_drained` whenever the connection takes more again."""
-        self._on_drained = on_drained
+    def attach(self, on_congested: Callable[[], None], on_drained: Callable[[], None]) -> None:
+        """Call the one whenever more should wait, the other whenever the connection takes more again."""
+        self._on_congested, self._on_drained = on_congested, on_drained
+        if self._is_full:
+            on_congested()
 
     def listen(self, on_frame: Callable[[Data], None]) -> None:
         """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
@@ -82,19 +85,20 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_stall()
-        self.congested = False
+        self._is_full = False
         super().connection_lost(exc)
         self._on_drained()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.congested = True
+        self._is_full = True
+        self._on_congested()
         self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_stall()
-        self.congested = False
+        self._is_full = False
         self._on_drained()
 
     def _cut(self, unsent: int) -> None:
@@ -157,7 +161,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         """As the base class does; but a client that does not read is not waited for."""
         super().shutdown()
-        if self.congested:
+        if self._is_full:
             self.transport.abort()
 
     def _say_close(self, code: int, reason: str) -> None:

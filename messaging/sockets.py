@@ -22,9 +22,7 @@ EXTENSION = "roomlog.direct"
 class Wire(Protocol):
     """What our server protocol offers a socket beyond ASGI."""
 
-    congested: bool
-
-    def attach(self, on_drained: Callable[[], None]) -> None: ...
+    def attach(self, on_congested: Callable[[], None], on_drained: Callable[[], None]) -> None: ...
 
     def listen(self, on_frame: Callable[[Data], None]) -> None: ...
 
@@ -48,12 +46,9 @@ class Socket:
         self.window = Window(send_window)
         self.is_leaving = False  # nothing more is read from it
         self.followers: dict[UUID, Follower] = {}
+        self.congested = False
         self._on_drained = on_drained
         self._waiting: deque[asyncio.Future[None]] = deque()
-
-    @property
-    def congested(self) -> bool:
-        raise NotImplementedError
 
     def listen(self, handler: Handler) -> None:
         """Have `handler` do what the client's frames ask for, from now on."""
@@ -93,6 +88,7 @@ class Socket:
             await future
 
     def drained(self) -> None:
+        self.congested = False
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -109,11 +105,7 @@ class DirectSocket(Socket):
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._inbox: Inbox | None = None
-        wire.attach(self.drained)
-
-    @property
-    def congested(self) -> bool:
-        return self._wire.congested
+        wire.attach(self._fill, self.drained)
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
@@ -146,6 +138,9 @@ class DirectSocket(Socket):
         if self._inbox is not None:
             self._inbox.close()
 
+    def _fill(self) -> None:
+        self.congested = True
+
     def _flush(self) -> None:
         if self._soon:
             self._wire.write_frames(self._soon)
@@ -175,15 +170,12 @@ class AsgiSocket(Socket):
         self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def congested(self) -> bool:
-        return self._queued_bytes > self._max_bytes
-
     def write(self, frames: Frames) -> None:
         if self._is_over:
             return
         self._queue.extend(frames.payloads)
         self._queued_bytes += frames.size
+        self.congested = self._queued_bytes > self._max_bytes
         self._start()
 
     def close(self, close: Close) -> None:
@@ -218,10 +210,9 @@ class AsgiSocket(Socket):
             payload = self._queue[0]
             async with asyncio.timeout(self._stalled_s):
                 await self._send({"type": "websocket.send", "text": payload.decode()})
-            was_congested = self.congested
             self._queue.popleft()
             self._queued_bytes -= len(payload)
-            if was_congested and not self.congested:
+            if self.congested and self._queued_bytes <= self._max_bytes:
                 self.drained()
 
     def _give_up(self) -> None:

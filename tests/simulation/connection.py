@@ -38,8 +38,8 @@ class Wire:
         self._unsent = bytearray()
         self._on_drained: Any = lambda: None
 
-    def attach(self, on_drained: Any) -> None:
-        self._on_drained = on_drained
+    def attach(self, on_congested: Any, on_drained: Any) -> None:
+        self._on_congested, self._on_drained = on_congested, on_drained
 
     def listen(self, on_frame: Any) -> None:
         self._connection.on_frame = on_frame
@@ -60,6 +60,7 @@ class Wire:
             self._flush()
         elif len(self._unsent) > self._max_bytes:
             self.congested = True
+            self._on_congested()
 
     def close_with(self, code: int, reason: str) -> None:
         self._connection.end(code)

@@ -102,7 +102,14 @@ class Worker(Interest):
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         executor = LateExecutor(clock=clock, loop=self.loop)
         append = Appender(store, now=clock.now).append
-        self.writer = Writer(append=append, tell=self._publish, executor=executor, loop=self.loop, limits=limits)
+        self.writer = Writer(
+            append=append,
+            tell=self._publish,
+            executor=executor,
+            loop=self.loop,
+            limits=limits,
+            clock=self.loop.time,
+        )
         self.relay = Relay(layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands)
         self.sweep = Sweep(
             hub=self.hub,

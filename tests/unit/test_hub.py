@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from messaging.delivery import RETRY_S
 from messaging.feed import CHUNK_BYTES
-from messaging.hub import REFILL_RETRY_S
 from messaging.interest import Interest
 from messaging.limits import Limits
 from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
@@ -217,7 +217,7 @@ async def test_it_raises_an_alarm_about_a_hole_in_the_log_and_waits(house: House
 
     assert alice.seqs == [1]
     assert alarms(caplog)
-    assert len(house.log.reads) <= 2 + LONG_S / REFILL_RETRY_S
+    assert len(house.log.reads) <= 2 + LONG_S / RETRY_S
 
 
 async def test_it_does_not_hammer_the_log_for_a_follower_before_a_hole(house: House) -> None:
@@ -229,7 +229,7 @@ async def test_it_does_not_hammer_the_log_for_a_follower_before_a_hole(house: Ho
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1]
-    assert len(house.log.reads) <= 2 + LONG_S / REFILL_RETRY_S
+    assert len(house.log.reads) <= 2 + LONG_S / RETRY_S
 
 
 async def test_it_says_whether_a_hint_was_news(house: House) -> None:

@@ -1,0 +1,106 @@
+"""The writing of what happened in a room to those who follow it: at once to whoever is level, in their own time to
+those behind. Pure.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
+from messaging.framing import Frames
+from messaging.pages import Pages
+from rooms.events import RoomNotice
+
+RETRY_S = 0.5  # before the log is read again that could not be, or had not got there yet
+
+log = structlog.get_logger(__name__)
+
+
+class Delivery:
+    """Used on one loop only. `unfollow` ends the following of a removed member."""
+
+    def __init__(
+        self,
+        *,
+        pages: Pages,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        unfollow: Callable[[Sink, UUID], None],
+    ) -> None:
+        self._pages = pages
+        self._spawn = spawn
+        self._unfollow = unfollow
+
+    def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
+        """Write `notices` to every live follower; one whose socket is congested falls behind."""
+        frames = Frames(tuple(notice.payload for notice in notices))
+        stuck = []
+        for follower in feed.live:
+            sink = follower.sink
+            if sink.congested:
+                stuck.append((follower, (notices[0].covers_from or notices[0].seq) - 1))
+                continue
+            sink.write(frames)
+            if sink.congested:
+                stuck.append((follower, notices[-1].seq))
+        for follower, cursor in stuck:
+            feed.live.discard(follower)
+            feed.others.add(follower)
+            follower.cursor = cursor
+        if notices[-1].evicts is not None:
+            for follower in [*feed.live, *feed.others]:
+                self._evict(follower, notices[-1])
+
+    def _evict(self, follower: Follower, notice: RoomNotice) -> None:
+        """Cut a removed member who has been written their removal; one who is behind has it still to come."""
+        is_level = follower in follower.feed.live or follower.cursor == notice.seq
+        if follower.sink.user_id == notice.evicts and is_level and notice.seq > follower.since:
+            self._unfollow(follower.sink, notice.room_id)
+
+    def catch_up(self, follower: Follower) -> None:
+        """Write what the ring holds for `follower`; make it live when level, else have it pull from the log."""
+        feed, sink = follower.feed, follower.sink
+        while not follower.is_pulling and follower in feed.others and not sink.congested:
+            assert follower.cursor is not None and feed.last is not None  # noqa: S101, PT018 - it was released
+            if follower.cursor >= feed.last:
+                if follower.cursor == feed.last:
+                    feed.others.discard(follower)
+                    feed.live.add(follower)
+                return
+            found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
+            if found is None:
+                follower.is_pulling = True
+                self._spawn(self._pull(follower))
+                return
+            self._write(follower, found)
+
+    async def _pull(self, follower: Follower) -> None:
+        """Write what the log holds next to `follower`, as much as it takes."""
+        assert follower.cursor is not None  # noqa: S101
+        try:
+            page = await self._pages.after(follower.feed.room_id, follower.cursor)
+        except Exception:
+            log.exception("page could not be read", room=str(follower.feed.room_id))
+            page = []
+        if not page:
+            await asyncio.sleep(RETRY_S)  # there is more, but not there yet
+        follower.is_pulling = False
+        for chunk in chunks_of(page):
+            if follower.sink.congested or follower not in follower.feed.others:
+                return
+            self._write(follower, chunk)
+        if follower in follower.feed.others:
+            self.catch_up(follower)
+
+    def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
+        """Write `notices` to a follower that is behind: no further than its own removal."""
+        user_id = follower.sink.user_id
+        for place, notice in enumerate(notices):
+            if notice.evicts == user_id and notice.seq > follower.since:
+                follower.sink.write(Frames(tuple(n.payload for n in notices[: place + 1])))
+                self._unfollow(follower.sink, notice.room_id)
+                return
+        follower.sink.write(Frames(tuple(notice.payload for notice in notices)))
+        follower.cursor = notices[-1].seq
