@@ -8,7 +8,6 @@ from allauth.headless.tokens.strategies.jwt import internal as access_tokens
 
 from accounts import selectors
 from accounts.errors import Unauthenticated
-from accounts.models import Session
 from accounts.schema import Principal
 from accounts.sessions import public_session_id
 
@@ -24,14 +23,11 @@ def check_access_token(token: str) -> Principal:
     Raises `Unauthenticated` for a token that is malformed, forged, of an ended session, of an inactive user or
     from before a password change, and `TokenExpired` for one that is only too old.
     """
-    validated = access_tokens.validate_access_token(token)
-    if validated is None:
+    payload = access_tokens.decode_token(token, "access")
+    session = access_tokens.get_token_session(payload) if payload else None
+    user = access_tokens.validate_token_user(payload, session) if session else None
+    if session is None or user is None:
         raise TokenExpired if _has_expired(token) else Unauthenticated
-    user, payload = validated
-    session_key = access_tokens.session_key_from_sid(payload["sid"])
-    session = Session.objects.filter(session_key=session_key).only("expire_date").first()
-    if session is None:
-        raise Unauthenticated
     return Principal(
         user=selectors.user_of(user),
         session_key=session.session_key,

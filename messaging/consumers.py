@@ -24,7 +24,6 @@ from accounts.errors import (
     Unauthenticated,
 )
 from accounts.schema import Principal, timestamp
-from accounts.tokens import check_access_token
 from messaging import authentication, following, protocol, selectors, sockets
 from messaging.actions import AnyAction, History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from messaging.decide import Verdict
@@ -36,7 +35,6 @@ from messaging.protocol import Close, Rejected
 from messaging.throttling import throttle
 from rooms import services
 from rooms.log import now
-from rooms.selectors import get_epoch
 
 log = structlog.get_logger(__name__)
 
@@ -91,8 +89,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         await self.accept(subprotocol=authentication.chosen_subprotocol(self.scope))
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
-                principal = await self.admit()
-                epoch = await self.engine.readers.run(get_epoch)
+                principal, epoch = await self.admit()
         except Unauthenticated as error:
             await self.close_with(protocol.TOKEN_EXPIRED if error.expired else protocol.UNAUTHENTICATED)
         except TimeoutError:
@@ -106,12 +103,12 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
             else:
                 self.begin(principal, epoch)
 
-    async def admit(self) -> Principal:
-        """Who this is. Raises `Unauthenticated`."""
+    async def admit(self) -> tuple[Principal, UUID]:
+        """Who this is, and the epoch. Raises `Unauthenticated`."""
         if not authentication.is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
         token = authentication.token_of(self.scope)
-        return await self.engine.readers.run(check_access_token, token=token)
+        return await self.engine.readers.run(following.admit, token=token)
 
     def begin(self, principal: Principal, epoch: UUID) -> None:
         """Register with the hub and say hello."""

@@ -1,9 +1,11 @@
-"""What must be read before a socket may follow: membership, head, and from where to go on. One thread hop each."""
+"""What must be read before a socket may speak, and before it may follow. One thread hop each."""
 
 from collections.abc import Set
 from uuid import UUID
 
 from accounts.errors import NotFound
+from accounts.schema import Principal
+from accounts.tokens import check_access_token
 from messaging import protocol, selectors
 from messaging.actions import History, Join, Sync
 from messaging.resume import RESYNC_MESSAGES, Plan, plan_resume
@@ -11,7 +13,12 @@ from messaging.schema import Followed
 from rooms import models as rooms
 from rooms import services
 from rooms.errors import NotAMember
-from rooms.selectors import get_epoch, head_of, list_joined
+from rooms.selectors import get_epoch, list_places
+
+
+def admit(*, token: str) -> tuple[Principal, UUID]:
+    """Who opens a socket, and the epoch. Raises what `check_access_token` raises."""
+    return check_access_token(token), get_epoch()
 
 
 def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
@@ -47,27 +54,25 @@ class RoomPlan(Plan, frozen=True):
 
 def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, protocol.Synced], dict[UUID, RoomPlan]]:
     """The answers to `sync`, room by room, and where to go on in those that may be followed. At most three queries."""
-    joined = list_joined(user_id=user_id, room_ids=sync.rooms)
+    places = list_places(user_id=user_id, room_ids=sync.rooms)
     same_epoch, budget = _is_same_epoch(sync.epoch), sync.max_replay
     answers: dict[UUID, protocol.Synced] = {}
     plans: dict[UUID, RoomPlan] = {}
     for room_id, after in sync.rooms.items():
-        membership = joined.get(room_id)
-        if membership is None:
+        place = places.get(room_id)
+        if place is None:
             continue
-        head = membership.room.head
+        head = place.head
         plan = plan_resume(after=after, head=head.seq, floor=head.floor, max_replay=budget, is_same_epoch=same_epoch)
         budget -= plan.replayed
         plans[room_id] = RoomPlan(
             cursor=plan.cursor,
             resync=plan.resync,
             replayed=plan.replayed,
-            since=membership.joined_seq,
+            since=place.joined_seq,
             head=head.seq,
         )
-        answers[room_id] = protocol.Synced(
-            head=head_of(head), unread=head.message_id - membership.read_id, resync=plan.resync
-        )
+        answers[room_id] = protocol.Synced(head=head, unread=place.unread, resync=plan.resync)
     answers |= _refusals(sync.rooms.keys() - plans.keys())
     return answers, plans
 

@@ -1,7 +1,7 @@
 """Reads of rooms and members. Renders models as the shapes of `rooms.schema`; no transactions."""
 
 from collections.abc import Collection, Iterable
-from typing import cast
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from accounts.errors import NotFound
@@ -60,7 +60,8 @@ def joined_of(membership: models.Membership) -> Joined:
 
 def get_epoch() -> UUID:
     """The name of this history; made when first asked for."""
-    return models.Epoch.objects.get_or_create(id=1)[0].value
+    value = models.Epoch.objects.values_list("value", flat=True).filter(id=1).first()
+    return value or models.Epoch.objects.get_or_create(id=1)[0].value
 
 
 def get_room(*, user_id: UUID, room_id: UUID) -> Room:
@@ -123,12 +124,28 @@ def list_heads(*, room_ids: Collection[UUID]) -> dict[UUID, int]:
     return heads
 
 
-def list_joined(*, user_id: UUID, room_ids: Collection[UUID]) -> dict[UUID, models.Membership]:
-    """The user's memberships among `room_ids`, each with user, room and head. One query."""
-    mine = models.Membership.objects.select_related("room", "user", "room__head").filter(
-        user_id=user_id, left_seq__isnull=True, room_id__in=list(room_ids)
+class Place(NamedTuple):
+    """Where a member stands in a room, and the room's log."""
+
+    joined_seq: int
+    read_id: int
+    head: Head
+
+    @property
+    def unread(self) -> int:
+        return self.head.message_id - self.read_id
+
+
+def list_places(*, user_id: UUID, room_ids: Collection[UUID]) -> dict[UUID, Place]:
+    """The user's places in those of `room_ids` that they are a member of. One query."""
+    mine = models.Membership.objects.filter(user_id=user_id, left_seq__isnull=True, room_id__in=list(room_ids))
+    rows = mine.values_list(
+        "room_id", "joined_seq", "read_id", "room__head__seq", "room__head__message_id", "room__head__floor"
     )
-    return {row.room_id: row for row in mine}
+    return {
+        room_id: Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
+        for room_id, joined_seq, read_id, seq, message_id, floor in rows
+    }
 
 
 def get_floor(*, room_id: UUID) -> int:

@@ -262,7 +262,7 @@ class Roomlog(Brokered):
 
     def socket(self, room: str, person: int, *, group: int = 0, sends: bool = False, action: str = "join") -> Socket:
         """One member of `room`, who joins it, or says that it is level with it."""
-        first = {"action": "join", "room": room} if action == "join" else {"action": "sync", "rooms": {room: 0}}
+        first = {"action": "join", "room": room} if action == "join" else {"action": "sync", "rooms": {room: None}}
         return Socket(
             group,
             sends,

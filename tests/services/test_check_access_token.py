@@ -36,7 +36,7 @@ def sign(claims: dict[str, Any], key: str = django_settings.SECRET_KEY, algorith
 
 
 def test_it_works(alice: Person, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(2):
         principal = check_access_token(alice.token)
 
     assert (principal.user.id, principal.user.username) == (alice.id, "alice")

@@ -30,16 +30,13 @@ class ModelServices:
 
     # -- who --------------------------------------------------------------------------------------------------------
 
-    def check_access_token(self, *, token: str) -> Principal:
+    def admit(self, *, token: str) -> tuple[Principal, UUID]:
         """A user's token is their name; so is their session."""
         user = self._by_name[token]
-        return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT)
+        return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT), EPOCH
 
     def list_standing_sessions(self, *, session_keys: Collection[str]) -> dict[str, tuple[bool, int]]:
         return dict.fromkeys(session_keys, (True, 1))
-
-    def get_epoch(self) -> UUID:
-        return EPOCH
 
     # -- following --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from accounts.schema import User
 from accounts.selectors import list_standing_sessions
-from accounts.tokens import check_access_token
 from messaging import following, selectors
 from messaging.append import Appender
 from messaging.database import DatabaseThreads
@@ -28,7 +27,7 @@ from messaging.writer import Writer
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
 from rooms.events import Notice
-from rooms.selectors import get_epoch, list_heads
+from rooms.selectors import list_heads
 from tests.simulation.model_services import ModelServices
 from tests.simulation.model_store import ModelStore
 from tests.unit.examples import AT
@@ -122,8 +121,7 @@ class Worker(Interest):
     def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
         """For whatever the engine runs on a thread: the model's answer."""
         return {
-            check_access_token: self.services.check_access_token,
-            get_epoch: self.services.get_epoch,
+            following.admit: self.services.admit,
             following.follow_room: self._heard(self.services.follow_room),
             following.follow_rooms: self.services.follow_rooms,
             services.leave_room: self._heard(self.services.leave_room),
