@@ -12,8 +12,6 @@ http = get_asgi_application()  # sets Django up: what follows needs it
 from config.lifespan import lifespan
 from messaging.consumers import ChatConsumer
 
-chat = ChatConsumer.as_asgi()
-
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     match scope["type"]:
@@ -22,7 +20,7 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
         case "lifespan":
             await lifespan(scope, receive, send)
         case "websocket" if scope["path"] == "/ws/":
-            await chat(scope, receive, send)
+            await ChatConsumer()(scope, receive, send)
         case "websocket":
             await _not_found(send)
 

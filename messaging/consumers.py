@@ -53,6 +53,9 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     principal: Principal | None = None
     socket: sockets.Socket
 
+    def __init__(self) -> None:
+        """Without what the base classes keep for groups and detached tasks, which this one has none of."""
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Without Channels' own loop: it makes a task for each message, and hops through a thread for each."""
         self.scope, self.base_send = scope, send
@@ -114,6 +117,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         """Register with the hub and say hello."""
         self.principal = principal
         self.socket = self.make_socket(principal)
+        self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and sockets are many
         self.engine.hub.register(self.socket)
         hello = protocol.encode_hello(
             epoch=epoch,

@@ -44,46 +44,50 @@ class Source(Protocol):
 class Inbox:
     """Used on one loop only."""
 
+    __slots__ = ("_handler", "_loop", "_source", "_task", "_waiting")
+
     def __init__(self, handler: Handler, source: Source, *, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
         self._source = source
         self._loop = loop
-        self._waiting: deque[Data] = deque()
+        self._waiting: deque[Data] | None = None  # made when it is needed: it is large, and sockets are many
         self._task: asyncio.Task[None] | None = None
 
     def put(self, data: Data) -> None:
         """Handle a frame, now or as soon as those before it are done. Whoever does not read is not read from."""
-        if self._task is not None:
+        if self._waiting is not None:
             self._waiting.append(data)
             if len(self._waiting) >= READ_AHEAD:
                 self._source.pause_reading()
         elif self._source.congested:
-            self._waiting.append(data)
-            self._task = self._loop.create_task(self._work(None))
+            self._start(None, deque([data]))
         else:
             action = self._handler.read(data)
             if action is not None and not self._handler.do_now(action):
-                self._task = self._loop.create_task(self._work(action))
+                self._start(action, deque())
+
+    def _start(self, action: AnyAction | None, waiting: deque[Data]) -> None:
+        self._waiting = waiting
+        self._task = self._loop.create_task(self._work(action, waiting))
 
     def close(self) -> None:
         """The connection is over: nothing more is handled."""
-        self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(self, action: AnyAction | None) -> None:
+    async def _work(self, action: AnyAction | None, waiting: deque[Data]) -> None:
         try:
             if action is not None:
                 await self._handler.do(action)
-            while self._waiting:
+            while waiting:
                 await self._source.writable()
-                action = self._handler.read(self._waiting.popleft())
-                if not self._waiting:
+                action = self._handler.read(waiting.popleft())
+                if not waiting:
                     self._source.resume_reading()
                 if action is not None:
                     await self._handler.do(action)
         finally:
-            self._task = None
+            self._waiting = self._task = None
 
 
 def run_now(coroutine: Coroutine[Any, Any, object]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
@@ -21,12 +22,72 @@ from messaging.protocol import SLOW_READER
 from messaging.sockets import EXTENSION
 
 
+class Events:
+    """The ASGI events of one connection, oldest first. asyncio's queue would hold 3 KB before anything is in it."""
+
+    __slots__ = ("_events", "_loop", "_reader")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events: list[Any] = []
+        self._reader: asyncio.Future[Any] | None = None
+
+    def put_nowait(self, event: Any) -> None:
+        if self._reader is None or self._reader.done():
+            self._events.append(event)
+        else:
+            self._reader.set_result(event)
+
+    def get(self) -> "asyncio.Future[Any]":
+        """The next event, some time. One reader at a time."""
+        self._reader = self._loop.create_future()
+        if self._events:
+            self._reader.set_result(self._events.pop(0))
+        return self._reader
+
+    def empty(self) -> bool:
+        return not self._events
+
+    def take(self) -> list[Any]:
+        """All that wait."""
+        taken, self._events = self._events, []
+        return taken
+
+
+class Gate:
+    """`asyncio.Event` without the queue that it holds for those who wait."""
+
+    __slots__ = ("_is_open", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_open = True
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def set(self) -> None:
+        self._is_open = True
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    def clear(self) -> None:
+        self._is_open = False
+
+    async def wait(self) -> None:
+        while not self._is_open:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+
 class RoomlogProtocol(WebSocketsSansIOProtocol):
     """One connection."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits: Limits = settings.ROOMLOG_LIMITS
+        self.queue = Events(self.loop)  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
         self._is_full = False
         self._on_congested: Callable[[], None] = lambda: None
         self._on_drained: Callable[[], None] = lambda: None
@@ -44,7 +105,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def listen(self, on_frame: Callable[[Data], None]) -> None:
         """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
         self._on_frame = on_frame
-        for event in [self.queue.get_nowait() for _ in range(self.queue.qsize())]:
+        for event in self.queue.take():  # type: ignore[attr-defined]
             if event["type"] == "websocket.receive":
                 on_frame(event.get("text") or event.get("bytes") or "")
             else:
@@ -118,6 +179,20 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+    # -- ASGI ---------------------------------------------------------------------------------------------------------
+
+    def receive(self) -> "asyncio.Future[ASGIReceiveEvent]":  # type: ignore[override]
+        """As the base class does, without a coroutine that waits for as long as the connection lives."""
+        event = self.queue.get()
+        if self.queue.empty():
+            self.resume_reading()
+        return event  # type: ignore[return-value]
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.accept":
+            self.request = self.response = None  # type: ignore[assignment]
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,20 @@ class Wire(Protocol):
 class Socket:
     """What both kinds share. `followers` is the hub's; `writable` lets a reader wait for its writer."""
 
+    __slots__ = (
+        "_handler",
+        "_on_drained",
+        "_waiting",
+        "auth_version",
+        "congested",
+        "followers",
+        "is_leaving",
+        "session_id",
+        "session_key",
+        "user_id",
+        "window",
+    )
+
     def __init__(self, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
         self.user_id = principal.user.id
         self.session_key = principal.session_key
@@ -48,7 +62,7 @@ class Socket:
         self.followers: dict[UUID, Follower] = {}
         self.congested = False
         self._on_drained = on_drained
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[asyncio.Future[None]] = []
 
     def listen(self, handler: Handler) -> None:
         """Have `handler` do what the client's frames ask for, from now on."""
@@ -89,8 +103,8 @@ class Socket:
 
     def drained(self) -> None:
         self.congested = False
-        while self._waiting:
-            future = self._waiting.popleft()
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
             if not future.done():
                 future.set_result(None)
         self._on_drained(self)
@@ -98,6 +112,8 @@ class Socket:
 
 class DirectSocket(Socket):
     """Writes ready frames straight into the transport, and has frames handled as they come from it."""
+
+    __slots__ = ("_inbox", "_loop", "_soon", "_wire")
 
     def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)

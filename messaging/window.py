@@ -1,16 +1,17 @@
 """The window of sends in flight of one socket: what is beyond it is not read yet. Pure."""
 
 import asyncio
-from collections import deque
 
 
 class Window:
     """Counts what is in flight. Used on one loop only."""
 
+    __slots__ = ("_in_flight", "_size", "_waiting")
+
     def __init__(self, size: int) -> None:
         self._size = size
         self._in_flight = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
     @property
     def is_open(self) -> bool:
@@ -29,7 +30,7 @@ class Window:
     def leave(self) -> None:
         self._in_flight -= 1
         while self._waiting and self._in_flight <= self._waiting[0][0]:
-            future = self._waiting.popleft()[1]
+            future = self._waiting.pop(0)[1]
             if not future.done():
                 future.set_result(None)
 
