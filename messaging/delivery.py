@@ -46,7 +46,7 @@ class Delivery:
             if sink.congested:
                 stuck.append((follower, notices[-1].seq))
         for follower, cursor in stuck:
-            feed.live.discard(follower)
+            feed.live.pop(follower, None)
             feed.others.add(follower)
             follower.cursor = cursor
         if notices[-1].evicts is not None:
@@ -67,7 +67,7 @@ class Delivery:
             if follower.cursor >= feed.last:
                 if follower.cursor == feed.last:
                     feed.others.discard(follower)
-                    feed.live.add(follower)
+                    feed.live[follower] = None
                 return
             found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:

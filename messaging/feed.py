@@ -58,7 +58,7 @@ class Feed:
         self.known = 0  # the newest seq that is known to exist
         self.ring: deque[RoomNotice] = deque()
         self.ring_bytes = 0
-        self.live: set[Follower] = set()
+        self.live: dict[Follower, None] = {}  # in the order in which they came, so that their memory lies side by side
         self.others: set[Follower] = set()
         self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._parked: dict[int, RoomNotice] = {}

@@ -204,7 +204,7 @@ class Hub:
 
     def _discard(self, follower: Follower) -> None:
         feed = follower.feed
-        feed.live.discard(follower)
+        feed.live.pop(follower, None)
         feed.others.discard(follower)
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]

@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
-from messaging.sockets import EXTENSION
+from messaging.sockets import EXTENSION, DirectSocket, forget
 
 
 class Events:
@@ -89,18 +89,18 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.queue = Events(self.loop)  # type: ignore[assignment]
         self.writable = Gate()  # type: ignore[assignment]
         self._is_full = False
-        self._on_congested: Callable[[], None] = lambda: None
-        self._on_drained: Callable[[], None] = lambda: None
+        self._socket: DirectSocket | None = None
         self._on_frame: Callable[[Data], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
-    def attach(self, on_congested: Callable[[], None], on_drained: Callable[[], None]) -> None:
-        """Call the one whenever more should wait, the other whenever the connection takes more again."""
-        self._on_congested, self._on_drained = on_congested, on_drained
+    def attach(self, socket: DirectSocket) -> Callable[[bytes], None]:
+        """Have `socket` told how the connection fares. Returns what sends ready frames, until it has `ended`."""
+        self._socket = socket
         if self._is_full:
-            on_congested()
+            socket.full()
+        return forget if self.close_sent or self.transport.is_closing() else self.transport.write
 
     def listen(self, on_frame: Callable[[Data], None]) -> None:
         """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
@@ -122,11 +122,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
 
-    def write_frames(self, wire: bytes) -> None:
-        """Send ready frames; nothing is sent after a close frame."""
-        if not self.close_sent and not self.transport.is_closing():
-            self.transport.write(wire)
-
     def close_with(self, code: int, reason: str) -> None:
         """Say goodbye; the app hears of it as a disconnect."""
         if not self.close_sent and not self.transport.is_closing():
@@ -145,22 +140,27 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
         self._end_stall()
-        self._is_full = False
         super().connection_lost(exc)
-        self._on_drained()
+        self._drained()
 
     def pause_writing(self) -> None:
         super().pause_writing()
         self._is_full = True
-        self._on_congested()
+        if self._socket is not None:
+            self._socket.full()
         self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_stall()
+        self._drained()
+
+    def _drained(self) -> None:
         self._is_full = False
-        self._on_drained()
+        if self._socket is not None:
+            self._socket.drained()
 
     def _cut(self, unsent: int) -> None:
         """Cut a reader that took nothing for the whole time; one that took something gets more time."""
@@ -233,13 +233,32 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     # -- goodbye ------------------------------------------------------------------------------------------------------
 
+    def handle_close(self, event: Frame) -> None:
+        self._end()
+        super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        self._end()
+        super().handle_parser_exception()
+
+    def keepalive_timeout(self) -> None:
+        self._end()
+        super().keepalive_timeout()
+
     def shutdown(self) -> None:
         """As the base class does; but a client that does not read is not waited for."""
+        self._end()
         super().shutdown()
         if self._is_full:
             self.transport.abort()
 
+    def _end(self) -> None:
+        """Nothing is sent after a close frame."""
+        if self._socket is not None:
+            self._socket.ended()
+
     def _say_close(self, code: int, reason: str) -> None:
+        self._end()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))

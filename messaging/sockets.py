@@ -22,15 +22,13 @@ EXTENSION = "roomlog.direct"
 class Wire(Protocol):
     """What our server protocol offers a socket beyond ASGI."""
 
-    def attach(self, on_congested: Callable[[], None], on_drained: Callable[[], None]) -> None: ...
+    def attach(self, socket: "DirectSocket") -> Callable[[bytes], None]: ...
 
     def listen(self, on_frame: Callable[[Data], None]) -> None: ...
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
-
-    def write_frames(self, wire: bytes) -> None: ...
 
     def close_with(self, code: int, reason: str) -> None: ...
 
@@ -113,7 +111,7 @@ class Socket:
 class DirectSocket(Socket):
     """Writes ready frames straight into the transport, and has frames handled as they come from it."""
 
-    __slots__ = ("_inbox", "_loop", "_soon", "_wire")
+    __slots__ = ("_inbox", "_loop", "_soon", "_wire", "_write")
 
     def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
@@ -121,7 +119,7 @@ class DirectSocket(Socket):
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._inbox: Inbox | None = None
-        wire.attach(self._fill, self.drained)
+        self._write = wire.attach(self)
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
@@ -136,10 +134,10 @@ class DirectSocket(Socket):
 
     def write(self, frames: Frames) -> None:
         if self._soon:
-            self._wire.write_frames(self._soon + frames.wire)
+            self._write(self._soon + frames.wire)
             self._soon = b""
         else:
-            self._wire.write_frames(frames.wire)
+            self._write(frames.wire)
 
     def write_soon(self, payload: bytes) -> None:
         if not self._soon:
@@ -154,13 +152,22 @@ class DirectSocket(Socket):
         if self._inbox is not None:
             self._inbox.close()
 
-    def _fill(self) -> None:
+    def full(self) -> None:
+        """More should wait until `drained` is called."""
         self.congested = True
+
+    def ended(self) -> None:
+        """The last was written: what follows goes nowhere."""
+        self._write = forget
 
     def _flush(self) -> None:
         if self._soon:
-            self._wire.write_frames(self._soon)
+            self._write(self._soon)
             self._soon = b""
+
+
+def forget(wire: bytes) -> None:
+    """In the place of a connection that takes nothing more."""
 
 
 class AsgiSocket(Socket):

@@ -10,7 +10,7 @@ import msgspec
 from accounts.schema import User
 from messaging.consumers import ChatConsumer
 from messaging.protocol import SUBPROTOCOL
-from messaging.sockets import EXTENSION
+from messaging.sockets import EXTENSION, DirectSocket
 from tests.simulation.worker import Worker
 
 GONE = 1006
@@ -36,10 +36,11 @@ class Wire:
         self._connection = connection
         self._max_bytes = max_bytes
         self._unsent = bytearray()
-        self._on_drained: Any = lambda: None
+        self._socket: Any = None
 
-    def attach(self, on_congested: Any, on_drained: Any) -> None:
-        self._on_congested, self._on_drained = on_congested, on_drained
+    def attach(self, socket: DirectSocket) -> Any:
+        self._socket = socket
+        return self._write
 
     def listen(self, on_frame: Any) -> None:
         self._connection.on_frame = on_frame
@@ -52,7 +53,7 @@ class Wire:
         self._connection.is_read = True
         self._connection.deliver()
 
-    def write_frames(self, wire: bytes) -> None:
+    def _write(self, wire: bytes) -> None:
         if not self._connection.is_open:
             return
         self._unsent += wire
@@ -60,7 +61,7 @@ class Wire:
             self._flush()
         elif len(self._unsent) > self._max_bytes:
             self.congested = True
-            self._on_congested()
+            self._socket.full()
 
     def close_with(self, code: int, reason: str) -> None:
         self._connection.end(code)
@@ -69,12 +70,13 @@ class Wire:
         self._flush()
         if self.congested:
             self.congested = False
-            self._on_drained()
+            self._socket.drained()
 
     def lost(self) -> None:
         self._unsent.clear()
         self.congested = False
-        self._on_drained()
+        if self._socket is not None:
+            self._socket.drained()
 
     def _flush(self) -> None:
         taken, self._unsent = bytes(self._unsent), bytearray()
