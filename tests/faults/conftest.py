@@ -63,6 +63,12 @@ def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[lis
 
 
 @pytest.fixture
+def usual_pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
+    """For what takes long: with Redis on PostgreSQL, without on SQLite."""
+    yield from _watched(request.getfixturevalue([*PAIRS.values()][-1]))
+
+
+@pytest.fixture
 def deaf_pair(_redis: Redis, _pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
     """Two processes whose Redis has died."""
     _redis.stop()
@@ -95,8 +101,11 @@ def _stop(servers: list[Server]) -> None:
 
 
 def _watched(servers: list[Server]) -> Iterator[list[Server]]:
-    """Whatever a test does, the processes go on and log no traceback of ours."""
+    """Whatever a test does, the processes log no traceback of ours; those that it killed are back for the next."""
     before = [len(server.log) for server in servers]
     yield servers
+    for server in servers:
+        if not server.is_running:
+            server.start()
     for server, start in zip(servers, before, strict=True):
         assert "Traceback" not in server.log[start:], server.log[start:]
