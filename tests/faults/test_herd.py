@@ -45,7 +45,7 @@ async def herd(server: Server, person: Person, room: UUID, size: int) -> list[li
 def test_it_reads_each_page_once(start_server: StartServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
-    size = min(int(os.environ.get("TEST_HERD", "200")), min(hard, 8192) - 200)
+    size = min(int(os.environ.get("TEST_HERD", "100")), min(hard, 8192) - 200)
     alice = make_person("alice")
     room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
     for number in range(GAP):

@@ -11,7 +11,6 @@ from messaging.models import Message
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft
-from tests.conftest import StartServer
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
@@ -83,10 +82,9 @@ def seqs_heard(follower: Client) -> list[int]:
     return [event["seq"] for event in follower.events_until(SEQS[-1])]
 
 
-def test_it_keeps_what_it_acknowledged(start_server: StartServer) -> None:
+def test_it_keeps_what_it_acknowledged(server: Server) -> None:
     room, people = busy_room()
     acks: Acks = {}
-    server = start_server()
 
     asyncio.run(send_until_killed(server, room, people, acks))
 
@@ -95,7 +93,6 @@ def test_it_keeps_what_it_acknowledged(start_server: StartServer) -> None:
     assert KILL_AFTER_ACKS <= len(acks) < len(kept) < SENDERS * EACH
     assert acks.items() <= kept.items()
     asyncio.run(send_the_rest(server, room, people, acks))
-    server.stop()
     assert check_log(room) == acks
     assert kept.items() <= acks.items()
     assert len(acks) == SENDERS * EACH

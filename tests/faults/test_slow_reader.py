@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosedError
 from rooms import services
 from rooms.schema import RoomDraft
 from tests.conftest import StartServer
+from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
@@ -101,6 +102,7 @@ def test_it_misses_nothing_and_delays_nobody(usual_pair: list[Server]) -> None:
         client.connection.close()
 
 
+@only_on("sqlite")
 def test_it_is_cut_when_it_takes_nothing_for_too_long(start_server: StartServer) -> None:
     alice, bob = make_person("alice"), make_person("bob")
     draft = RoomDraft(name="Stalled", kind="private", members=[bob.id])
