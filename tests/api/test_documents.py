@@ -22,6 +22,9 @@ from api.documents import render_openapi
 from api.urls import v1
 from messaging.actions import NAMES
 from tests.api.rest import Rest
+from tests.engine import only_on
+
+pytestmark = only_on("sqlite")
 
 PAGES = ["/docs/", "/docs/rest/", "/docs/socket/"]
 
