@@ -105,7 +105,7 @@ class Engine(Interest):
             socket.write(Frames((protocol.encode_draining(advice_ms),)))
         try:
             async with asyncio.timeout(grace_s):
-                for place in range(SLICES):
+                for place in range(min(SLICES, len(sockets))):
                     await asyncio.gather(*(socket.leave(protocol.DRAINING) for socket in sockets[place::SLICES]))
                     await asyncio.sleep(min(0.05, grace_s / SLICES / 2))
                 await self.writer.drain()

@@ -37,7 +37,7 @@ class Hub:
         self._loop = loop
         self._limits = limits
         self._interest = interest or Interest()
-        self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries)
+        self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow)
         self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
         self._rings_bytes = 0

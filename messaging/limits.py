@@ -21,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True):
     flood_refusals: int = 200  # `rate_limited` in a row, after which the socket is closed
     # What the process holds and how long it waits.
     replay_page_entries: int = 200
+    pages_max_bytes: int = 32 * 1024 * 1024  # of pages read for those who are behind, kept for a moment
     ring_max_frames: int = 64  # newest frames of one room, kept encoded
     ring_max_bytes: int = 64 * 1024
     rings_max_bytes: int = 64 * 1024 * 1024  # of all rooms together; the least recently active give way

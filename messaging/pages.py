@@ -1,10 +1,11 @@
 """Pages of the log for whoever is behind: read once for all who want them, checked for holes. Pure.
 
 Pages lie at multiples of their size, so that followers with cursors of their own still share them. A page is kept
-while it is asked for: a herd that resumes the same gap reads each page once.
+while it is asked for, within a bound for all: a herd that resumes the same gap reads each page once.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 from uuid import UUID
@@ -25,21 +26,39 @@ class Page(msgspec.Struct, frozen=True):
     floor: int
     notices: list[RoomNotice]
 
+    @property
+    def size(self) -> int:
+        """Of its frames, in bytes."""
+        return sum(len(notice.payload) for notice in self.notices)
+
 
 PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, Page]]  # room, after, limit
 
 _Key = tuple[UUID, int]
 
 
-class Pages:
-    """Used on one loop."""
+class _Kept:
+    """A page that is being read (of no size as yet) or was."""
 
-    def __init__(self, read_page: PageReader, *, loop: asyncio.AbstractEventLoop, size: int) -> None:
+    __slots__ = ("size", "task", "timer", "used_at")
+
+    def __init__(self, task: asyncio.Task[Page]) -> None:
+        self.task = task
+        self.size = 0
+        self.used_at = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Pages:
+    """Used on one loop. Keeps no more than `max_bytes` of frames: the page that was not asked for longest gives way."""
+
+    def __init__(self, read_page: PageReader, *, loop: asyncio.AbstractEventLoop, size: int, max_bytes: int) -> None:
         self._read_page = read_page
         self._loop = loop
         self._size = size
-        self._pages: dict[_Key, asyncio.Task[Page]] = {}
-        self._used_at: dict[_Key, float] = {}
+        self._max_bytes = max_bytes
+        self._pages: OrderedDict[_Key, _Kept] = OrderedDict()  # the least recently used first
+        self._bytes = 0
         self.read = 0  # pages, so far
 
     async def after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
@@ -63,43 +82,56 @@ class Pages:
     def forget(self, room_id: UUID) -> None:
         """Drop what is kept of a room: some of it is no longer as it was."""
         for key in [key for key in self._pages if key[0] == room_id]:
-            del self._pages[key]
-            self._used_at.pop(key, None)
+            self._drop(key, self._pages[key])
 
     async def close(self) -> None:
-        tasks = list(self._pages.values())
-        for task in tasks:
-            task.cancel()
+        tasks = [kept.task for kept in self._pages.values()]
+        for key, kept in list(self._pages.items()):
+            self._drop(key, kept)
+            kept.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _page(self, key: _Key) -> Page:
-        self._used_at[key] = self._loop.time()
-        task = self._pages.get(key)
-        if task is None:
-            self.read += 1
-            room_id, index = key
-            task = self._loop.create_task(self._read_page(room_id, index * self._size, self._size))
-            self._pages[key] = task
-            task.add_done_callback(lambda done: self._keep_or_drop(key, done))
-        return await asyncio.shield(task)
+        kept = self._pages.get(key)
+        if kept is None:
+            kept = self._read(key)
+        kept.used_at = self._loop.time()
+        self._pages.move_to_end(key)
+        return await asyncio.shield(kept.task)
 
-    def _keep_or_drop(self, key: _Key, task: asyncio.Task[Page]) -> None:
-        if not task.cancelled() and task.exception() is None:
-            self._loop.call_later(KEEP_S, self._drop_unused, key, task)
-        else:
-            self._drop(key, task)
+    def _read(self, key: _Key) -> _Kept:
+        self.read += 1
+        room_id, index = key
+        kept = _Kept(self._loop.create_task(self._read_page(room_id, index * self._size, self._size)))
+        kept.task.add_done_callback(lambda _: self._keep_or_drop(key, kept))
+        self._pages[key] = kept
+        return kept
 
-    def _drop_unused(self, key: _Key, task: asyncio.Task[Page]) -> None:
+    def _keep_or_drop(self, key: _Key, kept: _Kept) -> None:
+        if kept.task.cancelled() or kept.task.exception() is not None:
+            self._drop(key, kept)
+        elif self._pages.get(key) is kept:
+            kept.size = kept.task.result().size
+            self._bytes += kept.size
+            kept.used_at = self._loop.time()
+            self._drop_unused(key, kept)
+            while self._bytes > self._max_bytes:
+                self._drop(*next(item for item in self._pages.items() if item[1].size))
+
+    def _drop_unused(self, key: _Key, kept: _Kept) -> None:
         """A page stays for as long as somebody asks for it at least once a moment."""
-        if self._loop.time() - self._used_at.get(key, 0.0) < KEEP_S:
-            self._loop.call_later(KEEP_S, self._drop_unused, key, task)
+        left_s = kept.used_at + KEEP_S - self._loop.time()
+        if left_s > 0:
+            kept.timer = self._loop.call_later(left_s, self._drop_unused, key, kept)
         else:
-            self._drop(key, task)
+            self._drop(key, kept)
 
-    def _drop(self, key: _Key, task: asyncio.Task[Page]) -> None:
-        if self._pages.get(key) is task:
+    def _drop(self, key: _Key, kept: _Kept) -> None:
+        if self._pages.get(key) is kept:
             del self._pages[key]
-            self._used_at.pop(key, None)
+            self._bytes -= kept.size
+            if kept.timer is not None:
+                kept.timer.cancel()  # it holds the page, too
 
 
 def _contiguous(cursor: int, notices: list[RoomNotice]) -> list[RoomNotice]:

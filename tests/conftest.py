@@ -1,36 +1,18 @@
 """Fixtures that every folder uses."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
 import pytest
-from pytest_django import DjangoDbBlocker
 
 from rooms import services
 from rooms.schema import MemberDraft, RoomDraft
 from tests.people import Person, make_person
 from tests.servers import SERVE, Server
-
-
-@pytest.fixture(scope="session")
-def _server(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    log_path: Path = tmp_path_factory.mktemp("server") / "server.log"
-    with django_db_blocker.unblock():
-        server = Server(log_path).start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def server(_server: Server, transactional_db: None) -> Iterator[Server]:
-    """A running server on the test's database; whatever a test does, it logs no traceback."""
-    before = len(_server.log)
-    yield _server
-    assert "Traceback" not in _server.log[before:], _server.log[before:]
 
 
 class StartServer(Protocol):
@@ -39,21 +21,66 @@ class StartServer(Protocol):
     def __call__(self, *, command: Sequence[str] = SERVE, **environment: str) -> Server: ...
 
 
-@pytest.fixture
-def start_server(transactional_db: None, tmp_path: Path) -> Iterator[StartServer]:
-    """For tests that do things to servers: whatever comes of it, they are stopped, and logged no traceback."""
+@contextmanager
+def starting(directory: Path) -> Iterator[StartServer]:
+    """Whatever comes of the servers that are started meanwhile, they are stopped."""
     servers: list[Server] = []
+    numbers = count()  # it may be called by several threads
 
     def start(*, command: Sequence[str] = SERVE, **environment: str) -> Server:
-        server = Server(tmp_path / f"server{len(servers)}.log", command=command, **environment)
+        server = Server(directory / f"server{next(numbers)}.log", command=command, **environment)
         servers.append(server)
         return server.start()
 
-    yield start
+    try:
+        yield start
+    finally:
+        for server in servers:
+            server.stop()
+
+
+@contextmanager
+def watched(*servers: Server) -> Iterator[None]:
+    """None of them logs a traceback meanwhile; those that were killed are back afterwards.
+
+    Not looked at is what they log when the database is emptied under them, between two tests.
+    """
+    before = [len(server.log) for server in servers]
+    yield
     for server in servers:
-        server.stop()
-    for server in servers:
-        assert "Traceback" not in server.log, server.log
+        if not server.is_running:
+            server.start()
+    for server, start in zip(servers, before, strict=True):
+        assert "Traceback" not in server.log[start:], server.log[start:]
+
+
+@pytest.fixture(scope="session")
+def _server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with starting(tmp_path_factory.mktemp("server")) as start:
+        yield start()
+
+
+@pytest.fixture
+def server(_server: Server, transactional_db: None) -> Iterator[Server]:
+    """A running server on the test's database, which tests share."""
+    with watched(_server):
+        yield _server
+
+
+@pytest.fixture
+def start_server(transactional_db: None, tmp_path: Path) -> Iterator[StartServer]:
+    """For tests that want servers of their own, which log no traceback either."""
+    with starting(tmp_path) as start:
+        yield start
+    for log in tmp_path.glob("server*.log"):
+        assert "Traceback" not in log.read_text(), log.read_text()
+
+
+@pytest.fixture(scope="module")
+def start_shared_server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
+    """For modules whose tests share a server of their own, and watch it."""
+    with starting(tmp_path_factory.mktemp("shared")) as start:
+        yield start
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class Server:
                 stderr=log,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self.is_running:
             try:
                 httpx.get(f"{self.url}/healthz", verify=False)
             except httpx.TransportError:
@@ -56,6 +56,10 @@ class Server:
     def environment(self) -> dict[str, str]:
         """What it and the commands beside it run with."""
         return os.environ | {"DATABASE_URL": database_url(), "LOG_LEVEL": "INFO"} | self._environment
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -78,6 +82,12 @@ class Server:
             self._process.send_signal(number)
             self._process.wait(timeout=30)
             self._process = None
+
+    def readiness(self) -> dict[str, Any]:
+        """What it says of itself."""
+        with self.rest() as rest:
+            found: dict[str, Any] = rest.get("/readyz").json()
+            return found
 
     def rest(self, headers: dict[str, str] | None = None) -> httpx.Client:
         """A client whose every answer is one that openapi.yaml allows."""

@@ -90,7 +90,7 @@ class Client:
             found.append(self.event())
         return found
 
-    def is_quiet(self, for_s: float = 0.3) -> bool:
+    def is_quiet(self, for_s: float = 0.1) -> bool:
         """Whether no event comes for a while: a round trip first, so that what was under way has come."""
         self.act("ping")
         try:

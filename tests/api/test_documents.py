@@ -26,7 +26,10 @@ from messaging.actions import NAMES
 from messaging.limits import Limits
 from tests.api.rest import Rest
 from tests.contract import documents
+from tests.engine import only_on
 from tests.people import Person
+
+pytestmark = only_on("sqlite")
 
 PAGES = ["/docs/", "/docs/rest/", "/docs/socket/"]
 

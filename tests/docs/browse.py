@@ -7,9 +7,9 @@ from playwright.sync_api import sync_playwright
 SHOWN = "[...document.querySelectorAll('#said li')].map((line) => line.textContent).join()"
 
 
-def browse(chromium: str, address: str) -> None:
+def browse(chromium: str, address: str, *flags: str) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(flags))
         page = browser.new_page()
         page.goto(address)
         page.fill("[name=username]", "dora")

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,10 @@ from rooms.schema import RoomDraft
 from tests.conftest import StartServer
 from tests.docs.blocks import all_blocks, blocks_in
 from tests.docs.sessions import Session
+from tests.e2e.conftest import CHROMIUM, FLAGS
 from tests.engine import only_on
 from tests.people import Person
-from tests.servers import Server
+from tests.servers import Server, free_port
 
 HERE = Path(__file__).parent
 QUICKSTART = "docs/quickstart.md"
@@ -106,18 +106,9 @@ def served(directory: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @only_on("sqlite")
 def test_the_page_works_in_a_browser(session: Session, start_server: StartServer, open_room: UUID) -> None:
-    pytest.importorskip("playwright")
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    if CHROMIUM is None:
         pytest.skip("there is no chromium here: the page of the quickstart is not opened")
     port = free_port()
     session.server = start_server(CORS_ALLOWED_ORIGINS=f"http://localhost:{port}")
@@ -125,6 +116,6 @@ def test_the_page_works_in_a_browser(session: Session, start_server: StartServer
     shutil.copy(HERE / "browse.py", session.directory)
 
     with served(session.directory, port) as origin:
-        printed = session.run([".venv/bin/python", "browse.py", chromium, f"{origin}/?room={open_room}"])
+        printed = session.run([".venv/bin/python", "browse.py", CHROMIUM, f"{origin}/?room={open_room}", *FLAGS])
 
     assert printed.strip() == "dora: one,dora: two,dora: three"

@@ -4,11 +4,10 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from pytest_django import DjangoDbBlocker
 
+from tests.conftest import StartServer, starting, watched
 from tests.redis import Redis, is_real
 from tests.servers import Server
 
@@ -32,22 +31,16 @@ def _redis() -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def _pair_with_redis(
-    _redis: Redis, django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    _redis: Redis, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Server]]:
-    with django_db_blocker.unblock():
-        servers = _start(tmp_path_factory.mktemp("with-redis"), _redis.url)
-    yield servers
-    _stop(servers)
+    with starting(tmp_path_factory.mktemp("with-redis")) as start:
+        yield _two(start, _redis.url)
 
 
 @pytest.fixture(scope="session")
-def _pair_without_redis(
-    django_db_setup: None, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Server]]:
-    with django_db_blocker.unblock():
-        servers = _start(tmp_path_factory.mktemp("without-redis"), "")
-    yield servers
-    _stop(servers)
+def _pair_without_redis(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    with starting(tmp_path_factory.mktemp("without-redis")) as start:
+        yield _two(start, "")
 
 
 # What is deployed: PostgreSQL with Redis, or without; processes on one SQLite file have none.
@@ -59,20 +52,32 @@ if os.environ.get("DATABASE_URL"):
 @pytest.fixture(params=list(PAIRS.values()), ids=list(PAIRS))
 def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
     """Two processes that serve the same rooms, with a layer between them or the sweep alone."""
-    yield from _watched(request.getfixturevalue(request.param))
+    servers: list[Server] = request.getfixturevalue(request.param)
+    with watched(*servers):
+        yield servers
+
+
+@pytest.fixture
+def usual_pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
+    """For what takes long: with Redis on PostgreSQL, without on SQLite."""
+    servers: list[Server] = request.getfixturevalue([*PAIRS.values()][-1])
+    with watched(*servers):
+        yield servers
 
 
 @pytest.fixture
 def deaf_pair(_redis: Redis, _pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
     """Two processes whose Redis has died."""
     _redis.stop()
-    yield from _watched(_pair_with_redis)
+    with watched(*_pair_with_redis):
+        yield _pair_with_redis
     _redis.start()
 
 
 @pytest.fixture
 def redis_pair(_pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
-    yield from _watched(_pair_with_redis)
+    with watched(*_pair_with_redis):
+        yield _pair_with_redis
 
 
 @pytest.fixture
@@ -83,20 +88,6 @@ def redis(_redis: Redis) -> Iterator[Redis]:
     _redis.start()
 
 
-def _start(directory: Path, redis_url: str) -> list[Server]:
-    servers = [Server(directory / f"server{number}.log", REDIS_URL=redis_url) for number in range(2)]
+def _two(start: StartServer, redis_url: str) -> list[Server]:
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(Server.start, servers))
-
-
-def _stop(servers: list[Server]) -> None:
-    for server in servers:
-        server.stop()
-
-
-def _watched(servers: list[Server]) -> Iterator[list[Server]]:
-    """Whatever a test does, the processes go on and log no traceback of ours."""
-    before = [len(server.log) for server in servers]
-    yield servers
-    for server, start in zip(servers, before, strict=True):
-        assert "Traceback" not in server.log[start:], server.log[start:]
+        return list(pool.map(lambda _: start(REDIS_URL=redis_url), range(2)))

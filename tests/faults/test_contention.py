@@ -16,7 +16,6 @@ from messaging.schema import Sent
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft
-from tests.conftest import StartServer
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
@@ -49,18 +48,16 @@ def from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float
     return waits
 
 
-def test_it_is_dense_and_nobody_is_refused(start_server: StartServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_dense_and_nobody_is_refused(usual_pair: list[Server], capsys: pytest.CaptureFixture[str]) -> None:
     people = [make_person(f"writer{number}") for number in range(THREADS + SOCKETS)]
     members = [person.id for person in people[1:]]
     draft = RoomDraft(name="Busy", kind="private", members=members)
     rooms = [services.create_room(user_id=people[0].id, draft=draft).room.id for _ in range(ROOMS)]
-    servers, turn = [start_server(), start_server()], count()
+    turn = count()
 
     with ThreadPoolExecutor(len(people)) as pool:
         work = [pool.submit(from_thread, person, rooms) for person in people[:THREADS]]
-        work += [
-            pool.submit(from_socket, servers[next(turn) % len(servers)], person, rooms) for person in people[THREADS:]
-        ]
+        work += [pool.submit(from_socket, usual_pair[next(turn) % 2], person, rooms) for person in people[THREADS:]]
         waits = sorted(wait for done in work for wait in done.result())
 
     for room in rooms:

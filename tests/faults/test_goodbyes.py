@@ -3,23 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
-import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from messaging.models import Message
 from rooms.models import Entry
-from tests.conftest import StartServer
 from tests.engine import only_on
-from tests.faults.conftest import free_redis
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
 
-TIMES = int(os.environ.get("TEST_GOODBYES", "4"))
+TIMES = int(os.environ.get("TEST_GOODBYES", "3"))
 GRACE_S, BACK_S = 10.0, 2.0
 
 
@@ -55,12 +51,6 @@ class Talker:
 pytestmark = only_on("postgresql")
 
 
-@pytest.fixture
-def servers(start_server: StartServer) -> Iterator[list[Server]]:
-    with free_redis() as redis:
-        yield [start_server(REDIS_URL=redis.url) for _ in range(2)]
-
-
 def restart(server: Server) -> float:
     """Send it away and bring it back. Returns the seconds until it was out."""
     began = time.monotonic()
@@ -70,14 +60,14 @@ def restart(server: Server) -> float:
     return out_s
 
 
-def test_it_loses_nothing(servers: list[Server], room: UUID, alice: Person, bob: Person) -> None:
-    talkers = [Talker(servers, person, room) for person in (alice, bob)]
+def test_it_loses_nothing(redis_pair: list[Server], room: UUID, alice: Person, bob: Person) -> None:
+    talkers = [Talker(redis_pair, person, room) for person in (alice, bob)]
     out_s = []
     with ThreadPoolExecutor() as pool:
         talking = [pool.submit(talker.run) for talker in talkers]
         for turn in range(TIMES):
             time.sleep(0.3)
-            out_s.append(restart(servers[turn % 2]))
+            out_s.append(restart(redis_pair[turn % 2]))
         for talker, done in zip(talkers, talking, strict=True):
             talker.is_over.set()
             done.result()

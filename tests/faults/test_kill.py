@@ -11,12 +11,13 @@ from messaging.models import Message
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft
-from tests.conftest import StartServer
 from tests.people import Person, make_person
 from tests.servers import Server
+from tests.sockets import Client
 
 SENDERS, EACH = 10, 100
 KILL_AFTER_ACKS = 300
+SEQS = list(range(SENDERS + 1, SENDERS + SENDERS * EACH + 1))  # of the messages; before them come the members
 
 Acks = dict[tuple[UUID, str], tuple[int, int]]  # sender and client_id: id and seq
 
@@ -42,8 +43,10 @@ async def send_all(server: Server, room: UUID, person: Person, acks: Acks, enoug
 
 
 async def send_until_killed(server: Server, room: UUID, people: list[Person], acks: Acks) -> None:
-    enough = asyncio.Event()
-    tasks = [asyncio.create_task(send_all(server, room, person, acks, enough)) for person in people]
+    """The answers to the first of them are lost: what it sent may be there all the same."""
+    enough, lost = asyncio.Event(), Acks()
+    tasks = [asyncio.create_task(send_all(server, room, people[0], lost, enough))]
+    tasks += [asyncio.create_task(send_all(server, room, person, acks, enough)) for person in people[1:]]
     await enough.wait()
     server.kill()
     await asyncio.gather(*tasks)
@@ -62,24 +65,52 @@ def check_log(room: UUID) -> dict[tuple[UUID, str], tuple[int, int]]:
     assert [message.id for message in messages] == list(range(1, len(messages) + 1))
     assert seqs == list(range(1, len(seqs) + 1))
     assert (head.seq, head.message_id) == (len(seqs), len(messages))
-    return {(message.sender_id, message.client_id): (message.id, message.seq) for message in messages}
+    found = {(message.sender_id, message.client_id): (message.id, message.seq) for message in messages}
+    assert len(found) == len(messages)
+    return found
 
 
-def test_it_keeps_what_it_acknowledged(start_server: StartServer) -> None:
+def busy_room() -> tuple[UUID, list[Person]]:
+    """A room, and its members, who are about to send."""
     people = [make_person(f"sender{number}") for number in range(SENDERS)]
     members = [person.id for person in people[1:]]
     draft = RoomDraft(name="Kill", kind="private", members=members)
-    room = services.create_room(user_id=people[0].id, draft=draft).room.id
+    return services.create_room(user_id=people[0].id, draft=draft).room.id, people
+
+
+def seqs_heard(follower: Client) -> list[int]:
+    return [event["seq"] for event in follower.events_until(SEQS[-1])]
+
+
+def test_it_keeps_what_it_acknowledged(server: Server) -> None:
+    room, people = busy_room()
     acks: Acks = {}
-    server = start_server()
 
     asyncio.run(send_until_killed(server, room, people, acks))
 
-    assert KILL_AFTER_ACKS <= len(acks) < SENDERS * EACH
     server.start()
     kept = check_log(room)
+    assert KILL_AFTER_ACKS <= len(acks) < len(kept) < SENDERS * EACH
     assert acks.items() <= kept.items()
     asyncio.run(send_the_rest(server, room, people, acks))
-    server.stop()
     assert check_log(room) == acks
+    assert kept.items() <= acks.items()
     assert len(acks) == SENDERS * EACH
+
+
+def test_its_clients_go_on_at_the_other_process(usual_pair: list[Server]) -> None:
+    """Whoever follows there hears everything once and in order; so does, later, who comes back to the one killed."""
+    killed, other = usual_pair
+    room, people = busy_room()
+    acks: Acks = {}
+    with Client(other, people[0]) as follower:
+        follower.act("join", room=str(room))
+        asyncio.run(send_until_killed(killed, room, people, acks))
+        asyncio.run(send_the_rest(other, room, people, acks))
+        assert check_log(room) == acks
+        assert len(acks) == SENDERS * EACH
+        assert seqs_heard(follower) == SEQS
+    killed.start()
+    with Client(killed, people[1]) as newcomer:
+        newcomer.act("join", room=str(room), after=SENDERS)
+        assert seqs_heard(newcomer) == SEQS

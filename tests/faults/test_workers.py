@@ -28,8 +28,7 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         clients[number % len(clients)].act("send", room=str(room), text=str(number))
     for client in clients:
         assert [event["seq"] for event in client.events_until(22)] == list(range(3, 23))
-    with server.rest() as rest:
-        assert rest.get("/readyz").json()["layer"] == "ok"
+    assert server.readiness()["layer"] == "ok"
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 10

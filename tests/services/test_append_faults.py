@@ -172,9 +172,17 @@ def test_it_lets_the_other_rooms_go_on_beside_one_that_is_held(alice: Person, ro
     assert places(append(batch[0], batch[3])) == [(1, 3), (2, 4)]
 
 
+@pytest.fixture
+def impatience(transactional_db: None) -> Iterator[None]:
+    """A lock is waited for a moment only."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '200ms'")
+        yield
+        cursor.execute("RESET lock_timeout")
+
+
 @on_postgresql
-@pytest.mark.django_db(transaction=True)
-def test_it_waits_once_for_a_room_that_is_held_for_long(alice: Person, room: UUID) -> None:
+def test_it_waits_once_for_a_room_that_is_held_for_long(impatience: None, alice: Person, room: UUID) -> None:
     store = Watching()
     appender, said = Appender(store), draft(alice, room)
 

@@ -22,6 +22,7 @@ LIMITS = Limits(
     ring_max_bytes=4_000,
     rings_max_bytes=5_000,
     replay_page_entries=10,
+    pages_max_bytes=8_000,
     send_window=4,
     writer_batch=5,
     send_buffer_bytes=2_000,

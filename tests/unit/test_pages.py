@@ -11,7 +11,7 @@ from rooms.events import RoomNotice
 from tests.unit.examples import OTHER_ROOM, ROOM
 from tests.unit.rooms import READ_S, Log, notice
 
-SIZE = 5
+SIZE, MAX_BYTES = 5, 1_000
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def log() -> Log:
 
 @pytest.fixture
 async def pages(log: Log) -> AsyncIterator[Pages]:
-    pages = Pages(log.read_page, loop=asyncio.get_running_loop(), size=SIZE)
+    pages = Pages(log.read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
     yield pages
     await pages.close()
 
@@ -74,6 +74,21 @@ async def test_it_keeps_a_page_while_it_is_asked_for(pages: Pages, log: Log) -> 
     await pages.after(ROOM, 2)
 
     assert len(log.reads) == 2
+
+
+async def test_it_keeps_a_page_that_took_long_to_read(log: Log) -> None:
+    async def read_page(room_id: UUID, after: int, limit: int) -> Page:
+        await asyncio.sleep(KEEP_S * 2)
+        return await log.read_page(room_id, after, limit)
+
+    pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
+    log.commit(5)
+
+    await pages.after(ROOM, 0)
+    await pages.after(ROOM, 2)
+
+    assert len(log.reads) == 1
+    await pages.close()
 
 
 async def test_it_reads_a_page_anew_that_has_grown_since(pages: Pages, log: Log) -> None:
@@ -130,6 +145,57 @@ async def test_it_keeps_a_page_for_all_of_its_moment_though_an_older_one_was_for
     await pages.after(ROOM, 0)
 
     assert len(log.reads) == 2
+
+
+# -- the bound ----------------------------------------------------------------------------------------------------
+
+
+async def test_it_keeps_no_more_bytes_than_it_may(pages: Pages, log: Log) -> None:
+    log.commit(15, size=MAX_BYTES // 10)  # two pages are kept, not three
+    for cursor in (0, 5, 10):
+        await pages.after(ROOM, cursor)
+    log.reads.clear()
+
+    for cursor in (10, 5, 0):
+        await pages.after(ROOM, cursor)
+
+    assert log.reads == [(ROOM, 0)]
+
+
+async def test_what_was_asked_for_longest_ago_gives_way(pages: Pages, log: Log) -> None:
+    log.commit(15, size=MAX_BYTES // 10)
+    for cursor in (0, 5, 0, 10):
+        await pages.after(ROOM, cursor)
+    log.reads.clear()
+
+    for cursor in (0, 10, 5):
+        await pages.after(ROOM, cursor)
+
+    assert log.reads == [(ROOM, 5)]
+
+
+async def test_it_gives_a_page_that_is_too_large_to_be_kept(pages: Pages, log: Log) -> None:
+    log.commit(5, size=MAX_BYTES)
+
+    for _ in range(2):
+        assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+    assert len(log.reads) == 2
+
+
+async def test_what_was_dropped_does_not_count(pages: Pages, log: Log) -> None:
+    log.commit(10, size=MAX_BYTES // 10)
+    await pages.after(ROOM, 0)
+    await asyncio.sleep(KEEP_S * 1.1)
+    for _ in range(3):
+        await pages.after(ROOM, 0)
+        await pages.after(ROOM, 5)
+        pages.forget(ROOM)
+    log.reads.clear()
+
+    for cursor in (0, 5, 0, 5):
+        await pages.after(ROOM, cursor)
+
+    assert log.reads == [(ROOM, 0), (ROOM, 5)]
 
 
 # -- failures -----------------------------------------------------------------------------------------------------
@@ -211,7 +277,7 @@ async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> No
     async def read_page(room_id: UUID, after: int, limit: int) -> Page:
         return Page(floor=4, notices=[notice(seq) for seq in range(1, 6)])
 
-    pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE)
+    pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
 
     gap, *rest = await pages.after(ROOM, 0)
 

@@ -48,8 +48,8 @@ def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room:
     assert acknowledged <= requests
 
 
-def test_it_is_ready_until_then(own_server: Server, alice: Person) -> None:
-    with own_server.rest() as rest:
+def test_it_is_ready_until_then(server: Server) -> None:
+    with server.rest() as rest:
         report = rest.get("/readyz")
         assert report.status_code == 200
         assert report.json()["ready"] is True

@@ -1,20 +1,24 @@
-"""Rate limits and bounds, on servers of their own that have them small."""
+"""Rate limits and bounds, on a server that has them small."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import httpx
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.conftest import StartServer
+from tests.conftest import StartServer, watched
+from tests.engine import only_on
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
 
+pytestmark = only_on("sqlite")
 
-@pytest.fixture
-def strict_server(start_server: StartServer) -> Server:
-    return start_server(
+
+@pytest.fixture(scope="module")
+def _strict_server(start_shared_server: StartServer) -> Server:
+    return start_shared_server(
         ROOMLOG_RATE_LIMITS="on",
         ROOMLOG_ACTIONS_PER_S="0.5",
         ROOMLOG_ACTIONS_BURST="3",
@@ -22,6 +26,12 @@ def strict_server(start_server: StartServer) -> Server:
         ROOMLOG_MAX_FOLLOWED_ROOMS="1",
         ROOMLOG_MAX_TEXT_CHARS="10",
     )
+
+
+@pytest.fixture
+def strict_server(_strict_server: Server, transactional_db: None) -> Iterator[Server]:
+    with watched(_strict_server):
+        yield _strict_server
 
 
 def test_it_limits_actions(strict_server: Server, alice: Person) -> None:

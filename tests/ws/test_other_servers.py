@@ -1,11 +1,13 @@
 """On a server without our protocol class the hub writes through plain ASGI: slower, with the same promises."""
 
 import sys
+from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
 
-from tests.conftest import StartServer
+from tests.conftest import StartServer, watched
+from tests.engine import only_on
 from tests.faults.test_slow_reader import narrow_socket, send_all
 from tests.people import Person
 from tests.servers import Server
@@ -14,9 +16,18 @@ from tests.sockets import Client
 STOCK_UVICORN = (sys.executable, "-m", "uvicorn", "config.asgi:application", "--ws", "websockets-sansio")
 
 
+pytestmark = only_on("sqlite")
+
+
+@pytest.fixture(scope="module")
+def _stock_server(start_shared_server: StartServer) -> Server:
+    return start_shared_server(command=STOCK_UVICORN, DJANGO_SETTINGS_MODULE="config.settings")
+
+
 @pytest.fixture
-def stock_server(start_server: StartServer) -> Server:
-    return start_server(command=STOCK_UVICORN, DJANGO_SETTINGS_MODULE="config.settings")
+def stock_server(_stock_server: Server, transactional_db: None) -> Iterator[Server]:
+    with watched(_stock_server):
+        yield _stock_server
 
 
 def test_it_works(stock_server: Server, room: UUID, alice: Person, bob: Person) -> None:
