@@ -3,7 +3,6 @@ Pure: the append and the threads to run it on are passed in.
 """
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -20,10 +19,8 @@ from messaging.limits import Limits
 from rooms.events import Notice
 
 BUSY_PAUSE_S = 0.05
-# To tell a room costs one write for each follower, however many messages it carries. After a batch that was dear to
-# tell, and dear for each message, the next is given a moment to grow; small rooms and an idle server never wait.
-DEAR_S, DEAR_EACH_S = 300e-6, 20e-6
-REST_S = 0.001
+# Turns of the loop in which a pile may grow before it is taken.
+MAX_TURNS = 16
 
 log = structlog.get_logger(__name__)
 
@@ -52,14 +49,12 @@ class Writer:
         executor: Executor,
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._append = append
         self._tell = tell
         self._executor = executor
         self._loop = loop
         self._limits = limits
-        self._clock = clock
         self._pile: deque[Item] = deque()
         self._set_aside: dict[UUID, float] = {}  # rooms that were busy, and until when they are left alone
         self._task: asyncio.Task[None] | None = None
@@ -83,6 +78,7 @@ class Writer:
     async def _work(self) -> None:
         try:
             while self._pile:
+                await self._gather()
                 batch = self._next_batch()
                 if not batch:
                     await asyncio.sleep(BUSY_PAUSE_S)
@@ -91,12 +87,21 @@ class Writer:
                 busy = [item for item, verdict in zip(batch, verdicts, strict=True) if self._settle(item, verdict)]
                 self._pile.extendleft(reversed(busy))
                 self._set_aside |= {item.draft.room_id: self._loop.time() + BUSY_PAUSE_S for item in busy}
-                begun = self._clock()
                 self._tell(notices)
-                is_dear = self._clock() - begun > max(DEAR_S, DEAR_EACH_S * len(batch))
-                await asyncio.sleep(REST_S if is_dear else 0)  # what has come meanwhile goes with the next batch
         finally:
             self._task = None
+
+    async def _gather(self) -> None:
+        """Let the pile grow for as long as each turn of the loop brings more: what came together goes together.
+
+        To tell a room costs a write for each follower, however many messages it carries.
+        """
+        size = 0
+        for _ in range(MAX_TURNS):
+            if size == len(self._pile):
+                return
+            size = len(self._pile)
+            await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Item]:
         """The oldest items, but of rooms that are set aside: those keep their place, and with it their order."""

@@ -107,7 +107,6 @@ class Worker(Interest):
             executor=executor,
             loop=self.loop,
             limits=limits,
-            clock=self.loop.time,
         )
         self.relay = Relay(layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands)
         self.sweep = Sweep(

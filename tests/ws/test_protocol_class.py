@@ -1,0 +1,131 @@
+"""Our WebSocket protocol class is, to any ASGI application, the class of uvicorn that it extends."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from messaging.server import RoomlogProtocol
+from tests.engine import only_on
+
+pytestmark = only_on("sqlite")
+
+Talk = Callable[[ClientConnection], Awaitable[Any]]
+
+
+class Application:
+    """Echoes, and notes what it was told; `close` has it close, `slow` has it take its time."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/refused/":
+            await receive()
+            await send({"type": "websocket.close"})
+            return
+        while True:
+            event = await receive()
+            self.events.append(event)
+            if event["type"] == "websocket.connect":
+                await send({"type": "websocket.accept"})
+            elif event["type"] == "websocket.disconnect":
+                return
+            elif event.get("text") == "close":
+                await send({"type": "websocket.close", "code": 4321, "reason": "enough"})
+            else:
+                if event.get("text") == "slow":
+                    await asyncio.sleep(0.05)
+                await send({"type": "websocket.send", "text": event.get("text"), "bytes": event.get("bytes")})
+
+
+@asynccontextmanager
+async def serving(protocol: type[asyncio.Protocol], application: Application) -> AsyncIterator[str]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        application,
+        ws=protocol,
+        interface="asgi3",
+        lifespan="off",
+        log_level="critical",
+        ws_max_size=1000,
+        ws_per_message_deflate=False,
+    )
+    server = uvicorn.Server(config)
+    serve = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:  # noqa: ASYNC110 - it has no event to wait for
+        await asyncio.sleep(0.005)
+    yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+    server.should_exit = True
+    await serve
+
+
+async def echoes(client: ClientConnection) -> list[Any]:
+    heard = []
+    for message in ("hi", b"\x00\xff", "", b"", "é" * 100, ["frag", "men", "ted"]):
+        await client.send(message)
+        heard.append(await client.recv())
+    return heard
+
+
+async def many_at_once(client: ClientConnection) -> list[Any]:
+    sent = ["slow", *map(str, range(100))]
+    for message in sent:
+        await client.send(message)
+    return [await client.recv() for _ in sent]
+
+
+async def pings(client: ClientConnection) -> float:
+    return (await client.ping()) is not None and 1.0
+
+
+async def closed_by_us(client: ClientConnection) -> Any:
+    await client.close(4000, "bye")
+    return client.close_code
+
+
+async def closed_by_them(client: ClientConnection) -> Any:
+    await client.send("close")
+    with pytest.raises(ConnectionClosed):
+        await client.recv()
+    return client.close_code, client.close_reason
+
+
+async def too_large(client: ClientConnection) -> Any:
+    await client.send("x" * 1001)
+    with pytest.raises(ConnectionClosed):
+        await client.recv()
+    return client.close_code
+
+
+async def gone(client: ClientConnection) -> None:
+    client.transport.abort()
+    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("talk", [echoes, many_at_once, pings, closed_by_us, closed_by_them, too_large, gone])
+async def test_it_does_as_the_class_that_it_extends(talk: Talk) -> None:
+    found = []
+    for protocol in (WebSocketsSansIOProtocol, RoomlogProtocol):
+        application = Application()
+        async with serving(protocol, application) as url, connect(url, max_size=None) as client:
+            answer = await talk(client)
+        found.append((answer, application.events))
+    assert found[0] == found[1]
+
+
+async def test_it_refuses_as_the_class_that_it_extends() -> None:
+    statuses = []
+    for protocol in (WebSocketsSansIOProtocol, RoomlogProtocol):
+        async with serving(protocol, Application()) as url:
+            with pytest.raises(InvalidStatus) as refusal:
+                await connect(f"{url}/refused/")
+            statuses.append(refusal.value.response.status_code)
+    assert statuses == [403, 403]
