@@ -9,7 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
 
@@ -32,14 +33,15 @@ class DatabaseThreads(ThreadPoolExecutor):
 
 
 def _checked(fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    _check_connection()
+    connection = connections[DEFAULT_DB_ALIAS]
+    _check(connection)
     try:
         return fn(*args, **kwargs)
     finally:
         connection.last_used = time.monotonic()  # type: ignore[attr-defined]
 
 
-def _check_connection() -> None:
+def _check(connection: BaseDatabaseWrapper) -> None:
     """Drop a connection that broke, or that does not answer after a rest; Django opens the next one by itself."""
     if connection.connection is None:
         return

@@ -4,6 +4,7 @@ The ORM would compile each anew. The rows travel as one value on PostgreSQL, as 
 take apart faster than arrays; on SQLite each value is bound.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from functools import cache
 from itertools import chain
@@ -11,7 +12,6 @@ from typing import Any
 
 import msgspec
 import psycopg
-from django.db import connection
 
 Row = tuple[Any, ...]
 
@@ -39,23 +39,21 @@ class Query:
         other.__dict__ |= self.__dict__ | {"_postgresql": self._postgresql + postgresql}
         return other
 
-    def run(self, rows: Sequence[Row]) -> list[Row]:
-        """What it finds. Raises Django's `DatabaseError`."""
-        with connection.wrap_database_errors:
-            if connection.vendor == "sqlite":
-                return self._run_on_sqlite(rows)
-            return run_on_postgresql(
-                self._postgresql, [dict(zip(self._names, row, strict=True)) for row in rows]
-            ).fetchall()
+    def run(self, raw: Any, rows: Sequence[Row]) -> list[Row]:
+        """What it finds, over a driver's connection. Raises what the driver raises."""
+        if isinstance(raw, sqlite3.Connection):
+            return self._run_on_sqlite(raw, rows)
+        named = [dict(zip(self._names, row, strict=True)) for row in rows]
+        return run_on_postgresql(raw, self._postgresql, named).fetchall()
 
-    def _run_on_sqlite(self, rows: Sequence[Row]) -> list[Row]:
+    def _run_on_sqlite(self, raw: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
         found: list[Row] = []
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[start : start + ROWS_PER_STATEMENT]
             # Filled up to a power of two: so there are few texts, and each is parsed once.
             size = 1 << (len(some) - 1).bit_length()
             filled = chain(some, [self._empty] * (size - len(some)))
-            found += connection.connection.execute(self._text(size), list(chain.from_iterable(filled))).fetchall()
+            found += raw.execute(self._text(size), list(chain.from_iterable(filled))).fetchall()
         return found
 
     @cache  # noqa: B019 - as many as there are queries
@@ -72,8 +70,7 @@ def recordset(**columns: str) -> str:
     return f"(SELECT * FROM json_to_recordset(%s::json) AS _({named}) LIMIT %s)"  # noqa: S608 - ours
 
 
-def run_on_postgresql(sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[Row]":
-    raw = connection.connection
+def run_on_postgresql(raw: Any, sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[Row]":
     raw.prepare_threshold = PREPARE_AFTER
     values = chain.from_iterable((_encoder.encode(rows).decode(), len(rows)) for rows in recordsets)
     return psycopg.Cursor(raw).execute(sql, list(values))

@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.schema import User, timestamp
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
@@ -107,20 +108,29 @@ class DatabaseStore:
 
     def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
         """Lock the heads in sorted order, then read what judges `drafts`, each query with a snapshot of its own."""
-        key, moment = _key_of(), _moment(at)
+        database = connections[DEFAULT_DB_ALIAS]
+        raw, key, moment = database.connection, _key_of(database), _moment(database, at)
         rooms = {draft.room_id: key(draft.room_id) for draft in drafts}
         roles: dict[Role, int] = {}  # who speaks where: each is looked up once
         role_of = [roles.setdefault(_role(draft), len(roles)) for draft in drafts]
-        heads = (_UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS).run([(rooms[id_],) for id_ in sorted(rooms)])
-        standings = _STANDINGS.run(
-            [
-                (place, key(room_id), key(user_id), session_key, auth_version, moment)
-                for (room_id, user_id, session_key, auth_version), place in roles.items()
-            ]
-        )
-        known = _KNOWN.run(
-            [(place, key(draft.room_id), key(draft.sender_id), draft.client_id) for place, draft in enumerate(drafts)]
-        )
+        with database.wrap_database_errors:
+            heads = (_UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS).run(
+                raw, [(rooms[room_id],) for room_id in sorted(rooms)]
+            )
+            standings = _STANDINGS.run(
+                raw,
+                [
+                    (place, key(room_id), key(user_id), session_key, auth_version, moment)
+                    for (room_id, user_id, session_key, auth_version), place in roles.items()
+                ],
+            )
+            known = _KNOWN.run(
+                raw,
+                [
+                    (place, key(draft.room_id), key(draft.sender_id), draft.client_id)
+                    for place, draft in enumerate(drafts)
+                ],
+            )
         found = {_uuid(room_id): Head(seq, message_id) for room_id, seq, message_id in heads}
         missing = rooms.keys() - found.keys()
         by_role = _standings(standings, list(roles))
@@ -133,15 +143,16 @@ class DatabaseStore:
 
     def write(self, state: State, decision: Decision) -> None:
         """Insert the rows and their entries, move heads and cursors."""
+        database = connections[DEFAULT_DB_ALIAS]
         if decision.rows:
-            with connection.wrap_database_errors:
-                if connection.vendor == "postgresql":
-                    _write_on_postgresql(decision)
+            with database.wrap_database_errors:
+                if database.vendor == "postgresql":
+                    _write_on_postgresql(database.connection, decision)
                 else:
-                    _write_on_sqlite(state, decision)
+                    _write_on_sqlite(database.connection, state, decision, moment=_moment(database, decision.at))
 
 
-def _write_on_postgresql(decision: Decision) -> None:
+def _write_on_postgresql(raw: Any, decision: Decision) -> None:
     messages = [
         {
             "room_id": row.draft.room_id,
@@ -161,11 +172,10 @@ def _write_on_postgresql(decision: Decision) -> None:
         {"room_id": room_id, "user_id": user_id, "read_id": end, "was": start}
         for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
     ]
-    run_on_postgresql(_ALL_CHANGES, messages, cursors)
+    run_on_postgresql(raw, _ALL_CHANGES, messages, cursors)
 
 
-def _write_on_sqlite(state: State, decision: Decision) -> None:
-    moment = _moment(decision.at)
+def _write_on_sqlite(raw: Any, state: State, decision: Decision, *, moment: str) -> None:
     messages: list[Row] = []
     entries: list[Row] = []
     for row in decision.rows:
@@ -182,7 +192,6 @@ def _write_on_sqlite(state: State, decision: Decision) -> None:
     cursors = [
         (end, room_id.hex, user_id.hex, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
     ]
-    raw = connection.connection
     raw.executemany(_NEW_MESSAGE, messages)
     raw.executemany(_NEW_ENTRY, entries)
     raw.executemany(_MOVED_HEAD, heads)
@@ -239,8 +248,8 @@ def _existing(room_ids: Collection[UUID]) -> set[UUID]:
 # How the drivers take and give ids and times.
 
 
-def _key_of() -> Callable[[UUID], Any]:
-    return _same if connection.vendor == "postgresql" else _hex
+def _key_of(database: BaseDatabaseWrapper) -> Callable[[UUID], Any]:
+    return _same if database.vendor == "postgresql" else _hex
 
 
 def _same(value: UUID) -> UUID:
@@ -255,5 +264,5 @@ def _uuid(key: Any) -> UUID:
     return key if isinstance(key, UUID) else UUID(key)
 
 
-def _moment(value: datetime) -> Any:
-    return value if connection.vendor == "postgresql" else connection.ops.adapt_datetimefield_value(value)
+def _moment(database: BaseDatabaseWrapper, value: datetime) -> Any:
+    return value if database.vendor == "postgresql" else database.ops.adapt_datetimefield_value(value)

@@ -27,6 +27,9 @@ from rooms.log import now
 PAIRS = 50
 
 
+settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 24 * 3600  # s: longer than any run
+
+
 def make_people(count: int) -> tuple[list[User], list[str]]:
     users = User.objects.bulk_create(User(username=f"person{n}", password="!") for n in range(count))
     stores = []
