@@ -14,6 +14,7 @@ from tests.benchmarks.processes import GENERATOR_CORE
 
 HERE = Path(__file__).parent
 FLAGS = ("-O2", "-Wall", "-Werror")
+BODY_BYTES = 100
 
 
 class Socket(NamedTuple):
@@ -94,8 +95,11 @@ class Generator:
         directory: Path,
         cpu_s: Callable[[], float] = lambda: 0.0,
         core: int | None = GENERATOR_CORE,
+        in_c: bool = True,
     ) -> None:
-        program = compiled("load", directory)
+        program = compiled("load", directory) if in_c else None
+        if program is None:
+            print("load generator: Python, for want of a C compiler: it may be the bottleneck")
         command = [str(program)] if program else [sys.executable, "-m", "tests.benchmarks.load"]
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         self._cpu_s = cpu_s

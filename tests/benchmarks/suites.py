@@ -204,20 +204,18 @@ class Growth(NamedTuple):
 def growth(plan: Plan) -> list[Growth]:
     """What a send, a page of history and a resume cost, by what the room holds and the gap is."""
     found: list[Growth] = []
-    for kind in available([RoomlogPostgresql, Roomlog]):
-        for _ in range(plan.rounds):
-            shutil.rmtree(plan.directory / kind.__name__, ignore_errors=True)
-            for size in plan.messages:
-                with running(kind, plan) as subject:
-                    assert isinstance(subject, Roomlog)
-                    room = subject.plan["rooms"]["10"]
-                    subject.run_python("-m", "tests.benchmarks.fill", room, str(size))
-                    found += [
-                        send_cost(subject, size, plan),
-                        page_cost(subject, room, size),
-                    ]
-                    if size == plan.messages[-1]:
-                        found += [resume_cost(subject, room, size, gap) for gap in plan.gaps if gap <= size]
+    for kind in [RoomlogPostgresql, Roomlog]:
+        if kind not in available([kind]):
+            continue
+        shutil.rmtree(plan.directory / kind.__name__, ignore_errors=True)
+        for size in plan.messages:
+            with running(kind, plan) as subject:
+                room = subject.plan["rooms"]["10"]
+                subject.run_python("-m", "tests.benchmarks.fill", room, str(size))
+                for _ in range(plan.rounds):
+                    found += [send_cost(subject, size, plan), page_cost(subject, room, size)]
+                if size == plan.messages[-1]:
+                    found += [resume_cost(subject, room, gap) for gap in plan.gaps if gap <= size]
     for row in found:
         print(row, flush=True)
     return found
@@ -243,7 +241,7 @@ def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
     return Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES)
 
 
-def resume_cost(subject: Roomlog, room: str, size: int, gap: int) -> Growth:
+def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
     """One socket comes back, `gap` entries behind."""
     from websockets.sync.client import connect
 

@@ -1,0 +1,206 @@
+"""The load generator where there is no C compiler: the same orders as load.c, and slower.
+
+It may well be the bottleneck: what it measures are its own limits as much as the server's.
+"""
+
+import asyncio
+import itertools
+import json
+import struct
+import sys
+import time
+from typing import Any
+
+from tests.benchmarks.generator import BODY_BYTES
+
+CONNECTING = 64
+DRAIN_S = 10.0
+
+
+class Load:
+    """All sockets, and what is under way."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.address = ("127.0.0.1", 0)
+        self.sockets: list[Connection] = []
+        self.group_sizes: dict[int, int] = {}
+        self.missing: dict[int, tuple[int, int, Connection]] = {}  # by number: how many, since when, whose
+        self.numbers = itertools.count()
+        self.window = 0
+        self.latencies_us: list[int] | None = None  # while it is measured
+        self.counts = dict.fromkeys(("messages", "lost", "doubled", "misordered", "closed"), 0)
+
+    def obey(self, order: str, fields: list[str]) -> None:
+        match order:
+            case "server":
+                self.address = fields[0], int(fields[1])
+            case "socket":
+                group = int(fields[0])
+                self.group_sizes[group] = self.group_sizes.get(group, 0) + 1
+                self.sockets.append(Connection(self, group, fields[1] == "1", *fields[2:]))
+            case "connect":
+                self.loop.run_until_complete(self._connect())
+            case "closed" | "paced":
+                self.loop.run_until_complete(self._measure(order, *map(float, fields)))
+            case "hold":
+                self.loop.run_until_complete(asyncio.sleep(float(fields[0])))
+                tell("end", {})
+
+    async def _connect(self) -> None:
+        begun = time.monotonic()
+        turn = asyncio.Semaphore(CONNECTING)
+        await asyncio.gather(*(connection.open(turn) for connection in self.sockets))
+        tell("ready", {"sockets": len(self.sockets), "seconds": time.monotonic() - begun})
+
+    async def _measure(self, order: str, amount: float, warm_up_s: float, seconds: float) -> None:
+        senders = [connection for connection in self.sockets if connection.sends]
+        self.window = int(amount) if order == "closed" else 0
+        for sender in senders:
+            for _ in range(self.window):
+                sender.say()
+        pace = self.loop.create_task(self._pace(senders, amount)) if order == "paced" else None
+        await asyncio.sleep(warm_up_s)
+        self.latencies_us, self.counts["messages"] = [], 0
+        tell("begin")
+        begun = time.monotonic()
+        await asyncio.sleep(seconds)
+        took, found = time.monotonic() - begun, sorted(self.latencies_us)
+        self.latencies_us, self.window = None, 0
+        tell("stop")
+        if pace is not None:
+            pace.cancel()
+        deadline = time.monotonic() + DRAIN_S
+        while self.missing and time.monotonic() < deadline:  # noqa: ASYNC110 - a poll is enough
+            await asyncio.sleep(0.01)
+        self.counts["lost"] += len(self.missing)
+        self.missing.clear()
+        quantiles = {f"p{q}_us": found[len(found) * q // 100] if found else 0 for q in (50, 99)}
+        latest = found[-1] if found else 0
+        tell("end", {"deliveries": len(found), "seconds": took, "max_us": latest} | quantiles | self.counts)
+
+    async def _pace(self, senders: "list[Connection]", per_s: float) -> None:
+        due = time.monotonic()
+        for sender in itertools.cycle(senders):
+            sender.say()
+            due += 1 / per_s
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    def heard(self, number: int) -> None:
+        if number not in self.missing:
+            self.counts["doubled"] += 1
+            return
+        left, sent_ns, sender = self.missing[number]
+        if self.latencies_us is not None:
+            self.latencies_us.append((time.monotonic_ns() - sent_ns) // 1000)
+        if left > 1:
+            self.missing[number] = left - 1, sent_ns, sender
+            return
+        del self.missing[number]
+        self.counts["messages"] += self.latencies_us is not None
+        if self.window:
+            sender.say()
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, load: Load, group: int, sends: bool, *texts: str) -> None:
+        self.load, self.group, self.sends = load, group, sends
+        self.path, self.header, self.first, self.ready, self.prefix, self.suffix = texts
+        self.is_ready: asyncio.Future[None] = load.loop.create_future()
+        self.is_upgraded = False
+        self.rest = b""
+        self.seq = 0
+        self.transport: Any = None
+
+    async def open(self, turn: asyncio.Semaphore) -> None:
+        async with turn:
+            self.transport, _ = await self.load.loop.create_connection(lambda: self, *self.load.address)
+            lines = [
+                f"GET {self.path} HTTP/1.1",
+                f"Host: {self.load.address[0]}:{self.load.address[1]}",
+                "Upgrade: websocket",
+                "Connection: Upgrade",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                *([self.header] if self.header else []),
+            ]
+            self.transport.write("\r\n".join([*lines, "", ""]).encode())
+            await self.is_ready
+
+    def say(self) -> None:
+        number = next(self.load.numbers)
+        self.load.missing[number] = self.load.group_sizes[self.group], time.monotonic_ns(), self
+        self.write(self.prefix + f"~#{number:08x}".ljust(BODY_BYTES, "x") + self.suffix)
+
+    def write(self, text: str, opcode: int = 1) -> None:
+        payload = text.encode()
+        size = len(payload)
+        head = (
+            struct.pack("!BB", 0x80 | opcode, 0x80 | size)
+            if size < 126
+            else struct.pack("!BBH", 0x80 | opcode, 254, size)
+        )
+        self.transport.write(head + bytes(4) + payload)  # a mask of zeros leaves the text as it is
+
+    def data_received(self, data: bytes) -> None:
+        self.rest += data
+        if not self.is_upgraded:
+            head, found, self.rest = self.rest.partition(b"\r\n\r\n")
+            if not found:
+                self.rest = head
+                return
+            assert b" 101 " in head, head
+            self.is_upgraded = True
+            if self.first:
+                self.write(self.first)
+            if not self.ready:
+                self.is_ready.set_result(None)
+        while (frame := self._next_frame()) is not None:
+            self._hear(*frame)
+
+    def _next_frame(self) -> tuple[int, bytes] | None:
+        if len(self.rest) < 2:
+            return None
+        start, size = 2, self.rest[1] & 127
+        if size == 126:
+            start, size = 4, int.from_bytes(self.rest[2:4])
+        elif size == 127:
+            start, size = 10, int.from_bytes(self.rest[2:10])
+        if len(self.rest) < start + size:
+            return None
+        frame = self.rest[0] & 15, self.rest[start : start + size]
+        self.rest = self.rest[start + size :]
+        return frame
+
+    def _hear(self, opcode: int, payload: bytes) -> None:
+        if opcode == 9:
+            self.write(payload.decode("latin-1"), opcode=10)
+        elif not self.is_ready.done():
+            if self.ready.encode() in payload:
+                self.is_ready.set_result(None)
+        elif (at := payload.find(b"~#")) >= 0:
+            _, found, numbered = payload[:160].partition(b'"seq":')
+            if found:
+                seq = int(numbered.split(b",")[0])
+                self.load.counts["misordered"] += bool(self.seq) and seq != self.seq + 1
+                self.seq = seq
+            self.load.heard(int(payload[at + 2 : at + 10], 16))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.load.counts["closed"] += 1
+        if not self.is_ready.done():
+            self.is_ready.set_exception(ConnectionError("closed before it was ready"))
+
+
+def tell(word: str, numbers: dict[str, Any] | None = None) -> None:
+    print(word if numbers is None else f"{word} {json.dumps(numbers)}", flush=True)
+
+
+if __name__ == "__main__":
+    load = Load()
+    asyncio.set_event_loop(load.loop)
+    for line in sys.stdin:
+        order, *fields = line.rstrip("\n").split("\t")
+        load.obey(order, fields)

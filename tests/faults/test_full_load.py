@@ -1,0 +1,82 @@
+"""At full load everybody still gets everything, once and in order: who keeps up, who does not, who comes and goes."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from rooms import services
+from rooms.schema import RoomDraft
+from rooms.selectors import list_heads
+from tests.benchmarks.generator import Generator, Socket
+from tests.faults.test_slow_reader import narrow_socket
+from tests.people import Person, make_person
+from tests.servers import Server
+from tests.sockets import Client
+
+FOLLOWERS, SENDERS, IN_FLIGHT = 30, 10, 2
+LOAD_S, PAUSE_S = 1.5, 0.7
+
+
+@pytest.fixture
+def people(db: None) -> list[Person]:
+    return [make_person(f"person{number}") for number in range(FOLLOWERS + 2)]
+
+
+@pytest.fixture
+def crowded(people: list[Person]) -> UUID:
+    """A room that they are all in."""
+    first, *others = people
+    draft = RoomDraft(name="Crowd", kind="private", members=[person.id for person in others])
+    return services.create_room(user_id=first.id, draft=draft).room.id
+
+
+def socket_of(person: Person, room: UUID, *, sends: bool) -> Socket:
+    return Socket(
+        sends=sends,
+        header=f"Authorization: Bearer {person.token}",
+        first=json.dumps({"action": "join", "room": str(room)}),
+        ready='"response_status":200',
+        prefix=f'{{"action":"send","room":"{room}","text":"',
+        suffix='"}',
+    )
+
+
+def come_and_go(server: Server, person: Person, room: UUID, seqs: list[int], until: float) -> None:
+    """Follow, drop off, and come back from where one was, until the time has come and all is heard."""
+    while True:
+        is_last = time.monotonic() > until
+        with Client(server, person) as client:
+            joined = client.act("join", room=str(room), after=seqs[-1], max_replay=100_000)
+            assert not joined["data"]["resync"]
+            head = joined["data"]["head"]["seq"]
+            if seqs[-1] < head:
+                seqs += [event["seq"] for event in client.events_until(head)]
+            if is_last:
+                return
+            client.drop()
+
+
+def test_it_is_exact_for_everybody(server: Server, people: list[Person], crowded: UUID, tmp_path: Path) -> None:
+    *followers, slow_one, restless = people
+    start = FOLLOWERS + 2
+    sockets = [socket_of(person, crowded, sends=place < SENDERS) for place, person in enumerate(followers)]
+    slow = Client(server, slow_one, sock=narrow_socket(server), max_queue=1)
+    slow.act("join", room=str(crowded))
+    visits = [start]
+    with ThreadPoolExecutor() as pool, Generator(sockets, port=server.port, directory=tmp_path, core=None) as clients:
+        clients.connect()
+        visiting = pool.submit(come_and_go, server, restless, crowded, visits, time.monotonic() + LOAD_S + PAUSE_S)
+        result = clients.closed(IN_FLIGHT, seconds=LOAD_S, warm_up_s=0)
+        visiting.result()
+    last = list_heads(room_ids=[crowded])[crowded]
+    everything = list(range(start + 1, last + 1))
+
+    assert result.is_exact, result
+    assert result.messages > 100
+    assert [event["seq"] for event in slow.events_until(last)] == everything
+    assert visits[1:] == everything
+    slow.connection.close()
