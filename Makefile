@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
+# Folders whose tests do not depend on the database: they run on SQLite only.
+ON_ONE_ENGINE := unit simulation contract docs api e2e benchmarks
+
 export DATA_DIR
 
 .PHONY: help run test bench check format install documents lock clean
@@ -28,7 +31,7 @@ run: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --engine sqlite $(ARGS)
-	$(BIN)/python -m pytest --engine postgresql --ignore tests/unit --ignore tests/simulation --ignore tests/contract --ignore tests/docs $(ARGS)
+	$(BIN)/python -m pytest --engine postgresql $(addprefix --ignore tests/,$(ON_ONE_ENGINE)) $(ARGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)

