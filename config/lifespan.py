@@ -15,6 +15,8 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import revocation
+from messaging.append import Appender
+from messaging.database import DatabaseThreads
 from messaging.engine import Engine
 from rooms import broadcast
 from rooms.events import SessionsChanged
@@ -37,8 +39,10 @@ async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     _warn_of_sqlite()
     engine = Engine(
         limits=settings.ROOMLOG_LIMITS,
-        reader_threads=settings.ROOMLOG_READER_THREADS,
         layer=get_channel_layer() if settings.REDIS_URLS else None,
+        readers=DatabaseThreads(settings.ROOMLOG_READER_THREADS, name="reader"),
+        writer_thread=DatabaseThreads(1, name="writer"),
+        append=Appender().append,
     )
     broadcast.add_listener(engine.publish)
     revocation.add_listener(_tell_of_sessions)

@@ -3,15 +3,16 @@
 import asyncio
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
 from messaging import protocol, selectors
-from messaging.append import Appender
 from messaging.database import DatabaseThreads
+from messaging.drafts import Draft
 from messaging.framing import Frames
 from messaging.hub import Hub
 from messaging.interest import Interest
@@ -19,7 +20,7 @@ from messaging.limits import Limits
 from messaging.pages import Page
 from messaging.relay import Layer, Relay, room_group, user_group
 from messaging.sweep import Sweep
-from messaging.writer import Writer
+from messaging.writer import Appended, Writer
 from rooms.broadcast import broadcast
 from rooms.events import Notice
 
@@ -47,21 +48,24 @@ class Engine(Interest):
     Without a `layer` the processes hear each other through the sweep.
     """
 
-    def __init__(self, *, limits: Limits, reader_threads: int, layer: Layer | None) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        layer: Layer | None,
+        readers: DatabaseThreads,
+        writer_thread: Executor,
+        append: Callable[[Sequence[Draft]], Appended],
+        tell: Callable[[Sequence[Notice]], None] = broadcast,
+    ) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self.is_draining = False
-        self.readers = DatabaseThreads(reader_threads, name="reader")
-        self._writer_thread = DatabaseThreads(1, name="writer")
+        self.readers = readers
+        self._writer_thread = writer_thread
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
-        self.writer = Writer(
-            append=Appender().append,
-            tell=broadcast,
-            executor=self._writer_thread,
-            loop=self.loop,
-            limits=limits,
-        )
+        self.writer = Writer(append=append, tell=tell, executor=writer_thread, loop=self.loop, limits=limits)
         self.relay: Relay | None = None
         if layer is not None:
             self.relay = Relay(

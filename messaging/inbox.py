@@ -82,12 +82,11 @@ class Inbox:
             while waiting:
                 await self._source.writable()
                 action = self._handler.read(waiting.popleft())
-                if not waiting:
-                    self._source.resume_reading()
                 if action is not None:
                     await self._handler.do(action)
         finally:
             self._waiting = self._task = None
+            self._source.resume_reading()
 
 
 def run_now(coroutine: Coroutine[Any, Any, object]) -> None:

@@ -1,7 +1,7 @@
 """uvicorn's WebSocket protocol, with what a chat needs of it: direct writes, a deadline for slow readers, bounds.
 
-`manage.py serve` hands it to uvicorn. Everything it offers beyond ASGI is
-reached through the scope's extension `roomlog.direct`; to other ASGI apps it is the class that it extends.
+`manage.py serve` hands it to uvicorn. Everything it offers beyond ASGI is reached through the scope's extension
+`roomlog.direct`; to other ASGI apps it is the class that it extends.
 """
 
 import asyncio
@@ -20,64 +20,7 @@ from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
 from messaging.sockets import EXTENSION, DirectSocket, forget
-
-
-class Events:
-    """The ASGI events of one connection, oldest first. asyncio's queue would hold 3 KB before anything is in it."""
-
-    __slots__ = ("_events", "_loop", "_reader")
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._events: list[Any] = []
-        self._reader: asyncio.Future[Any] | None = None
-
-    def put_nowait(self, event: Any) -> None:
-        if self._reader is None or self._reader.done():
-            self._events.append(event)
-        else:
-            self._reader.set_result(event)
-
-    def get(self) -> "asyncio.Future[Any]":
-        """The next event, some time. One reader at a time."""
-        self._reader = self._loop.create_future()
-        if self._events:
-            self._reader.set_result(self._events.pop(0))
-        return self._reader
-
-    def empty(self) -> bool:
-        return not self._events
-
-    def take(self) -> list[Any]:
-        """All that wait."""
-        taken, self._events = self._events, []
-        return taken
-
-
-class Gate:
-    """`asyncio.Event` without the queue that it holds for those who wait."""
-
-    __slots__ = ("_is_open", "_waiting")
-
-    def __init__(self) -> None:
-        self._is_open = True
-        self._waiting: list[asyncio.Future[None]] = []
-
-    def set(self) -> None:
-        self._is_open = True
-        waiting, self._waiting = self._waiting, []
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
-
-    def clear(self) -> None:
-        self._is_open = False
-
-    async def wait(self) -> None:
-        while not self._is_open:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+from messaging.waiting import Events, Gate
 
 
 class RoomlogProtocol(WebSocketsSansIOProtocol):

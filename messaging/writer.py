@@ -98,7 +98,7 @@ class Writer:
         """
         size = 0
         for _ in range(MAX_TURNS):
-            if size == len(self._pile):
+            if size == len(self._pile) or size >= self._limits.writer_batch:
                 return
             size = len(self._pile)
             await asyncio.sleep(0)

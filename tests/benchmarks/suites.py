@@ -253,10 +253,9 @@ def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
         socket.send(json.dumps({"action": "leave", "room": room}))
         socket.recv()
         before, begun = subject.cpu_s(), time.monotonic()
-        socket.send(json.dumps({"action": "join", "room": room, "after": head - gap, "max_replay": gap + 1}))
-        socket.recv()
-        for _ in range(gap):
-            socket.recv()
+        socket.send(json.dumps({"action": "join", "room": room, "after": head - gap, "max_replay": gap}))
+        for _ in range(1 + gap):
+            socket.recv(timeout=30)
         took, spent = time.monotonic() - begun, subject.cpu_s() - before
     return Growth("resume", subject.name, gap, spent * 1e6, took * 1000)
 

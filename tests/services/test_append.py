@@ -17,6 +17,7 @@ from messaging.models import Message
 from messaging.schema import Sent
 from rooms import services
 from rooms.models import Membership
+from tests.engine import only_on
 from tests.people import Person
 from tests.services.appends import append, counted_statements, draft, drafts, places, refusal_of, texts
 from tests.services.rooms import Ear, archive, log_of, make_room, membership_of, say, together
@@ -287,3 +288,28 @@ def test_it_stops_the_cursor_at_the_first_message_of_another_in_the_batch(
 
     assert membership_of(alice, room).read_id == 2
     assert membership_of(bob, room).read_id == 0
+
+
+@only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_it_updates_heads_and_cursors_in_place(alice: Person) -> None:
+    rooms = [make_room(alice) for _ in range(20)]
+    before = updates_of("rooms_head"), updates_of("rooms_membership")
+
+    for _ in range(20):
+        append(*drafts(alice, rooms, 20))
+
+    for table, (all_before, hot_before) in zip(("rooms_head", "rooms_membership"), before, strict=True):
+        every, in_place = updates_of(table)
+        assert every - all_before == 400
+        assert in_place - hot_before >= 380, table
+
+
+def updates_of(table: str) -> tuple[int, int]:
+    """How many updates of rows there were, and how many of them without a change of any index."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        cursor.execute("SELECT 1")
+        cursor.execute("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s", [table])
+        every, in_place = cursor.fetchone()
+    return int(every), int(in_place)

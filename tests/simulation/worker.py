@@ -1,4 +1,4 @@
-"""One of the workers: the real consumers, hub, writer, relay and sweep, wired as `messaging.engine` wires them.
+"""One of the workers: a real engine, with its hub, writer, relay and sweep, for real consumers.
 
 Only the threads for the database are others: they ask the model, and take a moment of virtual time for it.
 """
@@ -17,13 +17,9 @@ from accounts.selectors import list_standing_sessions
 from messaging import following, selectors
 from messaging.append import Appender
 from messaging.database import DatabaseThreads
-from messaging.hub import Hub
-from messaging.interest import Interest
+from messaging.engine import Engine
 from messaging.limits import Limits
-from messaging.pages import Page
-from messaging.relay import Layer, Relay, room_group, user_group
-from messaging.sweep import Sweep
-from messaging.writer import Writer
+from messaging.relay import Layer
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
 from rooms.events import Notice
@@ -88,33 +84,18 @@ class LateExecutor(Executor):
             self._loop.call_later(self._clock.pause("answer"), future.set_result, done)
 
 
-class Worker(Interest):
-    """Takes the place of an `Engine` for the consumers. Wants a running loop."""
-
-    is_draining = False
+class Worker(Engine):
+    """An engine whose database is the model. Wants a running loop."""
 
     def __init__(self, store: ModelStore, *, limits: Limits, layer: Layer, clock: Clock) -> None:
-        self.limits = limits
-        self.loop = asyncio.get_running_loop()
         self.services = ModelServices(store, now=clock.now)
-        self.readers = ModelThreads(self._answers(store), clock=clock)
-        self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
-        executor = LateExecutor(clock=clock, loop=self.loop)
-        append = Appender(store, now=clock.now).append
-        self.writer = Writer(
-            append=append,
-            tell=self._publish,
-            executor=executor,
-            loop=self.loop,
+        super().__init__(
             limits=limits,
-        )
-        self.relay = Relay(layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands)
-        self.sweep = Sweep(
-            hub=self.hub,
-            readers=self.readers,
-            loop=self.loop,
-            limits=limits,
-            is_layer_healthy=lambda: self.relay.is_healthy,
+            layer=layer,
+            readers=ModelThreads(self._answers(store), clock=clock),
+            writer_thread=LateExecutor(clock=clock, loop=asyncio.get_running_loop()),
+            append=Appender(store, now=clock.now).append,
+            tell=self.publish,
         )
 
     def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -137,44 +118,6 @@ class Worker(Interest):
     def add_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
         self._heard(self.services.add_member)(room_id, user_id, by=by)
 
-    async def close(self) -> None:
-        await self.writer.drain()
-        await self.sweep.close()
-        await self.relay.close()
-        await self.hub.close()
-        self.readers.shutdown()
-
-    # -- as in the engine -------------------------------------------------------------------------------------------
-
-    def room_followed(self, room_id: UUID) -> None:
-        self.relay.follow(room_group(room_id))
-
-    def room_left(self, room_id: UUID) -> None:
-        self.relay.unfollow(room_group(room_id))
-
-    def user_came(self, user_id: UUID) -> None:
-        self.relay.follow(user_group(user_id))
-
-    def user_went(self, user_id: UUID) -> None:
-        self.relay.unfollow(user_group(user_id))
-
-    def sessions_changed(self, user_id: UUID) -> None:
-        self.sweep.look_at_user(user_id)
-
-    def _group_stands(self, group: str) -> None:
-        kind, _, key = group.partition(".")
-        if kind == "room":
-            self.sweep.look_at_room(UUID(key))
-        else:
-            self.sweep.look_at_user(UUID(key))
-
-    def _publish(self, notices: Sequence[Notice]) -> None:
-        self.hub.publish(notices)
-        self.relay.publish(notices)
-
-    async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
-        return await self.readers.run(selectors.read_page, room_id=room_id, after=after, limit=limit)
-
     # -- who hears of what is committed here --------------------------------------------------------------------------
 
     def _heard(self, service: Callable[..., T]) -> Callable[..., T]:
@@ -189,7 +132,7 @@ class Worker(Interest):
     @contextmanager
     def _listening(self) -> Iterator[None]:
         def listener(notices: Sequence[Notice]) -> None:
-            self.loop.call_soon(self._publish, notices)
+            self.loop.call_soon(self.publish, notices)
 
         add_listener(listener)
         try:
