@@ -116,7 +116,13 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
     def begin(self, principal: Principal, epoch: UUID) -> None:
         """Register with the hub and say hello."""
         self.principal = principal
-        self.socket = self.make_socket(principal)
+        self.socket = sockets.open_socket(
+            self.scope,
+            self.base_send,
+            principal=principal,
+            limits=self.engine.limits,
+            on_drained=self.engine.hub.drained,
+        )
         self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and sockets are many
         self.engine.hub.register(self.socket)
         hello = protocol.encode_hello(
@@ -128,23 +134,6 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         )
         self.socket.write(Frames((hello,)))
         self.socket.listen(self)
-
-    def make_socket(self, principal: Principal) -> sockets.Socket:
-        """A direct one where the server is ours, else one over ASGI."""
-        limits, on_drained = self.engine.limits, self.engine.hub.drained
-        wire = self.scope.get("extensions", {}).get(sockets.EXTENSION)
-        if wire is not None:
-            return sockets.DirectSocket(
-                wire, principal=principal, send_window=limits.send_window, on_drained=on_drained
-            )
-        return sockets.AsgiSocket(
-            self.base_send,
-            principal=principal,
-            send_window=limits.send_window,
-            on_drained=on_drained,
-            max_bytes=limits.send_buffer_bytes,
-            stalled_s=limits.stalled_writer_s,
-        )
 
     # -- frames -----------------------------------------------------------------------------------------------------
 

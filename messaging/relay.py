@@ -19,6 +19,7 @@ from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNoti
 
 MESSAGE_TYPE = "roomlog.notices"
 RETRY_S = 1.0
+CANCELLATIONS = 20  # a tenth of a second apart
 PING_S = 1.0
 # Without an echo of one's own pings, after which the layer counts as unhealthy.
 DEAF_AFTER_S = 3.0
@@ -108,9 +109,14 @@ class Relay:
         self._woken.set()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """End the tasks. Clients of Redis have been seen to swallow a cancellation: who goes on is cancelled again."""
+        pending = set(self._tasks)
+        for _ in range(CANCELLATIONS):
+            for task in pending:
+                task.cancel()
+            _, pending = await asyncio.wait(pending, timeout=0.1)
+            if not pending:
+                return
 
     # -- tasks ------------------------------------------------------------------------------------------------------
 

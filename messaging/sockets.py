@@ -10,10 +10,12 @@ from accounts.schema import Principal
 from messaging.feed import Follower
 from messaging.framing import Frames, frame_text
 from messaging.inbox import Data, Handler, Inbox
+from messaging.limits import Limits
 from messaging.protocol import SLOW_READER, Close
 from messaging.window import Window
 
 Drained = Callable[["Socket"], None]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # The ASGI scope extension under which our server protocol offers itself.
 EXTENSION = "roomlog.direct"
@@ -175,7 +177,7 @@ class AsgiSocket(Socket):
 
     def __init__(
         self,
-        send: Callable[[dict[str, Any]], Awaitable[None]],
+        send: Send,
         *,
         principal: Principal,
         send_window: int,
@@ -244,3 +246,20 @@ class AsgiSocket(Socket):
         self._queue.clear()
         self._queued_bytes = 0
         self.drained()
+
+
+def open_socket(
+    scope: dict[str, Any], send: Send, *, principal: Principal, limits: Limits, on_drained: Drained
+) -> Socket:
+    """A direct one where the server is ours, else one over ASGI."""
+    wire = scope.get("extensions", {}).get(EXTENSION)
+    if wire is not None:
+        return DirectSocket(wire, principal=principal, send_window=limits.send_window, on_drained=on_drained)
+    return AsgiSocket(
+        send,
+        principal=principal,
+        send_window=limits.send_window,
+        on_drained=on_drained,
+        max_bytes=limits.send_buffer_bytes,
+        stalled_s=limits.stalled_writer_s,
+    )
