@@ -9,6 +9,7 @@ from copy import deepcopy
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -172,6 +173,8 @@ def search(data: st.DataObject, prober: Prober, seen: set[str]) -> None:
     seen.add(answer["errors"][0]["code"] if answer["errors"] else "")
 
 
+# Threads of the client draw random numbers of their own, which may fall into the drawing of an example.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 def test_each_frame_gets_one_answer(server: Server, room: UUID, alice: Person) -> None:
     seen: set[str] = set()
     with Client(server, alice) as client:
