@@ -36,26 +36,18 @@ class Delivery:
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
-        stuck = []
-        for follower in feed.live:
-            sink = follower.sink
-            if sink.congested:
-                stuck.append((follower, (notices[0].covers_from or notices[0].seq) - 1))
-                continue
-            sink.write(frames)
-            if sink.congested:
-                stuck.append((follower, notices[-1].seq))
-        for follower, cursor in stuck:
-            feed.live.pop(follower, None)
+        congested = [sink for sink in feed.live if not sink.offer(frames)]
+        for sink in congested:
+            follower = feed.live.pop(sink)
             feed.others.add(follower)
-            follower.cursor = cursor
+            follower.cursor = (notices[0].covers_from or notices[0].seq) - 1
         if notices[-1].evicts is not None:
-            for follower in [*feed.live, *feed.others]:
+            for follower in [*feed.live.values(), *feed.others]:
                 self._evict(follower, notices[-1])
 
     def _evict(self, follower: Follower, notice: RoomNotice) -> None:
         """Cut a removed member who has been written their removal; one who is behind has it still to come."""
-        is_level = follower in follower.feed.live or follower.cursor == notice.seq
+        is_level = follower.is_live or follower.cursor == notice.seq
         if follower.sink.user_id == notice.evicts and is_level and notice.seq > follower.since:
             self._unfollow(follower.sink, notice.room_id)
 
@@ -67,7 +59,7 @@ class Delivery:
             if follower.cursor >= feed.last:
                 if follower.cursor == feed.last:
                     feed.others.discard(follower)
-                    feed.live[follower] = None
+                    feed.live[follower.sink] = follower
                 return
             found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:

@@ -33,6 +33,9 @@ class Sink(Protocol):
 
     def write(self, frames: Frames) -> None: ...
 
+    def offer(self, frames: Frames) -> bool:
+        """Write, unless congested; false where it is."""
+
     def close(self, close: Close) -> None: ...
 
 
@@ -48,6 +51,10 @@ class Follower:
         self.since = 0
         self.is_pulling = False
 
+    @property
+    def is_live(self) -> bool:
+        return self.feed.live.get(self.sink) is self
+
 
 class Feed:
     """The order of one room's entries. All methods run on the hub's loop and never block."""
@@ -58,7 +65,7 @@ class Feed:
         self.known = 0  # the newest seq that is known to exist
         self.ring: deque[RoomNotice] = deque()
         self.ring_bytes = 0
-        self.live: dict[Follower, None] = {}  # in the order in which they came, so that their memory lies side by side
+        self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
         self.others: set[Follower] = set()
         self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._parked: dict[int, RoomNotice] = {}

@@ -156,8 +156,7 @@ class Hub:
         """What has no seq is dropped for a congested socket."""
         frames = Frames((notice.payload,))
         for sink in self._users.get(notice.user_id, ()):
-            if not sink.congested:
-                sink.write(frames)
+            sink.offer(frames)
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
         before = feed.ring_bytes
@@ -204,7 +203,8 @@ class Hub:
 
     def _discard(self, follower: Follower) -> None:
         feed = follower.feed
-        feed.live.pop(follower, None)
+        if follower.is_live:
+            del feed.live[follower.sink]
         feed.others.discard(follower)
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]

@@ -19,7 +19,7 @@ from websockets.http11 import Request
 from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
-from messaging.sockets import EXTENSION, DirectSocket, forget
+from messaging.sockets import EXTENSION, DirectSocket
 from messaging.waiting import Events, Gate
 
 
@@ -35,15 +35,39 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._socket: DirectSocket | None = None
         self._on_frame: Callable[[Data], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._kernel: socket.socket | None = None  # the connection's, which the transport owns
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
-    def attach(self, socket: DirectSocket) -> Callable[[bytes], None]:
-        """Have `socket` told how the connection fares. Returns what sends ready frames, until it has `ended`."""
-        self._socket = socket
+    def attach(self, owner: DirectSocket) -> Callable[[bytes], int]:
+        """Have `owner` told how the connection fares.
+
+        Returns what sends ready frames, until it has `ended`: as much as goes at once, and tells how much that was.
+        To be used while the connection is not `full`; the rest is for `keep`.
+        """
+        self._socket = owner
         if self._is_full:
-            socket.full()
-        return forget if self.close_sent or self.transport.is_closing() else self.transport.write
+            owner.full()
+        if self.close_sent or self.transport.is_closing():
+            return len
+        if not self._is_plain:
+            return self._send_encrypted
+        raw = self.transport.get_extra_info("socket")
+        self._kernel = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
+        return self._kernel.send
+
+    def keep(self, wire: bytes) -> None:
+        """Send when the kernel takes more. The connection is full until then."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(wire)
+
+    def _send_encrypted(self, wire: bytes) -> int:
+        self.keep(wire)
+        return len(wire)
+
+    @property
+    def _is_plain(self) -> bool:
+        return self.transport.get_extra_info("sslcontext") is None
 
     def listen(self, on_frame: Callable[[Data], None]) -> None:
         """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
@@ -76,7 +100,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self.transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes)
+        # A plain connection is full as soon as the kernel does not take all; encryption has a buffer of its own.
+        self.transport.set_write_buffer_limits(high=0 if self._is_plain else self.limits.send_buffer_bytes)
         raw: socket.socket | None = transport.get_extra_info("socket")
         if raw is not None:
             # Else the kernel grows it to megabytes for whoever does not read.
@@ -85,6 +110,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
         self._end_stall()
+        if self._kernel is not None:
+            self._kernel.detach()
         super().connection_lost(exc)
         self._drained()
 

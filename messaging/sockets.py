@@ -24,7 +24,9 @@ EXTENSION = "roomlog.direct"
 class Wire(Protocol):
     """What our server protocol offers a socket beyond ASGI."""
 
-    def attach(self, socket: "DirectSocket") -> Callable[[bytes], None]: ...
+    def attach(self, socket: "DirectSocket") -> Callable[[bytes], int]: ...
+
+    def keep(self, wire: bytes) -> None: ...
 
     def listen(self, on_frame: Callable[[Data], None]) -> None: ...
 
@@ -78,6 +80,13 @@ class Socket:
     def write(self, frames: Frames) -> None:
         raise NotImplementedError
 
+    def offer(self, frames: Frames) -> bool:
+        """Write, unless the socket is congested; false where it is."""
+        if self.congested:
+            return False
+        self.write(frames)
+        return True
+
     def write_soon(self, payload: bytes) -> None:
         """Write before anything else is written, in this turn of the loop."""
         self.write(Frames((payload,)))
@@ -111,9 +120,12 @@ class Socket:
 
 
 class DirectSocket(Socket):
-    """Writes ready frames straight into the transport, and has frames handled as they come from it."""
+    """Sends ready frames straight into the connection, and has frames handled as they come from it.
 
-    __slots__ = ("_inbox", "_loop", "_soon", "_wire", "_write")
+    What the kernel does not take is kept by the server: the socket is congested for as long as there is any of it.
+    """
+
+    __slots__ = ("_inbox", "_loop", "_send", "_soon", "_wire")
 
     def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
@@ -121,7 +133,7 @@ class DirectSocket(Socket):
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._inbox: Inbox | None = None
-        self._write = wire.attach(self)
+        self._send = wire.attach(self)
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
@@ -135,11 +147,13 @@ class DirectSocket(Socket):
         self._wire.resume_reading()
 
     def write(self, frames: Frames) -> None:
-        if self._soon:
-            self._write(self._soon + frames.wire)
-            self._soon = b""
-        else:
-            self._write(frames.wire)
+        self._put(frames.wire)
+
+    def offer(self, frames: Frames) -> bool:
+        if self.congested:
+            return False
+        self._put(frames.wire)
+        return True
 
     def write_soon(self, payload: bytes) -> None:
         if not self._soon:
@@ -155,21 +169,30 @@ class DirectSocket(Socket):
             self._inbox.close()
 
     def full(self) -> None:
-        """More should wait until `drained` is called."""
+        """The server keeps something: more should wait until `drained` is called."""
         self.congested = True
 
     def ended(self) -> None:
         """The last was written: what follows goes nowhere."""
-        self._write = forget
+        self._send = len  # as if it had gone
 
     def _flush(self) -> None:
         if self._soon:
-            self._write(self._soon)
+            self._put(b"")
+
+    def _put(self, wire: bytes) -> None:
+        if self._soon:
+            wire = self._soon + wire
             self._soon = b""
-
-
-def forget(wire: bytes) -> None:
-    """In the place of a connection that takes nothing more."""
+        sent = 0
+        if not self.congested:
+            send = self._send
+            try:
+                sent = send(wire)
+            except OSError:
+                pass  # it takes nothing now, or it is broken, which the server finds out with the rest
+        if sent < len(wire):
+            self._wire.keep(wire[sent:])
 
 
 class AsgiSocket(Socket):

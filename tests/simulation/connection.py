@@ -29,7 +29,10 @@ class Peer(Protocol):
 
 
 class Wire:
-    """In the place of our server protocol: takes frames at once, and what the peer does not read waits here."""
+    """In the place of our server protocol: takes frames at once, and what the peer does not read waits here.
+
+    Some of it as in a kernel, the rest as kept by the server.
+    """
 
     def __init__(self, connection: "Connection", *, max_bytes: int) -> None:
         self.congested = False
@@ -40,7 +43,7 @@ class Wire:
 
     def attach(self, socket: DirectSocket) -> Any:
         self._socket = socket
-        return self._write
+        return self._send
 
     def listen(self, on_frame: Any) -> None:
         self._connection.on_frame = on_frame
@@ -53,13 +56,21 @@ class Wire:
         self._connection.is_read = True
         self._connection.deliver()
 
-    def _write(self, wire: bytes) -> None:
+    def _send(self, wire: bytes) -> int:
         if not self._connection.is_open:
-            return
-        self._unsent += wire
+            return len(wire)
+        if self._connection.peer.is_reading:
+            taken = wire
+        elif not (taken := wire[: max(self._max_bytes - len(self._unsent), 0)]):
+            raise BlockingIOError
+        self._unsent += taken
         if self._connection.peer.is_reading:
             self._flush()
-        elif len(self._unsent) > self._max_bytes:
+        return len(taken)
+
+    def keep(self, wire: bytes) -> None:
+        if self._connection.is_open:
+            self._unsent += wire
             self.congested = True
             self._socket.full()
 

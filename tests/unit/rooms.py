@@ -76,6 +76,12 @@ class Socket:
         self.taken += frames.size
         self.congested = self.congested or self.taken >= self._room_for
 
+    def offer(self, frames: Frames) -> bool:
+        if not self.congested:
+            self.write(frames)
+            return True
+        return False
+
     def close(self, close: Close) -> None:
         self.closed = close
 
