@@ -1,17 +1,32 @@
 """Reads of users. Renders models as the shapes of `accounts.schema`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 
 from accounts import models
 from accounts.errors import NotFound
+from accounts.lookup import look_up
 from accounts.paging import page_of
 from accounts.schema import User, UserPage
 
-# Well under the number of values that a statement of SQLite may bind.
-KEYS_PER_QUERY = 5_000
+_CHANGED_SESSIONS = """
+    SELECT sought.key, u.is_active, u.auth_version
+    FROM sought
+    LEFT JOIN accounts_session s ON s.session_key = sought.key AND s.expire_date > %s
+    LEFT JOIN accounts_user u ON u.id = s.user_id
+    WHERE NOT coalesce(u.is_active AND u.auth_version = sought.number, FALSE)
+"""
+
+
+class Standing(NamedTuple):
+    """The user of a session."""
+
+    is_active: bool
+    auth_version: int
 
 
 def user_of(user: models.User) -> User:
@@ -40,20 +55,14 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
     return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
-def list_standing_sessions(*, session_keys: Collection[str]) -> dict[str, tuple[bool, int]]:
-    """Of those sessions that still stand: whether the user is active, and their `auth_version`.
+def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Standing | None]:
+    """Of the sessions that were admitted with those `auth_versions`, by their keys: which are no longer as they were.
 
-    One query for every few thousand sessions.
+    What they are now; None where they ended. One query.
     """
-    keys = list(session_keys)
-    standing: dict[str, tuple[bool, int]] = {}
-    for start in range(0, len(keys), KEYS_PER_QUERY):
-        rows = models.Session.objects.filter(
-            session_key__in=keys[start : start + KEYS_PER_QUERY], expire_date__gt=timezone.now(), user__isnull=False
-        )
-        for key, is_active, version in rows.values_list("session_key", "user__is_active", "user__auth_version"):
-            standing[key] = bool(is_active), int(version or 0)
-    return standing
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    rows = look_up(_CHANGED_SESSIONS, auth_versions, now)
+    return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:

@@ -74,8 +74,9 @@ class Hub:
         """How many pages of logs were read so far, for all followers together."""
         return self._pages.read
 
-    def followed_rooms(self) -> list[UUID]:
-        return list(self._feeds)
+    def known_heads(self) -> dict[UUID, int]:
+        """The rooms that are followed, and how far their logs are known to reach."""
+        return {room_id: feed.known for room_id, feed in self._feeds.items()}
 
     def hold(self, sink: Sink, room_id: UUID) -> Follower:
         """Begin to follow, held: what happens from now on is kept for it. An earlier follow is replaced."""

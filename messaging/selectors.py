@@ -1,6 +1,6 @@
 """Reads of messages, and the rendering of a room's log as notices. No transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from accounts.errors import NotFound
 from accounts.schema import timestamp
-from accounts.selectors import users_by_id
+from accounts.selectors import Standing, list_changed_sessions, users_by_id
 from messaging import models
 from messaging.actions import History
 from messaging.drafts import shown_client_id
@@ -26,6 +26,16 @@ _FIELDS = (
     "room_id", "id", "seq", "sender_id", "sender__username", "sender__display_name", "text", "client_id",
     "reply_to", "data", "created_at", "edited_at", "deleted_at",
 )  # fmt: skip
+
+
+def list_changes(
+    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+    """What a sweep asks: which of the rooms have moved on, which of the sessions have changed. At most two queries."""
+    return (
+        selectors.list_moved_heads(known=heads) if heads else {},
+        list_changed_sessions(auth_versions=auth_versions) if auth_versions else {},
+    )
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:

@@ -184,13 +184,14 @@ class DirectSocket(Socket):
         if self._soon:
             wire = self._soon + wire
             self._soon = b""
-        sent = 0
-        if not self.congested:
+        if self.congested:
+            sent = 0
+        else:
             send = self._send
             try:
                 sent = send(wire)
-            except OSError:
-                pass  # it takes nothing now, or it is broken, which the server finds out with the rest
+            except OSError:  # it takes nothing now, or it is broken, which the server finds out with the rest
+                sent = 0
         if sent < len(wire):
             self._wire.keep(wire[sent:])
 

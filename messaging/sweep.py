@@ -5,20 +5,20 @@ revocation do not depend on the channel layer, and several processes on SQLite h
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 import structlog
 
-from accounts.selectors import list_standing_sessions
+from accounts.selectors import Standing
 from messaging.database import DatabaseThreads
 from messaging.feed import Sink
 from messaging.framing import Frames
 from messaging.hub import Hub
 from messaging.limits import Limits
-from messaging.protocol import SESSION_REVOKED, USER_INACTIVE, Close, encode_session_revoked
+from messaging.protocol import SESSION_REVOKED, USER_INACTIVE, encode_session_revoked
+from messaging.selectors import list_changes
 from rooms.events import RoomHint
-from rooms.selectors import list_heads
 
 UNHEALTHY_FACTOR = 4  # how much faster while the layer is unhealthy
 REPORT_S = 60.0
@@ -74,8 +74,7 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                repaired = await self._sweep_rooms(self._hub.followed_rooms())
-                await self._sweep_sessions(self._hub.sinks())
+                repaired = await self._look(self._hub.known_heads(), self._hub.sinks())
             except Exception:
                 log.exception("sweep failed")
             else:
@@ -91,30 +90,29 @@ class Sweep:
             self._woken.clear()
             rooms, self._rooms = self._rooms, set()
             users, self._users = self._users, set()
+            heads = self._hub.known_heads()
             try:
-                await self._sweep_rooms(rooms)
-                await self._sweep_sessions([sink for user_id in users for sink in self._hub.sinks_of(user_id)])
+                await self._look(
+                    {room_id: heads[room_id] for room_id in rooms & heads.keys()},
+                    [sink for user_id in users for sink in self._hub.sinks_of(user_id)],
+                )
             except Exception:
                 log.exception("sweep failed; the next turn looks again")
 
-    async def _sweep_rooms(self, room_ids: Collection[UUID]) -> int:
-        """Hint what the heads say. Returns how many entries were unheard of."""
-        if not room_ids:
-            return 0
-        heads = await self._readers.run(list_heads, room_ids=room_ids)
-        return sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in heads.items())
-
-    async def _sweep_sessions(self, sinks: Collection[Sink]) -> None:
-        if not sinks:
-            return
-        keys = {sink.session_key for sink in sinks}
-        standing = await self._readers.run(list_standing_sessions, session_keys=keys)
+    async def _look(self, heads: Mapping[UUID, int], sinks: Collection[Sink]) -> int:
+        """Hint what the heads say, and close what has ended. Returns how many entries were unheard of."""
+        # Of two sockets of one session the older admission tells: if that still stands, so does the newer.
+        auth_versions: dict[str, int] = {}
         for sink in sinks:
-            close = _verdict(sink, standing)
-            if close is SESSION_REVOKED:
-                sink.write(Frames((encode_session_revoked(sink.session_id),)))
-            if close is not None:
-                sink.close(close)
+            known = auth_versions.setdefault(sink.session_key, sink.auth_version)
+            if sink.auth_version < known:
+                auth_versions[sink.session_key] = sink.auth_version
+        moved, changed = await self._readers.run(list_changes, heads=heads, auth_versions=auth_versions)
+        repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
+        for sink in sinks if changed else ():
+            if sink.session_key in changed:
+                _judge(sink, changed[sink.session_key])
+        return repaired
 
     def _report(self, took_s: float) -> None:
         """Once a minute, where there was something to repair: how much, how late, and how long a turn takes."""
@@ -131,11 +129,10 @@ class Sweep:
             self._turns, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
 
 
-def _verdict(sink: Sink, standing: dict[str, tuple[bool, int]]) -> Close | None:
-    found = standing.get(sink.session_key)
-    if found is None:
-        return SESSION_REVOKED
-    is_active, auth_version = found
-    if not is_active:
-        return USER_INACTIVE
-    return None if auth_version == sink.auth_version else SESSION_REVOKED
+def _judge(sink: Sink, standing: Standing | None) -> None:
+    """Close `sink` if what it was admitted with no longer stands."""
+    if standing is not None and not standing.is_active:
+        sink.close(USER_INACTIVE)
+    elif standing is None or standing.auth_version != sink.auth_version:
+        sink.write(Frames((encode_session_revoked(sink.session_id),)))
+        sink.close(SESSION_REVOKED)

@@ -1,12 +1,13 @@
 """Reads of rooms and members. Renders models as the shapes of `rooms.schema`; no transactions."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection
 
 from accounts.errors import NotFound
+from accounts.lookup import look_up
 from accounts.paging import Page, page_of
 from accounts.schema import timestamp
 from accounts.selectors import user_of
@@ -14,8 +15,9 @@ from rooms import models
 from rooms.access import access_room
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage
 
-# Well under the number of values that a statement of SQLite may bind.
-IDS_PER_QUERY = 5_000
+_MOVED_HEADS = """
+    SELECT h.room_id, h.seq FROM sought JOIN rooms_head h ON h.room_id = sought.key WHERE h.seq > sought.number
+"""
 
 
 def room_of(room: models.Room) -> Room:
@@ -120,14 +122,10 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
     return member_of(membership)
 
 
-def list_heads(*, room_ids: Collection[UUID]) -> dict[UUID, int]:
-    """The seq of each room that is there. One query for every few thousand rooms."""
-    ids = list(room_ids)
-    heads: dict[UUID, int] = {}
-    for start in range(0, len(ids), IDS_PER_QUERY):
-        rows = models.Head.objects.filter(room_id__in=ids[start : start + IDS_PER_QUERY])
-        heads.update(rows.values_list("room_id", "seq"))
-    return heads
+def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Of the rooms whose logs are known to reach so far: how far they reach now, where that is further. One query."""
+    rows = look_up(_MOVED_HEADS, {room_id.hex: seq for room_id, seq in known.items()}, key="uuid")
+    return {room_id if isinstance(room_id, UUID) else UUID(room_id): seq for room_id, seq in rows}
 
 
 class Place(NamedTuple):

@@ -1,11 +1,12 @@
 """What the services and selectors of production answer, over the model: signing in, following, members."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from accounts.errors import DomainError, NotFound
 from accounts.schema import Principal, User
+from accounts.selectors import Standing
 from messaging import protocol
 from messaging.actions import Join, Sync
 from messaging.following import RoomPlan
@@ -35,8 +36,13 @@ class ModelServices:
         user = self._by_name[token]
         return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT), EPOCH
 
-    def list_standing_sessions(self, *, session_keys: Collection[str]) -> dict[str, tuple[bool, int]]:
-        return dict.fromkeys(session_keys, (True, 1))
+    def list_changes(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+        """The sessions here last."""
+        assert set(auth_versions.values()) <= {1}
+        now = {room_id: self._store.rooms[room_id].seq for room_id in heads}
+        return {room_id: seq for room_id, seq in now.items() if seq > heads[room_id]}, {}
 
     # -- following --------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 the engine calls. Each is one step of the loop, and so one transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -205,9 +205,6 @@ class ModelStore:
         room = self.rooms[room_id]
         last = min(room.seq, after + limit)
         return Page(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
-
-    def list_heads(self, *, room_ids: Collection[UUID]) -> dict[UUID, int]:
-        return {room_id: self.rooms[room_id].seq for room_id in room_ids}
 
     # -- what the log says of somebody, for those who judge ---------------------------------------------------------
 

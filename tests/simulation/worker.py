@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from accounts.schema import User
-from accounts.selectors import list_standing_sessions
 from messaging import following, selectors
 from messaging.append import Appender
 from messaging.database import DatabaseThreads
@@ -23,7 +22,6 @@ from messaging.relay import Layer
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
 from rooms.events import Notice
-from rooms.selectors import list_heads
 from tests.simulation.model_services import ModelServices
 from tests.simulation.model_store import ModelStore
 from tests.unit.examples import AT
@@ -106,8 +104,7 @@ class Worker(Engine):
             following.follow_rooms: self.services.follow_rooms,
             services.leave_room: self._heard(self.services.leave_room),
             selectors.read_page: store.read_page,
-            list_heads: store.list_heads,
-            list_standing_sessions: self.services.list_standing_sessions,
+            selectors.list_changes: self.services.list_changes,
         }
 
     # -- the door for REST ------------------------------------------------------------------------------------------

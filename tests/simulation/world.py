@@ -158,7 +158,7 @@ class World:
         await asyncio.sleep(ARRIVAL_S)
         sinks = [sink for worker in self.workers for sink in worker.hub.sinks()]
         left = [f"a socket of {self.store.users[sink.user_id].username} is left" for sink in sinks]
-        left += ["a room is still followed" for worker in self.workers if worker.hub.followed_rooms()]
+        left += ["a room is still followed" for worker in self.workers if worker.hub.known_heads()]
         for worker in self.workers:
             await worker.close()
         logging.getLogger("messaging").removeHandler(self._alarms)

@@ -955,11 +955,11 @@ async def test_it_tells_of_the_first_and_the_last_follower_of_a_room() -> None:
     house.follow(alice)
     house.follow(bob)
     house.follow(alice, after=0)
-    assert (diary.entries, house.hub.followed_rooms()) == ([("followed", ROOM)], [ROOM])
+    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM)], [ROOM])
     house.hub.unfollow(alice, ROOM)
     house.hub.unfollow(bob, ROOM)
 
-    assert (diary.entries, house.hub.followed_rooms()) == ([("followed", ROOM), ("left", ROOM)], [])
+    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM), ("left", ROOM)], [])
 
 
 async def test_it_does_not_leave_a_room_whose_only_follower_joins_again() -> None:

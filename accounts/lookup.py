@@ -1,0 +1,25 @@
+"""Looking up many keys at once, each with a number to compare: one statement and one value to bind, however many."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.db import connection
+
+# Flattened into the query that uses them, so that each key is looked up in its index.
+_SOUGHT = {
+    "sqlite": "WITH sought(key, number) AS (SELECT key, value FROM json_each(%s))",
+    "postgresql": "WITH sought(key, number) AS (SELECT key::{key}, value::bigint FROM json_each_text(%s::json))",
+}
+
+
+def look_up(sql: str, numbers: Mapping[str, int], *values: Any, key: str = "text") -> list[tuple[Any, ...]]:
+    """The rows of `sql`, which sees `numbers` as the table `sought (key, number)` and binds `values`.
+
+    `key` is PostgreSQL's type of the keys; UUIDs are given by their `hex`.
+    """
+    sought = _SOUGHT[connection.vendor].format(key=key)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{sought} {sql}", [msgspec.json.encode(numbers).decode(), *values])
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
