@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.db import connection
@@ -11,6 +12,11 @@ _SOUGHT = {
     "sqlite": "WITH sought(key, number) AS (SELECT key, value FROM json_each(%s))",
     "postgresql": "WITH sought(key, number) AS (SELECT key::{key}, value::bigint FROM json_each_text(%s::json))",
 }
+
+
+def as_uuid(value: UUID | str) -> UUID:
+    """A UUID as either engine gives it."""
+    return value if isinstance(value, UUID) else UUID(value)
 
 
 def look_up(sql: str, numbers: Mapping[str, int], *values: Any, key: str = "text") -> list[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.lookup import as_uuid
 from accounts.schema import User, timestamp
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
@@ -131,7 +132,7 @@ class DatabaseStore:
                     for place, draft in enumerate(drafts)
                 ],
             )
-        found = {_uuid(room_id): Head(seq, message_id) for room_id, seq, message_id in heads}
+        found = {as_uuid(room_id): Head(seq, message_id) for room_id, seq, message_id in heads}
         missing = rooms.keys() - found.keys()
         by_role = _standings(standings, list(roles))
         return State(
@@ -258,10 +259,6 @@ def _same(value: UUID) -> UUID:
 
 def _hex(value: UUID) -> str:
     return value.hex
-
-
-def _uuid(key: Any) -> UUID:
-    return key if isinstance(key, UUID) else UUID(key)
 
 
 def _moment(database: BaseDatabaseWrapper, value: datetime) -> Any:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.errors import NotFound
-from accounts.lookup import look_up
+from accounts.lookup import as_uuid, look_up
 from accounts.paging import Page, page_of
 from accounts.schema import timestamp
 from accounts.selectors import user_of
@@ -17,6 +17,12 @@ from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleNam
 
 _MOVED_HEADS = """
     SELECT h.room_id, h.seq FROM sought JOIN rooms_head h ON h.room_id = sought.key WHERE h.seq > sought.number
+"""
+_PLACES = """
+    SELECT m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
+    FROM sought
+    JOIN rooms_membership m ON m.room_id = sought.key AND m.user_id = %s AND m.left_seq IS NULL
+    JOIN rooms_head h ON h.room_id = m.room_id
 """
 
 
@@ -69,7 +75,7 @@ def get_epoch() -> UUID:
         row = cursor.fetchone()
     if row is None:
         return models.Epoch.objects.get_or_create(id=1)[0].value
-    return row[0] if isinstance(row[0], UUID) else UUID(row[0])
+    return as_uuid(row[0])
 
 
 def get_room(*, user_id: UUID, room_id: UUID) -> Room:
@@ -125,7 +131,7 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
 def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
     """Of the rooms whose logs are known to reach so far: how far they reach now, where that is further. One query."""
     rows = look_up(_MOVED_HEADS, {room_id.hex: seq for room_id, seq in known.items()}, key="uuid")
-    return {room_id if isinstance(room_id, UUID) else UUID(room_id): seq for room_id, seq in rows}
+    return {as_uuid(room_id): seq for room_id, seq in rows}
 
 
 class Place(NamedTuple):
@@ -142,12 +148,9 @@ class Place(NamedTuple):
 
 def list_places(*, user_id: UUID, room_ids: Collection[UUID]) -> dict[UUID, Place]:
     """The user's places in those of `room_ids` that they are a member of. One query."""
-    mine = models.Membership.objects.filter(user_id=user_id, left_seq__isnull=True, room_id__in=list(room_ids))
-    rows = mine.values_list(
-        "room_id", "joined_seq", "read_id", "room__head__seq", "room__head__message_id", "room__head__floor"
-    )
+    rows = look_up(_PLACES, dict.fromkeys((room_id.hex for room_id in room_ids), 0), user_id.hex, key="uuid")
     return {
-        room_id: Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
+        as_uuid(room_id): Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
         for room_id, joined_seq, read_id, seq, message_id, floor in rows
     }
 
