@@ -4,7 +4,6 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -54,7 +53,7 @@ class Engine(Interest):
         limits: Limits,
         layer: Layer | None,
         readers: DatabaseThreads,
-        writer_thread: Executor,
+        writer_thread: DatabaseThreads,
         append: Callable[[Sequence[Draft]], Appended],
         tell: Callable[[Sequence[Notice]], None] = broadcast,
     ) -> None:
@@ -65,7 +64,9 @@ class Engine(Interest):
         self.readers = readers
         self._writer_thread = writer_thread
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
-        self.writer = Writer(append=append, tell=tell, executor=writer_thread, loop=self.loop, limits=limits)
+        self.writer = Writer(
+            append=lambda drafts: writer_thread.run(append, drafts), tell=tell, loop=self.loop, limits=limits
+        )
         self.relay: Relay | None = None
         if layer is not None:
             self.relay = Relay(

@@ -1,11 +1,10 @@
 """The writer: natural group commit. While one batch is being appended and told the next piles up; no waiting when idle.
-Pure: the append and the threads to run it on are passed in.
+Pure: the append is passed in.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -44,15 +43,13 @@ class Writer:
     def __init__(
         self,
         *,
-        append: Callable[[Sequence[Draft]], Appended],
+        append: Callable[[Sequence[Draft]], Awaitable[Appended]],
         tell: Callable[[Sequence[Notice]], None],
-        executor: Executor,
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
     ) -> None:
         self._append = append
         self._tell = tell
-        self._executor = executor
         self._loop = loop
         self._limits = limits
         self._pile: deque[Item] = deque()
@@ -121,7 +118,7 @@ class Writer:
     async def _try(self, batch: list[Item]) -> Appended:
         drafts = [item.draft for item in batch]
         try:
-            appended = await self._loop.run_in_executor(self._executor, self._append, drafts)
+            appended = await self._append(drafts)
             if len(appended.verdicts) == len(drafts):
                 return appended
             log.error("append lost count", drafts=len(drafts), verdicts=len(appended.verdicts))

@@ -6,10 +6,9 @@ Only the threads for the database are others: they ask the model, and take a mom
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from accounts.schema import User
@@ -26,6 +25,7 @@ from tests.simulation.model_services import ModelServices
 from tests.simulation.model_store import ModelStore
 from tests.unit.examples import AT
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PAUSES_S = (0.0, 0.001, 0.004)  # before and after the moment at which a thread reads or commits
@@ -47,39 +47,20 @@ class Clock:
 
 
 class ModelThreads(DatabaseThreads):
-    """Answers from the model. No thread is ever started."""
+    """Answers from the model, where that is asked. No thread is ever started."""
 
     def __init__(self, answers: dict[Callable[..., Any], Callable[..., Any]], *, clock: Clock) -> None:
-        super().__init__(1, name="model")
+        super().__init__(0, name="model")
         self._answers = answers
         self._clock = clock
 
-    async def run(self, fn: Callable[..., T], **kwargs: Any) -> T:
+    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.sleep(self._clock.pause(("before", fn.__name__, sorted(kwargs))))
-        answer: T = self._answers[fn](**kwargs)
-        await asyncio.sleep(self._clock.pause(("after", fn.__name__, sorted(kwargs))))
-        return answer
-
-
-class LateExecutor(Executor):
-    """Runs what it is given a moment later, in one step of the loop."""
-
-    def __init__(self, *, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
-        self._clock = clock
-        self._loop = loop
-
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        future: Future[T] = Future()
-        self._loop.call_later(self._clock.pause("commit"), self._work, future, fn, args)
-        return future
-
-    def _work(self, future: Future[T], fn: Callable[..., T], args: tuple[Any, ...]) -> None:
         try:
-            done = fn(*args)
-        except BaseException as error:  # noqa: BLE001 - as every executor does
-            self._loop.call_later(self._clock.pause("answer"), future.set_exception, error)
-        else:
-            self._loop.call_later(self._clock.pause("answer"), future.set_result, done)
+            answer: T = self._answers.get(fn, fn)(*args, **kwargs)
+            return answer
+        finally:
+            await asyncio.sleep(self._clock.pause(("after", fn.__name__, sorted(kwargs))))
 
 
 class Worker(Engine):
@@ -91,7 +72,7 @@ class Worker(Engine):
             limits=limits,
             layer=layer,
             readers=ModelThreads(self._answers(store), clock=clock),
-            writer_thread=LateExecutor(clock=clock, loop=asyncio.get_running_loop()),
+            writer_thread=ModelThreads({}, clock=clock),
             append=Appender(store, now=clock.now).append,
             tell=self.publish,
         )

@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
 
 import pytest
@@ -111,7 +111,12 @@ def make_writer(log: RoomLog, executor: StepExecutor, told: list[Sequence[Notice
 
     def make(**limits: Any) -> Writer:
         loop = asyncio.get_running_loop()
-        return Writer(append=log.append, tell=told.append, executor=executor, loop=loop, limits=Limits(**limits))
+        return Writer(
+            append=lambda drafts: loop.run_in_executor(executor, log.append, drafts),
+            tell=told.append,
+            loop=loop,
+            limits=Limits(**limits),
+        )
 
     return make
 
@@ -385,13 +390,7 @@ async def test_it_drains_until_everything_has_its_verdict(
 # -- on a thread --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def thread() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
-
-
-async def test_it_lets_sends_pile_up_while_a_thread_appends(thread: ThreadPoolExecutor, log: RoomLog) -> None:
+async def test_it_lets_sends_pile_up_while_a_thread_appends(log: RoomLog) -> None:
     loop, begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def append(drafts: Sequence[Draft]) -> Appended:
@@ -399,7 +398,9 @@ async def test_it_lets_sends_pile_up_while_a_thread_appends(thread: ThreadPoolEx
         assert may_end.wait(LONG_S)
         return log.append(drafts)
 
-    writer = Writer(append=append, tell=lambda notices: None, executor=thread, loop=loop, limits=Limits())
+    writer = Writer(
+        append=lambda drafts: asyncio.to_thread(append, drafts), tell=lambda notices: None, loop=loop, limits=Limits()
+    )
     first = submit(writer, draft("a"))
     await begun.wait()
     others = [submit(writer, draft(text)) for text in "bcd"]

@@ -1,0 +1,141 @@
+"""`DatabaseThreads`: what a loop has done on threads with connections of their own."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection, connections
+
+from messaging import database
+from messaging.database import DatabaseThreads
+from tests.engine import only_on
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LONG_S = 5.0
+
+
+@pytest.fixture
+def threads() -> Iterator[DatabaseThreads]:
+    threads = DatabaseThreads(1, name="one")
+    yield threads
+    asyncio.run(threads.run(connections.close_all))
+    threads.shutdown()
+
+
+def select(value: int) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s", [value])
+        return int(cursor.fetchone()[0])
+
+
+def connection_id() -> int:
+    connection.ensure_connection()
+    return id(connection.connection)
+
+
+async def test_it_works(threads: DatabaseThreads) -> None:
+    assert await threads.run(select, value=7) == 7
+    assert await threads.run(threading.get_ident) != threading.get_ident()
+
+
+async def test_it_raises_what_was_raised(threads: DatabaseThreads) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        await threads.run(int, "x")
+    assert await threads.run(select, 1) == 1
+
+
+async def test_it_keeps_its_connection(threads: DatabaseThreads) -> None:
+    assert len({await threads.run(connection_id) for _ in range(3)}) == 1
+
+
+@only_on("postgresql")
+async def test_it_does_not_use_a_broken_connection_again(threads: DatabaseThreads) -> None:
+    def broken() -> None:
+        connection.ensure_connection()
+        connection.connection.close()
+        connection.errors_occurred = True
+
+    await threads.run(broken)
+    assert await threads.run(select, 1) == 1
+
+
+@only_on("postgresql")
+async def test_it_checks_a_connection_that_rested(threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "CHECK_AFTER_S", 0.0)
+
+    def gone() -> None:
+        connection.ensure_connection()
+        connection.connection.close()  # nobody noticed
+
+    await threads.run(gone)
+    assert await threads.run(select, 1) == 1
+
+
+async def test_it_takes_up_what_it_is_given_in_order(threads: DatabaseThreads) -> None:
+    done: list[int] = []
+    await asyncio.gather(*(threads.run(done.append, place) for place in range(100)))
+    assert done == list(range(100))
+
+
+async def test_it_leaves_what_nobody_waits_for_any_more(threads: DatabaseThreads) -> None:
+    may_go_on = threading.Event()
+    done: list[int] = []
+    blocking = asyncio.create_task(threads.run(may_go_on.wait, LONG_S))
+    given_up = [asyncio.create_task(threads.run(done.append, 1)) for _ in range(2)]
+    await asyncio.sleep(0)
+    given_up[0].cancel()
+    may_go_on.set()
+    await asyncio.wait([blocking, *given_up])
+
+    assert done == [1]
+
+
+async def test_it_survives_whoever_waited(threads: DatabaseThreads) -> None:
+    """Cancelled while the thread was at it."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert may_end.wait(LONG_S)
+
+    waiting = asyncio.create_task(threads.run(work))
+    await asyncio.to_thread(begun.wait, LONG_S)
+    waiting.cancel()
+    may_end.set()
+
+    assert await threads.run(select, 1) == 1
+    assert waiting.cancelled()
+
+
+def test_it_outlives_a_loop(threads: DatabaseThreads) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        assert may_end.wait(LONG_S)
+
+    async def leave() -> None:
+        waiting = asyncio.create_task(threads.run(work))
+        await asyncio.sleep(0)
+        assert begun.wait(LONG_S)
+        assert not waiting.done()
+
+    asyncio.run(leave())
+    may_end.set()
+    assert asyncio.run(threads.run(select, 1)) == 1
+
+
+def test_it_does_what_it_was_given_before_it_ends() -> None:
+    done: list[int] = []
+
+    async def give() -> None:
+        threads = DatabaseThreads(2, name="two")
+        tasks = [asyncio.create_task(threads.run(done.append, place)) for place in range(10)]
+        await asyncio.sleep(0)
+        threads.shutdown()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(give())
+    assert sorted(done) == list(range(10))
