@@ -8,16 +8,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import document, suites
+from tests.benchmarks import document, growth, suites
 
 SUITES = {
     "fan_out": suites.fan_out,
     "paced": suites.paced,
     "sends": suites.sends,
     "idle": suites.idle,
-    "growth": suites.growth,
-    "workers": suites.workers,
-    "memory": suites.memory,
+    "growth": growth.growth,
+    "workers": growth.workers,
+    "memory": growth.memory,
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pygal
 
+from tests.benchmarks.growth import Growth
 from tests.benchmarks.subjects import (
     ROOT,
     Broadcast,
@@ -19,7 +20,7 @@ from tests.benchmarks.subjects import (
     Roomlog,
     RoomlogPostgresql,
 )
-from tests.benchmarks.suites import LOAD, PACED_PER_S, PAIRS, PAIRS_IN_FLIGHT, Growth, Plan, Table
+from tests.benchmarks.suites import LOAD, PACED_PER_S, PAIRS, PAIRS_IN_FLIGHT, Plan, Table
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "benchmarks.svg"

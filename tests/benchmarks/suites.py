@@ -1,6 +1,5 @@
 """What is measured: each suite goes round its servers in turns, so that a slow minute of the machine hits all alike."""
 
-import json
 import shutil
 import time
 from collections import defaultdict
@@ -9,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, TypeVar
-
-import httpx
 
 from tests.benchmarks.generator import Result, Socket, compiler
 from tests.benchmarks.subjects import (
@@ -32,7 +29,6 @@ from tests.benchmarks.subjects import (
 LOAD = {10: (10, 2), 100: (10, 2), 1_000: (10, 1), 5_000: (4, 1)}
 PACED_PER_S = 10.0
 PAIRS, PAIRS_IN_FLIGHT = 50, 4
-PAGES = 300
 
 ONLY: list[str] | None = None  # names of classes; None for all
 
@@ -129,7 +125,7 @@ def paced(plan: Plan) -> Table:
     table = Table()
     for _ in range(plan.rounds):
         for size in plan.sizes:
-            for kind in available([Floor, Broadcast, PlainRedis, RoomlogPostgresql, Roomlog]):
+            for kind in available([Broadcast, PlainRedis, RoomlogPostgresql, Floor, Roomlog]):
                 if kind is PlainRedis and size > 1_000:
                     continue  # cannot keep the pace
                 with running(kind, plan) as subject, subject.generator(subject.room(size, LOAD[size][0])) as clients:
@@ -189,118 +185,3 @@ def crowd_of(subject: Subject, sockets: int) -> list[Socket]:
         room = subject.plan["rooms"][str(PEOPLE)]
         return [subject.socket(room, n % PEOPLE, action="sync") for n in range(sockets)]
     return subject.room(sockets, 0)
-
-
-class Growth(NamedTuple):
-    """One row of a table of growth: CPU µs of a deed, by size."""
-
-    deed: str
-    name: str
-    size: int
-    cpu_us: float
-    ms: float
-
-
-def growth(plan: Plan) -> list[Growth]:
-    """What a send, a page of history and a resume cost, by what the room holds and the gap is."""
-    found: list[Growth] = []
-    for kind in [RoomlogPostgresql, Roomlog]:
-        if kind not in available([kind]):
-            continue
-        shutil.rmtree(plan.directory / kind.__name__, ignore_errors=True)
-        for size in plan.messages:
-            with running(kind, plan) as subject:
-                room = subject.plan["rooms"]["10"]
-                subject.run_python("-m", "tests.benchmarks.fill", room, str(size))
-                for _ in range(plan.rounds):
-                    found += [send_cost(subject, size, plan), page_cost(subject, room, size)]
-                if size == plan.messages[-1]:
-                    found += [resume_cost(subject, room, gap) for gap in plan.gaps if gap <= size]
-    for row in found:
-        print(row, flush=True)
-    return found
-
-
-def send_cost(subject: Roomlog, size: int, plan: Plan) -> Growth:
-    with subject.generator(subject.room(10, 10)) as clients:
-        clients.connect()
-        result = clients.closed(2, seconds=plan.seconds)
-    return Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000)
-
-
-def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
-    headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{subject.port}", headers=headers) as client:
-        path = f"/api/v1/rooms/{room}/messages/?before={size // 2 + 100}"  # in the empty room, of what `send_cost` sent
-        for _ in range(20):
-            client.get(path).raise_for_status()
-        before, begun = subject.cpu_s(), time.monotonic()
-        for _ in range(PAGES):
-            client.get(path)
-        took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES)
-
-
-def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
-    """One socket comes back, `gap` entries behind."""
-    from websockets.sync.client import connect
-
-    headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
-    with connect(f"ws://127.0.0.1:{subject.port}/ws/", additional_headers=headers, compression=None) as socket:
-        socket.recv()
-        socket.send(json.dumps({"action": "join", "room": room}))
-        head = json.loads(socket.recv())["data"]["head"]["seq"]
-        socket.send(json.dumps({"action": "leave", "room": room}))
-        socket.recv()
-        before, begun = subject.cpu_s(), time.monotonic()
-        socket.send(json.dumps({"action": "join", "room": room, "after": head - gap, "max_replay": gap}))
-        for _ in range(1 + gap):
-            socket.recv(timeout=30)
-        took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return Growth("resume", subject.name, gap, spent * 1e6, took * 1000)
-
-
-class Workers(NamedTuple):
-    workers: int
-    sends_per_s: float
-    cpu_us_per_send: float
-
-
-def workers(plan: Plan) -> list[Workers]:
-    """Sends in fifty rooms over one to four processes that share the core, with PostgreSQL and Redis."""
-    found = []
-    for count in (1, 2, 4) if RoomlogPostgresql in available([RoomlogPostgresql]) else ():
-        kind: type[RoomlogPostgresql] = type(f"Roomlog{count}", (RoomlogPostgresql,), {"workers": count})
-        results = []
-        for _ in range(plan.rounds):
-            with running(kind, plan) as subject, subject.generator(subject.pairs(PAIRS)) as clients:
-                clients.connect()
-                results.append(clients.closed(PAIRS_IN_FLIGHT, seconds=plan.seconds))
-        found.append(
-            Workers(
-                count,
-                median(result.messages_per_s for result in results),
-                median(result.cpu_us_per_message for result in results),
-            )
-        )
-        print(found[-1], flush=True)
-    return found
-
-
-class Memory(NamedTuple):
-    sends: int
-    before_bytes: int
-    after_bytes: int
-
-
-def memory(plan: Plan) -> Memory:
-    """The server's memory before and after a million sends."""
-    with running(Roomlog, plan) as subject, subject.generator(subject.pairs(PAIRS)) as clients:
-        clients.connect()
-        sent = clients.closed(PAIRS_IN_FLIGHT, seconds=plan.seconds).messages
-        before, sent = subject.memory_bytes(), 0
-        while sent < plan.sends:
-            sent += clients.closed(PAIRS_IN_FLIGHT, seconds=10, warm_up_s=0).messages
-        found = Memory(sent, before, subject.memory_bytes())
-    print(found, flush=True)
-    return found
