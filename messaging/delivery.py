@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from messaging.fanout import Outlet, fan_out
 from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
 from messaging.pages import Pages
@@ -36,8 +37,19 @@ class Delivery:
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
-        congested = [sink for sink in feed.live if not sink.offer(frames)]
-        for sink in congested:
+        direct: list[Sink] = []
+        outlets: list[Outlet] = []
+        others: list[Sink] = []
+        for sink in feed.live:
+            if (outlet := sink.outlet) is None:
+                others.append(sink)
+            else:
+                direct.append(sink)
+                outlets.append(outlet)
+        for sink, sent in zip(direct, fan_out(outlets, frames.wire), strict=True):
+            if sent < len(frames.wire):
+                sink.keep(frames.wire[sent:])
+        for sink in [sink for sink in others if not sink.offer(frames)]:
             follower = feed.live.pop(sink)
             feed.others.add(follower)
             follower.cursor = (notices[0].covers_from or notices[0].seq) - 1

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 from uuid import UUID
 
+from messaging.fanout import Outlet
 from messaging.framing import Frames
 from messaging.protocol import Close
 from rooms.events import RoomNotice
@@ -26,6 +27,7 @@ class Sink(Protocol):
     session_id: UUID
     auth_version: int
     followers: dict[UUID, "Follower"]
+    outlet: Outlet | None  # to send through at once; None where something is to go first, or there is none
 
     @property
     def congested(self) -> bool:
@@ -35,6 +37,9 @@ class Sink(Protocol):
 
     def offer(self, frames: Frames) -> bool:
         """Write, unless congested; false where it is."""
+
+    def keep(self, wire: bytes) -> None:
+        """What `outlet` did not take: to be sent before anything else."""
 
     def close(self, close: Close) -> None: ...
 

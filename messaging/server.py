@@ -16,6 +16,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
+from messaging.fanout import Outlet
 from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
@@ -39,19 +40,17 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
-    def attach(self, owner: DirectSocket) -> Callable[[bytes], int]:
+    def attach(self, owner: DirectSocket) -> Outlet | None:
         """Have `owner` told how the connection fares.
 
-        Returns what sends ready frames, until it has `ended`: as much as goes at once, and tells how much that was.
-        To be used while the connection is not `full`; the rest is for `keep`.
+        Returns what it may send ready frames through, until it has `ended`, while the connection is not `full`; the
+        rest is for `keep`. None where all is: what is encrypted does not go straight to the kernel.
         """
         self._socket = owner
         if self._is_full:
             owner.full()
-        if self.close_sent or self.transport.is_closing():
-            return len
-        if not self._is_plain:
-            return self._send_encrypted
+        if self.close_sent or self.transport.is_closing() or not self._is_plain:
+            return None
         raw = self.transport.get_extra_info("socket")
         self._kernel = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
         return self._kernel.send
@@ -60,10 +59,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         """Send when the kernel takes more. The connection is full until then."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(wire)
-
-    def _send_encrypted(self, wire: bytes) -> int:
-        self.keep(wire)
-        return len(wire)
 
     @property
     def _is_plain(self) -> bool:

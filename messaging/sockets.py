@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from accounts.schema import Principal
+from messaging.fanout import Outlet
 from messaging.feed import Follower
 from messaging.framing import Frames, frame_text
 from messaging.inbox import Data, Handler, Inbox
@@ -24,7 +25,7 @@ EXTENSION = "roomlog.direct"
 class Wire(Protocol):
     """What our server protocol offers a socket beyond ASGI."""
 
-    def attach(self, socket: "DirectSocket") -> Callable[[bytes], int]: ...
+    def attach(self, socket: "DirectSocket") -> Outlet | None: ...
 
     def keep(self, wire: bytes) -> None: ...
 
@@ -48,6 +49,7 @@ class Socket:
         "congested",
         "followers",
         "is_leaving",
+        "outlet",
         "session_id",
         "session_key",
         "user_id",
@@ -63,6 +65,7 @@ class Socket:
         self.is_leaving = False  # nothing more is read from it
         self.followers: dict[UUID, Follower] = {}
         self.congested = False
+        self.outlet: Outlet | None = None
         self._on_drained = on_drained
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -86,6 +89,9 @@ class Socket:
             return False
         self.write(frames)
         return True
+
+    def keep(self, wire: bytes) -> None:
+        raise NotImplementedError
 
     def write_soon(self, payload: bytes) -> None:
         """Write before anything else is written, in this turn of the loop."""
@@ -134,6 +140,7 @@ class DirectSocket(Socket):
         self._soon = b""
         self._inbox: Inbox | None = None
         self._send = wire.attach(self)
+        self.outlet = None if self.congested else self._send
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
@@ -149,16 +156,14 @@ class DirectSocket(Socket):
     def write(self, frames: Frames) -> None:
         self._put(frames.wire)
 
-    def offer(self, frames: Frames) -> bool:
-        if self.congested:
-            return False
-        self._put(frames.wire)
-        return True
+    def keep(self, wire: bytes) -> None:
+        self._wire.keep(wire)
 
     def write_soon(self, payload: bytes) -> None:
         if not self._soon:
             self._loop.call_soon(self._flush)
         self._soon += frame_text(payload)
+        self.outlet = None
 
     def close(self, close: Close) -> None:
         self._flush()
@@ -171,10 +176,15 @@ class DirectSocket(Socket):
     def full(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""
         self.congested = True
+        self.outlet = None
+
+    def drained(self) -> None:
+        self.outlet = None if self._soon else self._send
+        super().drained()
 
     def ended(self) -> None:
-        """The last was written: what follows goes nowhere."""
-        self._send = len  # as if it had gone
+        """The last was written: the server lets what follows go nowhere."""
+        self._send = self.outlet = None
 
     def _flush(self) -> None:
         if self._soon:
@@ -184,16 +194,16 @@ class DirectSocket(Socket):
         if self._soon:
             wire = self._soon + wire
             self._soon = b""
-        if self.congested:
-            sent = 0
-        else:
-            send = self._send
+        sent = 0
+        if (send := self._send) is not None and not self.congested:
             try:
                 sent = send(wire)
             except OSError:  # it takes nothing now, or it is broken, which the server finds out with the rest
                 sent = 0
         if sent < len(wire):
-            self._wire.keep(wire[sent:])
+            self.keep(wire[sent:])
+        if not self.congested:
+            self.outlet = self._send
 
 
 class AsgiSocket(Socket):

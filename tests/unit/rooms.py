@@ -5,6 +5,7 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
+from messaging.fanout import Outlet
 from messaging.feed import Follower
 from messaging.framing import Frames
 from messaging.hub import Hub
@@ -64,6 +65,7 @@ class Socket:
         self.payloads: list[bytes] = []
         self.closed: Close | None = None
         self.congested = False
+        self.outlet: Outlet | None = None
         self.taken = 0
         self._room_for = room_for
 
@@ -81,6 +83,9 @@ class Socket:
             self.write(frames)
             return True
         return False
+
+    def keep(self, wire: bytes) -> None:
+        raise AssertionError("it has no outlet")
 
     def close(self, close: Close) -> None:
         self.closed = close
