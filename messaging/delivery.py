@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from messaging.fanout import Outlet, fan_out
+from messaging.fanout import fan_out
 from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
 from messaging.pages import Pages
@@ -37,18 +37,13 @@ class Delivery:
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
-        direct: list[Sink] = []
-        outlets: list[Outlet] = []
-        others: list[Sink] = []
-        for sink in feed.live:
-            if (outlet := sink.outlet) is None:
-                others.append(sink)
-            else:
-                direct.append(sink)
-                outlets.append(outlet)
-        for sink, sent in zip(direct, fan_out(outlets, frames.wire), strict=True):
-            if sent < len(frames.wire):
-                sink.keep(frames.wire[sent:])
+        direct = [sink for sink in feed.live if sink.outlet is not None]
+        others = [sink for sink in feed.live if sink.outlet is None] if len(direct) < len(feed.live) else ()
+        sent = fan_out([outlet for sink in direct if (outlet := sink.outlet)], frames.wire)
+        if sent.count(len(frames.wire)) < len(sent):
+            for sink, size in zip(direct, sent, strict=True):
+                if size < len(frames.wire):
+                    sink.keep(frames.wire[size:])
         for sink in [sink for sink in others if not sink.offer(frames)]:
             follower = feed.live.pop(sink)
             feed.others.add(follower)
