@@ -24,7 +24,7 @@ CHECK_AFTER_S = 30.0  # of rest, before a kept connection is asked whether it st
 class DatabaseThreads:
     """So many threads, with a checked connection each; what they are given is taken up in order.
 
-    As a `ThreadPoolExecutor`, without its futures: those take half the time of the way there and back.
+    As a `ThreadPoolExecutor`, without its futures: those take a good third of the way there and back.
     """
 
     def __init__(self, threads: int, *, name: str) -> None:

@@ -11,8 +11,8 @@ Outlet = Callable[[bytes], int]
 def fan_out(outlets: Sequence[Outlet], wire: bytes) -> list[int]:
     """How much of `wire` went into each; nothing where it is full or broken.
 
-    The loop is not the interpreter's: that took a third more time, most of it in the kernel, whose code and data it
-    drove out of the processor's caches between two calls.
+    The loop is not the interpreter's, which drives the kernel's code and data from the processor's caches between two
+    calls (docs/decisions/0011-speed.md).
     """
     sent: list[int] = []
     sends = map(call, outlets, repeat(wire))
