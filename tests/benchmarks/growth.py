@@ -38,8 +38,6 @@ def growth(plan: Plan) -> list[Growth]:
         size = plan.messages[-1]
         with grown(kind, plan, size, plan.rounds) as (subject, room):
             found += [resume_cost(subject, room, gap) for gap in plan.gaps if gap <= size]
-    for row in found:
-        print(row, flush=True)
     return found
 
 
@@ -57,11 +55,16 @@ def grown(kind: type[Roomlog], plan: Plan, size: int, turn: int) -> Iterator[tup
         yield subject, room
 
 
+def told(row: Growth) -> Growth:
+    print(row, flush=True)
+    return row
+
+
 def send_cost(subject: Roomlog, size: int, plan: Plan) -> Growth:
     with subject.generator(subject.room(10, 10)) as clients:
         clients.connect()
         result = clients.closed(2, seconds=plan.seconds)
-    return Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000)
+    return told(Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000))
 
 
 def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
@@ -74,7 +77,7 @@ def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
         for _ in range(PAGES):
             client.get(path)
         took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES)
+    return told(Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES))
 
 
 def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
@@ -93,7 +96,7 @@ def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
         for _ in range(1 + gap):
             socket.recv(timeout=30)
         took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return Growth("resume", subject.name, gap, spent * 1e6, took * 1000)
+    return told(Growth("resume", subject.name, gap, spent * 1e6, took * 1000))
 
 
 class Workers(NamedTuple):

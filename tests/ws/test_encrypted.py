@@ -55,9 +55,7 @@ def write_certificate(directory: Path) -> tuple[Path, Path]:
     encoding = serialization.Encoding.PEM
     certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
     certificate_file.write_bytes(certificate.public_bytes(encoding))
-    key_file.write_bytes(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    key_file.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return certificate_file, key_file
 
 
