@@ -1,8 +1,10 @@
 """Our protocol class where uvicorn itself encrypts: the transport writes, with the same promises."""
 
+import json
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from websockets.asyncio.client import ClientConnection, connect
 
 from tests.conftest import watched
 from tests.engine import only_on
 from tests.faults.test_slow_reader import narrow_socket
 from tests.people import Person
 from tests.servers import Server
-from tests.sockets import Client
 
 pytestmark = only_on("sqlite")
 
@@ -73,25 +75,46 @@ def encrypted_server(_encrypted_server: Server, transactional_db: None) -> Itera
         yield _encrypted_server
 
 
-def client_of(server: Server, person: Person, **options: Any) -> Client:
+@asynccontextmanager
+async def connected(server: Server, person: Person, **options: Any) -> AsyncIterator[ClientConnection]:
+    """On the loop, for in Python 3.11 two threads may not use one encrypted connection at once."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return Client(server, person, ssl=context, **options)
+    async with connect(
+        server.ws_url, ssl=context, additional_headers=person.headers, compression=None, max_size=None, **options
+    ) as connection:
+        assert json.loads(await connection.recv())["event"] == "hello"
+        yield connection
 
 
-def test_it_works(encrypted_server: Server, room: UUID, alice: Person, bob: Person) -> None:
-    with client_of(encrypted_server, alice) as sender, client_of(encrypted_server, bob) as follower:
-        follower.act("join", room=str(room))
-        sends = [sender.start("send", room=str(room), text=str(number)) for number in range(100)]
-        assert [sender.reply(send)["response_status"] for send in sends] == [201] * 100
-        assert [event["seq"] for event in follower.events_until(102)] == list(range(3, 103))
+async def join(connection: ClientConnection, room: UUID) -> None:
+    await connection.send(json.dumps({"action": "join", "room": str(room)}))
+    assert json.loads(await connection.recv())["response_status"] == 200
 
 
-def test_it_lets_a_slow_reader_catch_up(encrypted_server: Server, room: UUID, alice: Person, bob: Person) -> None:
-    slow = client_of(encrypted_server, bob, sock=narrow_socket(encrypted_server), max_queue=1)
-    slow.act("join", room=str(room))
-    with client_of(encrypted_server, alice) as sender:
-        sends = [sender.start("send", room=str(room), text="x" * 3_500) for _ in range(300)]
-        assert [sender.reply(send)["response_status"] for send in sends] == [201] * 300
-    assert [event["seq"] for event in slow.events_until(302)] == list(range(3, 303))
-    slow.connection.close()
+async def send_all(connection: ClientConnection, room: UUID, text: str, count: int) -> None:
+    for _ in range(count):
+        await connection.send(json.dumps({"action": "send", "room": str(room), "text": text}))
+    assert [json.loads(await connection.recv())["response_status"] for _ in range(count)] == [201] * count
+
+
+async def seqs(connection: ClientConnection, count: int) -> list[int]:
+    return [json.loads(await connection.recv())["seq"] for _ in range(count)]
+
+
+async def test_it_works(encrypted_server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    async with connected(encrypted_server, alice) as sender, connected(encrypted_server, bob) as follower:
+        await join(follower, room)
+        await send_all(sender, room, "hi", 100)
+        assert await seqs(follower, 100) == list(range(3, 103))
+
+
+async def test_it_lets_a_slow_reader_catch_up(encrypted_server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    narrow = narrow_socket(encrypted_server)
+    async with (
+        connected(encrypted_server, alice) as sender,
+        connected(encrypted_server, bob, sock=narrow, max_queue=1) as slow,
+    ):
+        await join(slow, room)
+        await send_all(sender, room, "x" * 3_500, 300)
+        assert await seqs(slow, 300) == list(range(3, 303))
