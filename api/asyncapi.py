@@ -46,17 +46,18 @@ STATUSES = {"send": 201}
 
 # What else each action may be answered with. None stands for a frame of which no action could be read.
 ANY_REFUSAL: tuple[type[DomainError], ...] = (errors.Invalid, errors.RateLimited)
+_OF_THE_DATABASE = (errors.Overloaded, errors.Unavailable, errors.Internal)
 REFUSALS: dict[str | None, tuple[type[DomainError], ...]] = {
     None: (UnknownAction,),
-    "join": (errors.NotFound, NotAMember, Archived, errors.LimitReached, errors.Internal),
-    "leave": (errors.NotFound, NotAMember, LastOwner, errors.Internal),
-    "sync": (errors.LimitReached, errors.Internal),
+    "join": (errors.NotFound, NotAMember, Archived, errors.LimitReached, *_OF_THE_DATABASE),
+    "leave": (errors.NotFound, NotAMember, LastOwner, *_OF_THE_DATABASE),
+    "sync": (errors.LimitReached, *_OF_THE_DATABASE),
     "send": (
         errors.NotFound, NotAMember, Muted, Archived, errors.TooLarge, ClientIdReused, errors.Unauthenticated,
-        errors.Overloaded, errors.Unavailable, errors.Internal,
+        *_OF_THE_DATABASE,
     ),
-    "history": (errors.NotFound, NotAMember, errors.Internal),
-    "read": (errors.NotFound, NotAMember, errors.Internal),
+    "history": (errors.NotFound, NotAMember, *_OF_THE_DATABASE),
+    "read": (errors.NotFound, NotAMember, *_OF_THE_DATABASE),
     "ping": (errors.Internal,),
 }  # fmt: skip
 

@@ -1,11 +1,13 @@
 """Errors at the REST edge: everything becomes `application/problem+json` (RFC 9457) with the domain's codes."""
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 import structlog
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -22,6 +24,7 @@ from accounts.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from accounts.outage import outage_of
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -61,6 +64,8 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
     error = _domain_error(exception)
     if isinstance(error, Internal):
         log.error("request failed", view=type(context.get("view")).__name__, exc_info=exception)
+    elif error is not exception and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("database failed", error=str(exception))
     response = Response(problem_of(error), status=error.status, content_type=CONTENT_TYPE)
     for name, value in _headers(error).items():
         response[name] = value
@@ -79,12 +84,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _plain(NotFound("There is nothing at this address."))
 
 
-def internal(request: HttpRequest) -> HttpResponse:
-    return _plain(Internal())
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Called while the exception is handled, which Django has logged."""
+    return _plain(_domain_error(sys.exc_info()[1]))
 
 
 def _plain(error: DomainError) -> HttpResponse:
-    return HttpResponse(msgspec.json.encode(problem_of(error)), status=error.status, content_type=CONTENT_TYPE)
+    content = msgspec.json.encode(problem_of(error))
+    return HttpResponse(content, status=error.status, content_type=CONTENT_TYPE, headers=_headers(error))
 
 
 def _headers(error: DomainError) -> dict[str, str]:
@@ -96,7 +103,7 @@ def _headers(error: DomainError) -> dict[str, str]:
     return headers
 
 
-def _domain_error(exception: Exception) -> DomainError:
+def _domain_error(exception: BaseException | None) -> DomainError:
     match exception:
         case DomainError():
             return exception
@@ -114,6 +121,8 @@ def _domain_error(exception: Exception) -> DomainError:
             return Forbidden()
         case exceptions.NotFound() | Http404():
             return NotFound()
+        case OperationalError() | InterfaceError():
+            return outage_of(exception)
         case _ if type(exception).__name__ == "RequestDataTooBig":
             return TooLarge()
     return Internal()

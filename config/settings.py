@@ -123,6 +123,12 @@ _POSTGRESQL_OPTIONS = {
     " -c plan_cache_mode=force_generic_plan"
     # What is looked up is in memory or on flash: an index before a walk through a table.
     " -c random_page_cost=1.1",
+    # A host that is gone without a word is noticed in some 10 s, not when the system's own patience ends.
+    "connect_timeout": 5,  # s
+    "keepalives_idle": 5,  # s
+    "keepalives_interval": 2,  # s
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # ms
 }
 
 
@@ -137,6 +143,8 @@ def _database() -> dict[str, Any]:
         database["OPTIONS"] = _SQLITE_OPTIONS | options
     else:
         database["OPTIONS"] = _POSTGRESQL_OPTIONS | options
+        # The pool hands out no connection that broke while it rested: after a restart of the database all have.
+        database["CONN_HEALTH_CHECKS"] = True
     return database
 
 

@@ -8,4 +8,4 @@ urlpatterns = [
 ]
 handler400 = "api.problems.bad_request"
 handler404 = "api.problems.not_found"
-handler500 = "api.problems.internal"
+handler500 = "api.problems.server_error"

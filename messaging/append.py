@@ -7,9 +7,10 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 
 from accounts.errors import Internal, Unavailable
+from accounts.outage import OUTAGES, is_lock_timeout
 from accounts.schema import Timestamp, timestamp
 from messaging.decide import Busy, Decision, Row, State, decide
 from messaging.drafts import Draft, shown_client_id
@@ -55,7 +56,7 @@ class Appender:
             if len(drafts) == 1:
                 log.error("draft refused by the database", room=str(drafts[0].room_id), error=str(error))
                 return Appended([Internal()], [])
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             log.error("append failed", drafts=len(drafts), error=str(error))
             return Appended([Unavailable(retry_after=1) for _ in drafts], [])
         # One draft spoils the batch: halve it until it stands alone.
@@ -76,8 +77,8 @@ class Appender:
         while True:
             try:
                 return self._commit(drafts, skip_locked=skip_locked)
-            except (OperationalError, InterfaceError) as error:
-                if not _is_lock_timeout(error):
+            except OUTAGES as error:
+                if not is_lock_timeout(error):
                     lost += 1
                     if lost == ATTEMPTS:
                         raise
@@ -107,11 +108,6 @@ def _notices(decision: Decision) -> list[Notice]:
     created_at = timestamp(decision.at)
     new: list[Notice] = [message_created(_message_of(row, created_at)) for row in decision.rows]
     return new + [RoomHint(room_id=sent.room, seq=sent.seq) for sent in decision.repeated]
-
-
-def _is_lock_timeout(error: Exception) -> bool:
-    # 55P03 is lock_not_available; SQLite says it in words.
-    return getattr(error.__cause__, "sqlstate", None) == "55P03" or "database is locked" in str(error)
 
 
 def _message_of(row: Row, created_at: Timestamp) -> Message:

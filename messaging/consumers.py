@@ -22,6 +22,7 @@ from accounts.errors import (
     Overloaded,
     RateLimited,
     Unauthenticated,
+    Unavailable,
 )
 from accounts.schema import Principal, timestamp
 from messaging import authentication, following, protocol, selectors, sockets
@@ -95,7 +96,7 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
                 principal, epoch = await self.admit()
         except Unauthenticated as error:
             await self.close_with(protocol.TOKEN_EXPIRED if error.expired else protocol.UNAUTHENTICATED)
-        except TimeoutError:
+        except (TimeoutError, Overloaded, Unavailable):
             await self.close_with(protocol.OVERLOADED)
         except Exception:
             log.exception("handshake failed")

@@ -12,13 +12,18 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from accounts.outage import OUTAGES, outage_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 CHECK_AFTER_S = 30.0  # of rest, before a kept connection is asked whether it still lives
+
+log = structlog.get_logger(__name__)
 
 
 class DatabaseThreads:
@@ -34,7 +39,10 @@ class DatabaseThreads:
             thread.start()
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn` on one of the threads. It is not called if whoever waits is cancelled before its turn."""
+        """Call `fn` on one of the threads. It is not called if whoever waits is cancelled before its turn.
+
+        Raises what `fn` raises; `Overloaded` or `Unavailable` where the database fails, which is logged here.
+        """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._given.put((partial(fn, *args, **kwargs), answer))
         return await answer
@@ -69,6 +77,9 @@ def _checked(call: Callable[[], T]) -> T:
     _check(connection)
     try:
         return call()
+    except OUTAGES as error:
+        log.warning("database failed", error=str(error))
+        raise outage_of(error) from error
     finally:
         connection.last_used = time.monotonic()  # type: ignore[attr-defined]
 

@@ -2,22 +2,15 @@
 those behind. Pure.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
-
-import structlog
 
 from messaging.fanout import fan_out
 from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
 from messaging.pages import Pages
 from rooms.events import RoomNotice
-
-RETRY_S = 0.5  # before the log is read again that could not be, or had not got there yet
-
-log = structlog.get_logger(__name__)
 
 
 class Delivery:
@@ -78,13 +71,7 @@ class Delivery:
     async def _pull(self, follower: Follower) -> None:
         """Write what the log holds next to `follower`, as much as it takes."""
         assert follower.cursor is not None  # noqa: S101
-        try:
-            page = await self._pages.after(follower.feed.room_id, follower.cursor)
-        except Exception:
-            log.exception("page could not be read", room=str(follower.feed.room_id))
-            page = []
-        if not page:
-            await asyncio.sleep(RETRY_S)  # there is more, but not there yet
+        page = await self._pages.try_after(follower.feed.room_id, follower.cursor)
         follower.is_pulling = False
         for chunk in chunks_of(page):
             if follower.sink.congested or follower not in follower.feed.others:

@@ -10,17 +10,13 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import structlog
-
-from messaging.delivery import RETRY_S, Delivery
+from messaging.delivery import Delivery
 from messaging.feed import Feed, Follower, Sink, chunks_of
 from messaging.framing import Frames
 from messaging.interest import Interest
 from messaging.limits import Limits
 from messaging.pages import PageReader, Pages
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
-
-log = structlog.get_logger(__name__)
 
 
 class Hub:
@@ -191,14 +187,7 @@ class Hub:
     async def _refill(self, feed: Feed) -> None:
         while feed.has_hole and not feed.is_idle:
             assert feed.last is not None  # noqa: S101
-            try:
-                page = await self._pages.after(feed.room_id, feed.last)
-            except Exception:
-                log.exception("refill failed", room=str(feed.room_id))
-                page = []
-            if not page:
-                await asyncio.sleep(RETRY_S)
-            self._hear(feed, page)
+            self._hear(feed, await self._pages.try_after(feed.room_id, feed.last))
 
     # -- housekeeping -----------------------------------------------------------------------------------------------
 

@@ -13,9 +13,11 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from accounts.errors import DomainError
 from rooms.events import RoomNotice, gap_notice
 
 KEEP_S = 1.0
+RETRY_S = 0.5  # before the log is read again that could not be, or had not got there yet
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +80,19 @@ class Pages:
             found = [notice for notice in found if notice.seq >= page.floor]
             return [gap_notice(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
         return _contiguous(cursor, found)
+
+    async def try_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
+        """As `after`, for whoever goes on asking: empty after a rest where nothing is there yet, or could be read."""
+        try:
+            page = await self.after(room_id, cursor)
+        except DomainError:  # the database is not to be had, which is logged where that is found
+            page = []
+        except Exception:
+            log.exception("page could not be read", room=str(room_id))
+            page = []
+        if not page:
+            await asyncio.sleep(RETRY_S)
+        return page
 
     def forget(self, room_id: UUID) -> None:
         """Drop what is kept of a room: some of it is no longer as it was."""

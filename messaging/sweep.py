@@ -10,6 +10,7 @@ from uuid import UUID
 
 import structlog
 
+from accounts.errors import DomainError
 from accounts.selectors import Standing
 from messaging.database import DatabaseThreads
 from messaging.feed import Sink
@@ -75,6 +76,8 @@ class Sweep:
             began = self._loop.time()
             try:
                 repaired = await self._look(self._hub.known_heads(), self._hub.sinks())
+            except DomainError:
+                pass  # the database is not to be had, which is logged where that is found
             except Exception:
                 log.exception("sweep failed")
             else:
@@ -96,6 +99,8 @@ class Sweep:
                     {room_id: heads[room_id] for room_id in rooms & heads.keys()},
                     [sink for user_id in users for sink in self._hub.sinks_of(user_id)],
                 )
+            except DomainError:
+                pass  # as above; the next turn looks again
             except Exception:
                 log.exception("sweep failed; the next turn looks again")
 
