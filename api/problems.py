@@ -64,8 +64,6 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
     error = _domain_error(exception)
     if isinstance(error, Internal):
         log.error("request failed", view=type(context.get("view")).__name__, exc_info=exception)
-    elif error is not exception and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("database failed", error=str(exception))
     response = Response(problem_of(error), status=error.status, content_type=CONTENT_TYPE)
     for name, value in _headers(error).items():
         response[name] = value
@@ -85,7 +83,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Called while the exception is handled, which Django has logged."""
+    """Called while the exception is handled; what nobody foresaw Django logs."""
     return _plain(_domain_error(sys.exc_info()[1]))
 
 
@@ -122,6 +120,7 @@ def _domain_error(exception: BaseException | None) -> DomainError:
         case exceptions.NotFound() | Http404():
             return NotFound()
         case OperationalError() | InterfaceError():
+            log.warning("database failed", error=str(exception))
             return outage_of(exception)
         case _ if type(exception).__name__ == "RequestDataTooBig":
             return TooLarge()

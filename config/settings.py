@@ -6,6 +6,7 @@ from typing import Any
 import dj_database_url
 import msgspec
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Environment
 from config.secret import read_or_make_secret_key
@@ -111,12 +112,16 @@ _SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000",
     "timeout": 30,  # s
 }
+# That one waits for a connection, where all are in use or none is to be had.
+_PATIENCE_S = env.number("DATABASE_PATIENCE_S", 5.0, least=0.1, most=60)
 _POSTGRESQL_OPTIONS = {
     # Kept by psycopg's pool, so that a REST request opens none.
     "pool": {
         "min_size": 1,
         "max_size": env.number("DATABASE_POOL_SIZE", 20, least=2, most=1000),
-        "timeout": 10,
+        "timeout": _PATIENCE_S,
+        # Whoever comes after it tries at once; else tries lie ever further apart, and the database is back unnoticed.
+        "reconnect_timeout": _PATIENCE_S,
     },
     "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on"
     # Prepared are the statements of an append alone, whose plans do not hang on what is appended.
@@ -141,10 +146,11 @@ def _database() -> dict[str, Any]:
         # A file also in tests: threads and processes share it.
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
         database["OPTIONS"] = _SQLITE_OPTIONS | options
-    else:
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        database["ENGINE"] = "config.postgresql"
         database["OPTIONS"] = _POSTGRESQL_OPTIONS | options
-        # The pool hands out no connection that broke while it rested: after a restart of the database all have.
-        database["CONN_HEALTH_CHECKS"] = True
+    else:
+        raise ImproperlyConfigured("DATABASE_URL must name a sqlite or a postgresql database")
     return database
 
 
@@ -258,6 +264,7 @@ LOGGING = {
             "foreign_pre_chain": _shared,
         },
     },
+    "filters": {"incidents": {"()": "config.logs.Incidents"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
@@ -266,8 +273,7 @@ LOGGING = {
         "uvicorn.access": {"level": "WARNING"},
         # A traceback each second while Redis is away; the relay says it once, and when it is back.
         "channels_redis": {"level": "CRITICAL"},
-        # A refusal is an answer, not an incident.
-        "django.request": {"level": "ERROR"},
+        "django.request": {"filters": ["incidents"]},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -79,6 +79,7 @@ def _checked(call: Callable[[], T]) -> T:
         return call()
     except OUTAGES as error:
         log.warning("database failed", error=str(error))
+        connection.close()
         raise outage_of(error) from error
     finally:
         connection.last_used = time.monotonic()  # type: ignore[attr-defined]

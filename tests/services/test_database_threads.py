@@ -3,12 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections, transaction
 
+from accounts.errors import DomainError, Overloaded, Unavailable
 from messaging import database
 from messaging.database import DatabaseThreads
+from rooms.log import lock_head
 from tests.engine import only_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,6 +33,24 @@ def select(value: int) -> int:
         return int(cursor.fetchone()[0])
 
 
+def backend_pid() -> int:
+    connection.ensure_connection()
+    return int(connection.connection.info.backend_pid)
+
+
+def end_connections(other: int) -> None:
+    """As a restart of the database does; one's own for the last."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s)", [other])
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def lock_soon(room_id: UUID) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 100")
+        lock_head(room_id)
+
+
 def connection_id() -> int:
     connection.ensure_connection()
     return id(connection.connection)
@@ -48,6 +69,42 @@ async def test_it_raises_what_was_raised(threads: DatabaseThreads) -> None:
 
 async def test_it_keeps_its_connection(threads: DatabaseThreads) -> None:
     assert len({await threads.run(connection_id) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "refusal"), [("the connection is lost", Unavailable), ("database is locked", Overloaded)]
+)
+async def test_it_says_what_a_failing_database_means(
+    threads: DatabaseThreads, message: str, refusal: type[DomainError]
+) -> None:
+    def fail() -> None:
+        raise OperationalError(message)
+
+    with pytest.raises(refusal) as refused:
+        await threads.run(fail)
+    assert refused.value.retry_after
+    assert await threads.run(select, 1) == 1
+
+
+@only_on("postgresql")
+def test_it_goes_on_with_a_new_connection(threads: DatabaseThreads) -> None:
+    """Nor is there another broken one: those that rest in the pool are let go of."""
+    resting = backend_pid()
+    connection.close()
+
+    with pytest.raises(Unavailable):
+        asyncio.run(threads.run(end_connections, resting))
+
+    assert asyncio.run(threads.run(select, 1)) == 1
+    assert backend_pid() != resting
+
+
+@only_on("postgresql")
+def test_it_says_that_a_lock_was_not_to_be_had(threads: DatabaseThreads, room: UUID) -> None:
+    with transaction.atomic():
+        lock_head(room)
+        with pytest.raises(Overloaded):
+            asyncio.run(threads.run(lock_soon, room))
 
 
 @only_on("postgresql")
