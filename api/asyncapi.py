@@ -70,6 +70,7 @@ CLOSES = (
     (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
     (protocol.SESSION_REVOKED, "sign in again"),
     (protocol.USER_INACTIVE, "stop"),
+    (protocol.TOO_MANY_CONNECTIONS, "close another first"),
     # Those of RFC 6455, section 7.4.1, and of its registry. The server pings, and closes with 1011, by uvicorn's hand.
     (protocol.Close(1002, "protocol_error"), "broken framing: repair the client"),
     (protocol.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),

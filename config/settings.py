@@ -34,11 +34,16 @@ CORS_EXPOSE_HEADERS = ["retry-after"]
 # -- Bounds of the engine (messaging/limits.py has units and defaults) ------------------------------------------
 
 
+_MOST = {"max_client_id_chars": 64}  # which the column holds
+
+
 def _limits() -> Limits:
     fields = msgspec.structs.fields(Limits)
     return Limits(
         **{
-            field.name: env.number(f"ROOMLOG_{field.name.upper()}", field.default, least=0.001, most=2**40)
+            field.name: env.number(
+                f"ROOMLOG_{field.name.upper()}", field.default, least=0.001, most=_MOST.get(field.name, 2**40)
+            )
             for field in fields
         }
     )

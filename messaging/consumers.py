@@ -104,6 +104,8 @@ class ChatConsumer(AsyncAPIConsumer):  # type: ignore[misc]
         else:
             if self.engine.is_draining:
                 await self.close_with(protocol.DRAINING)
+            elif len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
+                await self.close_with(protocol.TOO_MANY_CONNECTIONS)
             else:
                 self.begin(principal, epoch)
 

@@ -15,6 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
     handshake_timeout_s: float = 10.0
     send_window: int = 32  # sends of one socket in flight; what is beyond is read when one is answered
     max_followed_rooms: int = 1_000  # by one socket
+    max_sockets: int = 100  # of one user, in each process
     history_page_max: int = 100  # messages
     actions_per_s: float = 20.0  # of one user, in the long run (token bucket)
     actions_burst: int = 40
@@ -49,7 +50,10 @@ ANNOUNCED = (
     "max_fragments",
     "send_window",
     "max_followed_rooms",
+    "max_sockets",
     "history_page_max",
     "actions_per_s",
     "actions_burst",
+    "handshake_timeout_s",
+    "stalled_writer_s",
 )

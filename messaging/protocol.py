@@ -35,6 +35,7 @@ UNAUTHENTICATED: Final = Close(4501, "unauthenticated")
 TOKEN_EXPIRED: Final = Close(4502, "token_expired")
 SESSION_REVOKED: Final = Close(4503, "session_revoked")
 USER_INACTIVE: Final = Close(4504, "user_inactive")
+TOO_MANY_CONNECTIONS: Final = Close(4505, "too_many_connections")
 
 
 class Error(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ def test_it_reads_each_page_once(start_server: StartServer) -> None:
     room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
     for number in range(GAP):
         messages.send_message(Send(room=room, text=str(number)), sender=alice.principal)
-    server = start_server()
+    server = start_server(ROOMLOG_MAX_SOCKETS=str(size + 1))
 
     heard = asyncio.run(herd(server, alice, room, 1))
     alone = server.readiness()["pages_read"]

@@ -24,6 +24,7 @@ def _strict_server(start_shared_server: StartServer) -> Server:
         ROOMLOG_ACTIONS_BURST="3",
         ROOMLOG_FLOOD_REFUSALS="5",
         ROOMLOG_MAX_FOLLOWED_ROOMS="1",
+        ROOMLOG_MAX_SOCKETS="2",
         ROOMLOG_MAX_TEXT_CHARS="10",
     )
 
@@ -52,6 +53,16 @@ def test_it_closes_in_a_flood(strict_server: Server, alice: Person) -> None:
             client.reply()
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4004, "flood")
+
+
+def test_it_limits_the_sockets_of_one_user(strict_server: Server, alice: Person, bob: Person) -> None:
+    with Client(strict_server, alice), Client(strict_server, bob):
+        with Client(strict_server, alice), pytest.raises(ConnectionClosedError) as closed:
+            Client(strict_server, alice)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4505, "too_many_connections")
+        with Client(strict_server, alice) as instead:
+            assert instead.act("ping")["response_status"] == 200
 
 
 def test_it_limits_one_user_not_another(strict_server: Server, alice: Person, bob: Person) -> None:
