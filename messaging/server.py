@@ -16,11 +16,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
+from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.fanout import Outlet
 from messaging.inbox import Data
 from messaging.limits import Limits
 from messaging.protocol import SLOW_READER
-from messaging.sockets import EXTENSION, DirectSocket
 from messaging.waiting import Events, Gate
 
 

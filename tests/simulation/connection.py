@@ -9,8 +9,8 @@ import msgspec
 
 from accounts.schema import User
 from messaging.consumers import ChatConsumer
+from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.protocol import SUBPROTOCOL
-from messaging.sockets import EXTENSION, DirectSocket
 from tests.simulation.worker import Worker
 
 GONE = 1006

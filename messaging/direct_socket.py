@@ -1,0 +1,112 @@
+"""A socket over our server protocol: ready frames go straight into the connection, and come straight from it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from accounts.schema import Principal
+from messaging.fanout import Outlet
+from messaging.framing import Frames, frame_text
+from messaging.inbox import Data, Handler, Inbox
+from messaging.protocol import Close
+from messaging.sockets import Drained, Socket
+
+# The ASGI scope extension under which our server protocol offers itself.
+EXTENSION = "roomlog.direct"
+
+
+class Wire(Protocol):
+    """What our server protocol offers a socket beyond ASGI."""
+
+    def attach(self, socket: "DirectSocket") -> Outlet | None: ...
+
+    def keep(self, wire: bytes) -> None: ...
+
+    def listen(self, on_frame: Callable[[Data], None]) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def close_with(self, code: int, reason: str) -> None: ...
+
+
+class DirectSocket(Socket):
+    """Sends ready frames straight into the connection, and has frames handled as they come from it.
+
+    What the kernel does not take is kept by the server: the socket is congested for as long as there is any of it.
+    """
+
+    __slots__ = ("_inbox", "_loop", "_send", "_soon", "_wire")
+
+    def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
+        super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
+        self._wire = wire
+        self._loop = asyncio.get_running_loop()
+        self._soon = b""
+        self._inbox: Inbox | None = None
+        self._send = wire.attach(self)
+        self.outlet = None if self.congested else self._send
+
+    def listen(self, handler: Handler) -> None:
+        super().listen(handler)
+        self._inbox = Inbox(handler, self, loop=self._loop)
+        self._wire.listen(self._inbox.put)
+
+    def pause_reading(self) -> None:
+        self._wire.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._wire.resume_reading()
+
+    def write(self, frames: Frames) -> None:
+        self._put(frames.wire)
+
+    def keep(self, wire: bytes) -> None:
+        self._wire.keep(wire)
+
+    def write_soon(self, payload: bytes) -> None:
+        if not self._soon:
+            self._loop.call_soon(self._flush)
+        self._soon += frame_text(payload)
+        self.outlet = None
+
+    def close(self, close: Close) -> None:
+        self._flush()
+        self._wire.close_with(close.code, close.reason)
+
+    def stop(self) -> None:
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def full(self) -> None:
+        """The server keeps something: more should wait until `drained` is called."""
+        self.congested = True
+        self.outlet = None
+
+    def drained(self) -> None:
+        self.outlet = None if self._soon else self._send
+        super().drained()
+
+    def ended(self) -> None:
+        """The last was written: the server lets what follows go nowhere."""
+        self._send = self.outlet = None
+
+    def _flush(self) -> None:
+        if self._soon:
+            self._put(b"")
+
+    def _put(self, wire: bytes) -> None:
+        if self._soon:
+            wire = self._soon + wire
+            self._soon = b""
+        sent = 0
+        if (send := self._send) is not None and not self.congested:
+            try:
+                sent = send(wire)
+            except OSError:  # it takes nothing now, or it is broken, which the server finds out with the rest
+                sent = 0
+        if sent < len(wire):
+            self.keep(wire[sent:])
+        if not self.congested:
+            self.outlet = self._send
