@@ -20,6 +20,13 @@ class Environment:
     def text(self, name: str, default: str = "") -> str:
         return self._values.get(name, "").strip() or default
 
+    def choice(self, name: str, *choices: str) -> str:
+        """One of `choices`, in any case; the first where it is not set."""
+        text = self.text(name, choices[0]).lower()
+        if text not in choices:
+            raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+        return text
+
     def listing(self, name: str) -> list[str]:
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import dj_database_url
 import msgspec
-import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Environment
+from config.logs import configure_logs
 from config.secret import read_or_make_secret_key
 from messaging.limits import Limits
 
@@ -235,50 +235,10 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [],
 }
 
-# -- Logs: readable on a terminal, JSON elsewhere -----------------------------------------------------------------
+# -- Logs --------------------------------------------------------------------------------------------------------
 
-_timestamper = structlog.processors.TimeStamper(fmt="iso", utc=True)
-_shared: list[Any] = [
-    structlog.contextvars.merge_contextvars,
-    structlog.stdlib.add_log_level,
-    structlog.stdlib.add_logger_name,
-    _timestamper,
-]
-structlog.configure(
-    processors=[*_shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
+# Readable on a terminal, JSON elsewhere.
+LOGGING = configure_logs(
+    form=env.choice("LOG_FORMAT", "console", "json"),
+    level=env.choice("LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper(),
 )
-LOG_FORMAT = env.text("LOG_FORMAT", "console")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "console": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-            "foreign_pre_chain": _shared,
-        },
-        "json": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(),
-            ],
-            "foreign_pre_chain": _shared,
-        },
-    },
-    "filters": {"incidents": {"()": "config.logs.Incidents"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
-    "root": {"handlers": ["stderr"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {
-        # Its INFO lines hold query strings.
-        "uvicorn.error": {"level": "WARNING"},
-        "uvicorn.access": {"level": "WARNING"},
-        # A traceback each second while Redis is away; the relay says it once, and when it is back.
-        "channels_redis": {"level": "CRITICAL"},
-        "django.request": {"filters": ["incidents"]},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
-    },
-}

@@ -47,6 +47,16 @@ def test_it_refuses_a_flag_that_is_neither(value: str) -> None:
         env(value).flag("NAME", default=False)
 
 
+@pytest.mark.parametrize(("value", "chosen"), [("", "one"), ("two", "two"), ("TWO", "two")])
+def test_it_reads_a_choice(value: str, chosen: str) -> None:
+    assert env(value).choice("NAME", "one", "two") == chosen
+
+
+def test_it_refuses_what_is_not_to_be_chosen() -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be one of one, two, not 'three'"):
+        env("three").choice("NAME", "one", "two")
+
+
 @pytest.mark.parametrize("value", ["many", "1.5", "0x10", "1e3", "1 000", "9" * 5_000, "nan"])
 def test_it_refuses_a_whole_number_that_is_none(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
