@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
@@ -75,6 +75,8 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return _plain(Invalid("This server does not go by that host name: it is not in ALLOWED_HOSTS."))
     return _plain(Invalid("The request cannot be read."))
 
 

@@ -1,6 +1,7 @@
 """The addresses under /api/v1/, the documents and the pages that show them."""
 
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from api import console, documents, health, members, messages, rooms, users
 
@@ -21,6 +22,7 @@ v1 = [
     path("rooms/<uuid:room>/messages/<int:message>/", messages.MessageView.as_view()),
 ]
 urlpatterns = [
+    path("", RedirectView.as_view(url="/docs/")),
     path("api/v1/", include(v1)),
     path("healthz", health.healthz),
     path("readyz", health.readyz),

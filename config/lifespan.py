@@ -24,7 +24,7 @@ from rooms.events import SessionsChanged
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-# Before it, a WAL reset may lose a commit when two connections race (https://sqlite.org/changes.html, 3.51.3).
+# Before it, a commit may be lost where it races a checkpoint of another connection. Here those of a process take turns.
 SAFE_SQLITE = (3, 51, 3)
 
 # Far more objects than one batch makes: a young generation is looked at when most of it is dead.
@@ -106,7 +106,8 @@ def _tell_of_sessions(user_id: UUID) -> None:
 def _warn_of_sqlite() -> None:
     if connection.vendor == "sqlite" and sqlite3.sqlite_version_info < SAFE_SQLITE:
         log.warning(
-            "this SQLite may lose commits to its WAL-reset bug when several connections write: update it",
+            "this SQLite may lose commits in a rare race of several processes: update it, or take PostgreSQL",
             version=sqlite3.sqlite_version,
             fixed_in=".".join(map(str, SAFE_SQLITE)),
+            see="https://sqlite.org/wal.html#walresetbug",
         )

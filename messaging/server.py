@@ -158,6 +158,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if message["type"] == "websocket.accept":
             self.request = self.response = None  # type: ignore[assignment]
+        elif message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True  # it is over, and not to be logged as broken off
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Opens the page of the quickstart in Chromium: signs up, chats, reloads, loses its connection, chats on."""
+"""Opens the page of the quickstart in Chromium: signs up, chats, reloads, loses its connection, rests, chats on."""
 
 import sys
 
@@ -11,6 +11,7 @@ def browse(chromium: str, address: str, *flags: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(flags))
         page = browser.new_page()
+        page.clock.install()
         page.goto(address)
         page.fill("[name=username]", "dora")
         page.fill("[name=password]", "wonderland-7")
@@ -27,6 +28,9 @@ def browse(chromium: str, address: str, *flags: str) -> None:
                 page.context.set_offline(True)
                 page.evaluate("new Promise((resolve) => setTimeout(resolve, 300))")
                 page.context.set_offline(False)
+            else:
+                page.clock.fast_forward(26_000)  # it asks for a sign of life, and shows what is refused
+                page.wait_for_timeout(300)
         print(page.evaluate(SHOWN))
         browser.close()
 

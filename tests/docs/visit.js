@@ -11,8 +11,8 @@ const store = {
     writeFileSync("store.json", JSON.stringify(Object.fromEntries(kept)));
   },
 };
-const refresh_token = store.getItem("refresh_token");
-const body = refresh_token ? { refresh_token } : { username: "dora", password: "wonderland-7" };
+const tokens = JSON.parse(store.getItem("tokens"));
+const body = tokens ? { refresh_token: tokens.refresh_token } : { username: "dora", password: "wonderland-7" };
 const access = await enter({ host, store }, door, body);
 
 const show = (messages, waiting) => {

@@ -111,6 +111,15 @@ def test_it_closes_for_a_frame_too_large(server: Server, alice: Person) -> None:
         assert closed.value.rcvd.code == 1009
 
 
+def test_it_is_nowhere_else(server: Server, alice: Person) -> None:
+    before = len(server.log)
+    with pytest.raises(InvalidStatus) as refused:
+        connect(server.ws_url.removesuffix("/"), additional_headers=alice.headers)
+    assert refused.value.response.status_code == 404
+    assert b"/ws/" in refused.value.response.body
+    assert server.log[before:] == ""
+
+
 def test_it_closes_for_too_many_fragments(server: Server, alice: Person) -> None:
     with Client(server, alice) as client, pytest.raises(ConnectionClosedError) as closed:
         client.connection.send("x" for _ in range(100))

@@ -1,6 +1,7 @@
 """`manage.py serve`: uvicorn with every flag as it must be."""
 
 import resource
+import socket
 from argparse import ArgumentParser
 from typing import Any
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1")
+        _check_address(options["host"], options["port"])
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         connection.close()
@@ -68,6 +70,16 @@ class Command(BaseCommand):
             "  then:      the session in README.md; stop with Ctrl-C"
         )
         self.stdout.flush()
+
+
+def _check_address(host: str, port: int) -> None:
+    """Before anything is promised. Raises `CommandError`."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(f"cannot listen on {host}:{port} ({error}): choose another --host or --port") from None
 
 
 def _raise_file_limit() -> None:
