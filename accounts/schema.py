@@ -18,7 +18,7 @@ CustomData = Annotated[
 
 # Control characters, and the bidi controls that let one name pass for another (Unicode TR 36, section 2.4).
 # Python's `$` matches before a line end, too: hence `(?!\n)`, which JSON Schema's dialect knows as well.
-NO_CONTROLS = r"^[^\x00-\x1f\x7f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$(?!\n)"
+NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$(?!\n)"
 DisplayName = Annotated[str, Meta(max_length=100, pattern=NO_CONTROLS)]
 Url = Annotated[str, Meta(max_length=2048, pattern=r"^(https?://[!-~]+)?$(?!\n)")]
 

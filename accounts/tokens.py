@@ -42,5 +42,5 @@ def _has_expired(token: str) -> bool:
     try:
         payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
         return float(payload["exp"]) <= time.time()
-    except (jwt.PyJWTError, KeyError, TypeError, ValueError):
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError):
         return False

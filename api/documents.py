@@ -1,8 +1,9 @@
 """The documents: openapi.yaml from the views, their structs and django-allauth, and the serving of both."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import allauth.headless.spec.urls
 import allauth.headless.urls
@@ -23,6 +24,8 @@ from api.schemas import schemas_sent, schemas_taken
 # Where django-allauth is served, and what its names are led by beside ours (both have a User).
 _ALLAUTH_ROOT = "_allauth/"
 _ALLAUTH_NAMES = "Allauth"
+# There are no phone numbers here, and allauth's views of them end in an error.
+UNSERVED: Final = re.compile(r"_allauth/app/v1/(account|auth)/phone")
 _EXAMPLE_ID = "01980000-0000-7000-8000-00000000000a"
 _ALLAUTH_TAG = {"name": "accounts", "description": "Sign-up, login, tokens and sessions, by django-allauth."}
 
@@ -90,6 +93,8 @@ def _add_allauth(document: dict[str, Any]) -> None:
     spec = _renamed(_allauth_spec())
     ours = {tag for methods in document["paths"].values() for one in methods.values() for tag in one["tags"]}
     document["tags"] = [*({"name": tag} for tag in sorted(ours)), _ALLAUTH_TAG]
+    for address in [address for address in spec["paths"] if UNSERVED.search(address)]:
+        del spec["paths"][address]
     for address, methods in spec["paths"].items():
         for method, operation in methods.items():
             name = address.removeprefix(f"/{_ALLAUTH_ROOT}app/v1/").replace("/", "_")

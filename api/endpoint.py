@@ -1,5 +1,6 @@
 """What every REST endpoint shares: parse with a type, count the action, answer with a struct."""
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -43,6 +44,8 @@ def check_page(before: object, after: object, limit: int) -> None:
 class Endpoint(APIView):
     """One address. Methods parse, call one service or selector, and return its struct."""
 
+    takes_query: Collection[str] = ()
+    takes_body: Collection[str] = ("POST", "PUT", "PATCH")
     # What DRF says to OPTIONS is about serializers. Preflights are answered before it, by corsheaders.
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
 
@@ -63,6 +66,15 @@ class Endpoint(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         throttle(self.user_id)
+        if request.method in self.allowed_methods:
+            self.refuse_what_is_not_taken(request)
+
+    def refuse_what_is_not_taken(self, request: Request) -> None:
+        """Raises `Invalid`. An empty object is no body: some clients always send one."""
+        if request.method not in self.takes_query and request.query_params:
+            raise Invalid("Not known here.", field=next(iter(request.query_params)))
+        if request.method not in ("GET", "HEAD", *self.takes_body) and request.body.strip() not in (b"", b"{}"):
+            raise Invalid("This takes no body.")
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         finalized = super().finalize_response(request, response, *args, **kwargs)
@@ -91,6 +103,8 @@ class Endpoint(APIView):
                 raise Invalid("Given more than once.", field=name)
             check_json(several[0], field=name)
             values[name] = several[0]
+            if several[0] == "null":  # which would be taken for what it says
+                raise Invalid("There is no null in an address: leave it out.", field=name)
         try:
             return msgspec.convert(values, type=kind, strict=False)
         except msgspec.ValidationError as error:

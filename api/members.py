@@ -13,6 +13,8 @@ from rooms.schema import Member, MemberDraft, MemberPage, MemberPatch
 
 
 class MembersView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_members", parameters=parameters_of(Keyset), responses=answers(MemberPage))
     def get(self, request: Request, room: UUID) -> Response:
         """Who is in the room, by user id."""

@@ -44,6 +44,8 @@ class SendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MessagesView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_messages", parameters=parameters_of(HistoryQuery), responses=answers(MessagePage))
     def get(self, request: Request, room: UUID) -> Response:
         """A page of messages, oldest first."""
@@ -59,10 +61,12 @@ class MessagesView(Endpoint):
     def post(self, request: Request, room: UUID) -> Response:
         """Send a message. A retry with the same `client_id` gets the first answer again."""
         body = self.body(SendBody)
-        key = request.headers.get("Idempotency-Key", "").strip().removeprefix('"').removesuffix('"')
-        if key and body.client_id not in (None, key):
-            raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
-        send = _action_of(Send, room, body, client_id=body.client_id or key or None)
+        key = request.headers.get("Idempotency-Key")
+        if key is not None:
+            key = key.strip().removeprefix('"').removesuffix('"')
+            if body.client_id not in (None, key):
+                raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
+        send = _action_of(Send, room, body, client_id=body.client_id if key is None else key)
         verdict = services.send_message(send, sender=self.principal)
         if isinstance(verdict, DomainError):
             raise verdict
@@ -77,6 +81,8 @@ class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LogView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_log", parameters=parameters_of(LogQuery), responses=answers(LogPage))
     def get(self, request: Request, room: UUID) -> Response:
         """A page of the room's events, oldest first, as the socket brings them."""

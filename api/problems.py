@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from django.core.exceptions import DisallowedHost, PermissionDenied
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
@@ -75,12 +75,10 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if isinstance(exception, DisallowedHost):
-        return _plain(Invalid("This server does not go by that host name: it is not in ALLOWED_HOSTS."))
-    return _plain(Invalid("The request cannot be read."))
+    return _plain(_domain_error(exception))
 
 
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return _plain(NotFound("There is nothing at this address."))
 
 
@@ -124,6 +122,10 @@ def _domain_error(exception: BaseException | None) -> DomainError:
         case OperationalError() | InterfaceError():
             log.warning("database failed", error=str(exception))
             return outage_of(exception)
-        case _ if type(exception).__name__ == "RequestDataTooBig":
+        case RequestDataTooBig():
             return TooLarge()
+        case DisallowedHost():
+            return Invalid("This server does not go by that host name: it is not in ALLOWED_HOSTS.")
+        case SuspiciousOperation():
+            return Invalid("The request cannot be read.")
     return Internal()

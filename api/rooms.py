@@ -30,6 +30,8 @@ class ReadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RoomsView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_rooms", parameters=parameters_of(Keyset), responses=answers(MyRoomPage))
     def get(self, request: Request) -> Response:
         """One's own rooms, with what is unread and what was said last."""
@@ -46,6 +48,8 @@ class RoomsView(Endpoint):
 
 
 class PublicRoomsView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_public_rooms", parameters=parameters_of(PublicQuery), responses=answers(RoomPage))
     def get(self, request: Request) -> Response:
         """Rooms that anybody may join, whose name contains `search`."""
@@ -68,6 +72,8 @@ class RoomView(Endpoint):
 
 
 class JoinView(Endpoint):
+    takes_body = ()
+
     @extend_schema(operation_id="join_room", request=None, responses=answers(Joined))
     def post(self, request: Request, room: UUID) -> Response:
         """Become a member of a public room. Again changes nothing."""
@@ -75,6 +81,8 @@ class JoinView(Endpoint):
 
 
 class LeaveView(Endpoint):
+    takes_body = ()
+
     @extend_schema(operation_id="leave_room", request=None, responses=answers(None, status=204))
     def post(self, request: Request, room: UUID) -> Response:
         """End one's membership."""

@@ -31,6 +31,8 @@ class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UsersView(Endpoint):
+    takes_query = ("GET",)
+
     @extend_schema(operation_id="list_users", parameters=parameters_of(UserQuery), responses=answers(UserPage))
     def get(self, request: Request) -> Response:
         """Active users by username, whose username starts with `search`."""

@@ -7,10 +7,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from django.core.asgi import get_asgi_application
 
-http = get_asgi_application()  # sets Django up: what follows needs it
+django = get_asgi_application()  # sets Django up: what follows needs it
 
+from django.conf import settings
+
+from api.bodies import bounded
 from config.lifespan import lifespan
 from messaging.consumers import ChatConsumer
+
+http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:

@@ -60,6 +60,6 @@ def configure_logs(*, form: str, level: str) -> dict[str, Any]:
             # A traceback each second while Redis is away; the relay says it once, and when it is back.
             "channels_redis": {"level": "CRITICAL"},
             "django.request": {"filters": ["incidents"]},
-            "django.security.DisallowedHost": {"level": "CRITICAL"},
+            "django.security": {"level": "CRITICAL"},  # as refusals are
         },
     }

@@ -34,6 +34,7 @@ CORS_EXPOSE_HEADERS = ["retry-after"]
 # -- Bounds of the engine (messaging/limits.py has units and defaults) ------------------------------------------
 
 
+_LEAST = {"history_page_max": 50}  # which is a page where no other size is asked for
 _MOST = {"max_client_id_chars": 64}  # which the column holds
 
 
@@ -42,7 +43,10 @@ def _limits() -> Limits:
     return Limits(
         **{
             field.name: env.number(
-                f"ROOMLOG_{field.name.upper()}", field.default, least=0.001, most=_MOST.get(field.name, 2**40)
+                f"ROOMLOG_{field.name.upper()}",
+                field.default,
+                least=_LEAST.get(field.name, 0.001),
+                most=_MOST.get(field.name, 2**40),
             )
             for field in fields
         }
@@ -89,6 +93,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.middleware.say_when_to_retry",
+    "accounts.middleware.CheckBodies",
 ]
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -186,7 +191,7 @@ SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = 30 * 24 * 3600  # s; a session lives as long as its refresh token
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105
+HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"  # noqa: S105
 HEADLESS_JWT_ALGORITHM = "HS256"
 # Without it a token outlives its session: logged-out users would be let in.
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
@@ -229,6 +234,7 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "format": "uuid"}},
     # A patch is a struct of its own, not a serializer of which nothing is required.
     "COMPONENT_SPLIT_PATCH": False,
     # The one there is by default gives names to enums of serializers, of which there are none.

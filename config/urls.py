@@ -1,8 +1,12 @@
 """Every HTTP address."""
 
-from django.urls import include, path
+from django.urls import include, path, re_path
+
+from api.documents import UNSERVED
+from api.problems import not_found
 
 urlpatterns = [
+    re_path(UNSERVED.pattern, not_found),
     path("_allauth/", include("allauth.headless.urls")),
     path("", include("api.urls")),
 ]

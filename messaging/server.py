@@ -37,6 +37,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._on_frame: Callable[[Data], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._kernel: socket.socket | None = None  # the connection's, which the transport owns
+        self._pong = b""  # the newest that could not be sent yet
 
     # -- what a socket of ours uses --------------------------------------------------------------------------------
 
@@ -120,6 +121,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_stall()
+        pong, self._pong = self._pong, b""
+        self.keep(pong)
         self._drained()
 
     def _drained(self) -> None:
@@ -163,10 +166,25 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+            # A head that is no handshake, or too large for one: the base class would leave the client waiting.
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
+
+    def handle_ping(self) -> None:
+        """Whoever does not read gets an answer to the newest ping alone (RFC 6455, section 5.5.3)."""
+        pong = b"".join(self.conn.data_to_send())
+        if self._is_full:
+            self._pong = pong
+        else:
+            self.transport.write(pong)
 
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent:

@@ -1,5 +1,6 @@
 """Joining, leaving, adding, removing, promoting, muting."""
 
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -16,6 +17,9 @@ from rooms.models import Role
 from rooms.schema import Joined, Member, MemberDraft, MemberPatch
 from rooms.selectors import get_joined, joined_of, member_of
 from rooms.services.admission import admit, change_notice, expel
+
+# Python reads more of ISO 8601 than that.
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def join_room(*, user_id: UUID, room_id: UUID) -> Joined:
@@ -116,8 +120,9 @@ def update_member(*, user_id: UUID, room_id: UUID, member_id: UUID, patch: Membe
             changes["role"] = Role[patch.role.upper()]
         if patch.muted_until is not msgspec.UNSET:
             access.require(Permission.MUTE_MEMBERS)
-            lower = _lower_member(access, member_id)
-            membership = membership or lower
+            is_lifted_by_owner = patch.muted_until is None and access.membership.role == Role.OWNER
+            muted = _member(access, member_id) if is_lifted_by_owner else _lower_member(access, member_id)
+            membership = membership or muted
             changes["muted_until"] = _moment(patch.muted_until)
         if membership is None:
             raise Invalid("Nothing to change: give `role` or `muted_until`.")
@@ -139,9 +144,7 @@ def _change_role(access: Access, member_id: UUID, role: Role) -> models.Membersh
     _require_may_give(access, role)
     if access.membership.role < Role.OWNER:
         return _lower_member(access, member_id)
-    membership = _membership(access.room.id, member_id)
-    if membership is None:
-        raise NotFound("There is no such member.", field="user")
+    membership = _member(access, member_id)
     if role < Role.OWNER:
         _keep_an_owner(membership)
     return membership
@@ -170,10 +173,15 @@ def _membership(room_id: UUID, user_id: UUID) -> models.Membership | None:
     )
 
 
-def _lower_member(access: Access, member_id: UUID) -> models.Membership:
+def _member(access: Access, member_id: UUID) -> models.Membership:
     membership = _membership(access.room.id, member_id)
     if membership is None:
         raise NotFound("There is no such member.", field="user")
+    return membership
+
+
+def _lower_member(access: Access, member_id: UUID) -> models.Membership:
+    membership = _member(access, member_id)
     if membership.role >= access.membership.role:
         raise Forbidden("Their role is not lower than yours.")
     return membership
@@ -182,10 +190,9 @@ def _lower_member(access: Access, member_id: UUID) -> models.Membership:
 def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
+    if not _RFC_3339.fullmatch(text):
+        raise Invalid("Not an RFC 3339 time, with its offset or Z.", field="muted_until")
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            raise Invalid("A time needs its offset, such as Z.", field="muted_until")
-        return moment.astimezone(UTC)
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Invalid("Not an RFC 3339 time.", field="muted_until") from None

@@ -299,3 +299,35 @@ def test_it_bounds_what_is_searched_for(alice: Person, path: str) -> None:
         assert refusal(Rest(alice).get(f"{path}?search={nonsense}")) == (400, "invalid", "search")
     for unusual in ("%FF", "%ED%A0%80", "%25", "_", "%5C", "%E8%8C%B6"):
         assert Rest(alice).get(f"{path}?search={unusual}").status == 200
+
+
+# -- what an address does not take ----------------------------------------------------------------------------------
+
+
+def test_it_refuses_a_query_that_it_does_not_know(alice: Person, room: UUID) -> None:
+    for answer in (
+        Rest(alice).get(f"rooms/{room}/?x=1"),
+        Rest(alice).get("users/me/?x=1"),
+        Rest(alice).post("rooms/?x=1", NEW_ROOM),
+        Rest(alice).get("rooms/?x=1"),
+    ):
+        assert refusal(answer) == (400, "invalid", "x")
+
+
+def test_it_refuses_more_fields_than_can_be_meant(alice: Person) -> None:
+    assert refusal(Rest(alice).get("rooms/?" + "&".join(["a"] * 1_001))) == (400, "invalid", None)
+
+
+@pytest.mark.parametrize("name", ["before", "after"])
+def test_it_takes_no_null_in_an_address(alice: Person, room: UUID, name: str) -> None:
+    assert refusal(Rest(alice).get(f"rooms/?{name}=null")) == (400, "invalid", name)
+    assert refusal(Rest(alice).get(f"rooms/{room}/messages/?{name}=null")) == (400, "invalid", name)
+
+
+def test_it_refuses_a_body_where_there_is_none_to_take(bob: Person, room: UUID) -> None:
+    assert refusal(Rest(bob).post(f"rooms/{room}/leave/", {"forget": False})) == (400, "invalid", None)
+    assert Rest(bob).post(f"rooms/{room}/leave/", {}).status == 204
+
+
+def test_it_reads_ids_in_either_case(alice: Person, room: UUID) -> None:
+    assert Rest(alice).get(f"rooms/{str(room).upper()}/").body["id"] == str(room)

@@ -1,7 +1,9 @@
 """Sign-up, login, refresh and logout, as django-allauth offers them at /_allauth/app/v1/."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from allauth.account import app_settings
 from allauth.core.internal.ratelimit import parse_rates
@@ -13,6 +15,8 @@ from pytest_django import Settings
 from accounts.middleware import RETRY_AFTER_S
 from accounts.models import Session, User
 from tests.api.rest import Answer, Rest, refusal
+from tests.people import Person
+from tests.servers import Server
 
 pytestmark = pytest.mark.django_db
 
@@ -211,3 +215,65 @@ def test_it_mails_a_way_to_a_new_password(db: None, mailoutbox: list[EmailMessag
         assert ask("POST", "auth/password/request", {"email": address}).status == 200
 
     assert any("http://localhost:8000/password/reset/" in str(mail.body) for mail in mailoutbox)
+
+
+# -- what allauth would stumble over ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[" * 30_000,
+        b'{"a":' * 3_000,
+        b'{"username": "dora", "password": ' + b"9" * 5_000 + b"}",
+        b'{"username": "\\ud800", "password": "x"}',
+        b'{"username": "dora", "password": "\\ud800"}',
+        b'{"refresh_token": "\\ud800"}',
+        b'{"sessions": [1e400]}',
+        b'{"sessions": [1000000000000000000000]}',
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "auth/login"), ("POST", "auth/signup"), ("POST", "tokens/refresh"), ("DELETE", "auth/sessions")],
+)
+def test_it_refuses_hostile_bodies(method: str, path: str, body: bytes, alice: Person) -> None:
+    answer = ask(method, path, body, alice.token)
+
+    assert (answer.status, answer.body["status"]) == (400, 400)
+    assert answer.body["errors"][0]["code"] == "invalid"
+
+
+@pytest.mark.parametrize("path", ["account/phone", "auth/phone/verify", "auth/phone/verify/resend"])
+def test_it_knows_no_phones(path: str, alice: Person) -> None:
+    assert refusal(ask("GET", path, token=alice.token)) == (404, "not_found", None)
+    assert refusal(ask("POST", path, {"phone": "+1555"}, alice.token)) == (404, "not_found", None)
+
+
+# -- at once --------------------------------------------------------------------------------------------------------
+
+
+def at_once(server: Server, path: str, body: dict[str, str], times: int) -> list[httpx.Response]:
+    def post(_: int) -> httpx.Response:
+        return httpx.post(f"{server.url}/_allauth/app/v1/{path}", json=body, timeout=30)
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(post, range(times)))
+
+
+def test_it_gives_a_name_to_one_of_those_who_ask_at_once(server: Server) -> None:
+    answers = at_once(server, "auth/signup", {"username": "dora", "password": PASSWORD}, 4)
+
+    refused = [answer.json()["errors"][0]["code"] for answer in answers if answer.status_code == 400]
+    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+    assert refused == ["username_taken"] * 3
+
+
+def test_it_takes_a_refresh_token_once(server: Server) -> None:
+    (entered,) = at_once(server, "auth/signup", {"username": "dora", "password": PASSWORD}, 1)
+    token = entered.json()["meta"]["refresh_token"]
+    for _ in range(3):
+        answers = at_once(server, "tokens/refresh", {"refresh_token": token}, 4)
+        assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+        (token,) = [answer.json()["data"]["refresh_token"] for answer in answers if answer.status_code == 200]

@@ -229,7 +229,7 @@ class Rest(Document):
 
     def _pattern(self, template: str, item: Any) -> re.Pattern[str]:
         """What matches an address of `template` whose parameters are of their types."""
-        kinds = {"uuid": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "integer": r"\d+"}
+        kinds = {"uuid": r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", "integer": r"\d+"}
         lists = [part.get("parameters", ()) for part in (item, *(item[name] for name in METHODS if name in item))]
         parameters = [self.resolve(parameter) for several in lists for parameter in several]
         schemas = {parameter["name"]: parameter.get("schema", {}) for parameter in parameters}

@@ -198,6 +198,14 @@ def test_it_ends_a_mute(alice: Person, bob: Person, room: UUID, ear: Ear) -> Non
     assert ear.changes(room) == [(3, "member.updated"), (4, "member.updated")]
 
 
+def test_an_owner_ends_any_mute(alice: Person, bob: Person, room: UUID) -> None:
+    """Who was muted as a member and is made owner has nobody above them."""
+    update(alice, room, bob, MemberPatch(muted_until="2099-01-01T00:00:00Z"))
+    update(alice, room, bob, MemberPatch(role="owner"))
+
+    assert update(bob, room, bob, MemberPatch(muted_until=None)).muted_until is None
+
+
 def test_it_says_nothing_of_the_same_mute_again(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     update(alice, room, bob, MemberPatch(muted_until=UNTIL))
 
@@ -217,7 +225,19 @@ def test_it_takes_times_with_an_offset(alice: Person, bob: Person, room: UUID, t
     assert update(alice, room, bob, MemberPatch(muted_until=text)).muted_until == shown
 
 
-@pytest.mark.parametrize("text", ["", "soon", "2999-01-01", "2999-01-01T00:00:00", "2999-13-01T00:00:00Z", "0"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "soon",
+        "2999-01-01",
+        "2999-01-01T00:00:00",
+        "2999-13-01T00:00:00Z",
+        "0",
+        "29990101T000000Z",
+        "2999-W01-1T00:00:00Z",
+    ],
+)
 def test_it_refuses_what_is_no_time(alice: Person, bob: Person, room: UUID, text: str, ear: Ear) -> None:
     with pytest.raises(Invalid) as refusal:
         update(alice, room, bob, MemberPatch(muted_until=text))

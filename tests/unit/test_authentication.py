@@ -98,6 +98,7 @@ def test_it_chooses_none_where_ours_was_not_offered() -> None:
         (b"https://b.example", ["https://a.example"], False),
         (b"https://a.example.evil", ["https://a.example"], False),
         (b"null", ["https://a.example"], False),
+        (b"http://[", ["https://a.example"], False),
     ],
 )
 def test_it_allows_an_origin_on_the_list(origin: bytes | None, allowed: list[str], verdict: bool) -> None:

@@ -129,3 +129,27 @@ async def test_it_refuses_as_the_class_that_it_extends() -> None:
                 await connect(f"{url}/refused/")
             statuses.append(refusal.value.response.status_code)
     assert statuses == [403, 403]
+
+
+async def test_it_answers_the_newest_ping_of_who_does_not_read() -> None:
+    """And keeps no answer to the others."""
+    async with serving(RoomlogProtocol, Application()) as url, connect(url, max_size=None) as client:
+        client.transport.pause_reading()
+        sent = [await client.ping(f"{number:0>120}") for number in range(20_000)]
+        client.transport.resume_reading()
+        await asyncio.wait_for(sent[-1], timeout=10)
+
+
+@pytest.mark.parametrize(
+    "line", [b"X-Long: " + b"x" * 9_000, b"\r\n".join(b"X-%d: x" % number for number in range(200))]
+)
+async def test_it_answers_a_head_that_is_too_large(line: bytes) -> None:
+    async with serving(RoomlogProtocol, Application()) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + line + b"\r\n\r\n"
+        )
+        answer = await asyncio.wait_for(reader.read(), timeout=5)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 431") or answer == b""
