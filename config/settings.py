@@ -123,12 +123,16 @@ _SQLITE_OPTIONS = {
     "timeout": 30,  # s
 }
 # That one waits for a connection, where all are in use or none is to be had.
+_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1
 _PATIENCE_S = env.number("DATABASE_PATIENCE_S", 5.0, least=0.1, most=60)
 _POSTGRESQL_OPTIONS = {
     # Kept by psycopg's pool, so that a REST request opens none.
     "pool": {
         "min_size": 1,
-        "max_size": env.number("DATABASE_POOL_SIZE", 20, least=2, most=1000),
+        # The readers and the writer keep theirs; what is left is for REST.
+        "max_size": env.number(
+            "DATABASE_POOL_SIZE", max(20, _KEPT_CONNECTIONS + 4), least=_KEPT_CONNECTIONS + 1, most=1000
+        ),
         "timeout": _PATIENCE_S,
         # Whoever comes after it tries at once; else tries lie ever further apart, and the database is back unnoticed.
         "reconnect_timeout": _PATIENCE_S,

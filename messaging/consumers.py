@@ -15,6 +15,7 @@ from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send,
 from messaging.connection import Connection
 from messaging.decide import Verdict
 from messaging.drafts import draft_of
+from messaging.feed import Follower
 from rooms import services
 from rooms.log import now
 
@@ -34,26 +35,35 @@ class ChatConsumer(Connection):
             raise
         self.answer("join", request_id, 200, answer)
         since, head = answer.membership.joined_seq, answer.head.seq
-        if goes_on and (going := self.socket.followers.get(frame.room)) is not None:
-            going.since = since  # a removal before it is history, though it may be heard only now
-            return
-        if follower is None:  # removed and added again meanwhile
-            follower = self.engine.hub.hold(self.socket, frame.room)
-        self.engine.hub.release(follower, cursor=plan.cursor, since=since, head=head)
+        self.go_on(frame.room, follower, cursor=plan.cursor, since=since, head=head)
 
     @action(name="sync")  # type: ignore[untyped-decorator]
     async def sync_rooms(self, frame: Sync, request_id: RequestId | None, **kwargs: Any) -> None:
         self.check_followed(frame.rooms.keys())
-        followers = {room_id: self.engine.hub.hold(self.socket, room_id) for room_id in frame.rooms}
+        followers = {
+            room_id: self.engine.hub.hold(self.socket, room_id)
+            for room_id, after in frame.rooms.items()
+            if after is not None or room_id not in self.socket.followers
+        }
         try:
             answers, plans = await self.run(following.follow_rooms, sync=frame)
         except BaseException:
-            self.forget(followers)
+            self.forget(frame.rooms)
             raise
-        self.forget(followers.keys() - plans.keys())
+        self.forget(frame.rooms.keys() - plans.keys())
         self.answer("sync", request_id, 200, protocol.SyncedRooms(answers))
         for room_id, plan in plans.items():
-            self.engine.hub.release(followers[room_id], cursor=plan.cursor, since=plan.since, head=plan.head)
+            self.go_on(room_id, followers.get(room_id), cursor=plan.cursor, since=plan.since, head=plan.head)
+
+    def go_on(self, room_id: UUID, follower: Follower | None, *, cursor: int, since: int, head: int) -> None:
+        """Release `follower`; without one the room was followed already, and is from where it stands."""
+        going = self.socket.followers.get(room_id)
+        if follower is None and going is not None:
+            going.since = since  # a removal before it is history, though it may be heard only now
+            return
+        if follower is None:  # removed and added again meanwhile
+            follower = self.engine.hub.hold(self.socket, room_id)
+        self.engine.hub.release(follower, cursor=cursor, since=since, head=head)
 
     def check_followed(self, rooms: Set[UUID]) -> None:
         """Raises `LimitReached` where with `rooms` there would be too many."""

@@ -26,6 +26,7 @@ class Delivery:
         self._pages = pages
         self._spawn = spawn
         self._unfollow = unfollow
+        self._pulling: set[Sink] = set()  # one page at a time for each: the first of many might fill it
 
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
@@ -63,22 +64,33 @@ class Delivery:
                 return
             found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:
-                follower.is_pulling = True
-                self._spawn(self._pull(follower))
+                if sink not in self._pulling:
+                    self._pulling.add(sink)
+                    follower.is_pulling = True
+                    self._spawn(self._pull(follower))
                 return
             self._write(follower, found)
+
+    def drained(self, sink: Sink) -> None:
+        """Go on with whatever `sink` is behind in."""
+        for follower in list(sink.followers.values()):
+            if follower.cursor is not None and follower in follower.feed.others:
+                self.catch_up(follower)
 
     async def _pull(self, follower: Follower) -> None:
         """Write what the log holds next to `follower`, as much as it takes."""
         assert follower.cursor is not None  # noqa: S101
-        page = await self._pages.try_after(follower.feed.room_id, follower.cursor)
-        follower.is_pulling = False
+        sink = follower.sink
+        try:
+            page = await self._pages.try_after(follower.feed.room_id, follower.cursor)
+        finally:
+            follower.is_pulling = False
+            self._pulling.discard(sink)
         for chunk in chunks_of(page):
-            if follower.sink.congested or follower not in follower.feed.others:
-                return
+            if sink.congested or follower not in follower.feed.others:
+                break
             self._write(follower, chunk)
-        if follower in follower.feed.others:
-            self.catch_up(follower)
+        self.drained(sink)
 
     def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to a follower that is behind: no further than its own removal."""

@@ -75,9 +75,16 @@ class DirectSocket(Socket):
         self._flush()
         self._wire.close_with(close.code, close.reason)
 
+    async def leave(self, close: Close) -> None:
+        self.is_leaving = True
+        if self._inbox is not None and not self.congested:
+            await self._inbox.settled()
+        await super().leave(close)
+
     def stop(self) -> None:
         if self._inbox is not None:
             self._inbox.close()
+            self._inbox = None
 
     def full(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""

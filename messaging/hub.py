@@ -105,9 +105,7 @@ class Hub:
 
     def drained(self, sink: Sink) -> None:
         """`sink` takes more again: go on with whatever it is behind in."""
-        for follower in list(sink.followers.values()):
-            if follower.cursor is not None and follower in follower.feed.others:
-                self._delivery.catch_up(follower)
+        self._delivery.drained(sink)
 
     async def close(self) -> None:
         """Stop every task and timer."""

@@ -70,6 +70,11 @@ class Inbox:
         self._waiting = waiting
         self._task = self._loop.create_task(self._work(action, waiting))
 
+    async def settled(self) -> None:
+        """Wait until nothing is being handled."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     def close(self) -> None:
         """The connection is over: nothing more is handled."""
         if self._task is not None:

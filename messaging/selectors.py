@@ -41,7 +41,8 @@ def list_changes(
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
     """The page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises."""
     head = access_room(user_id=user_id, room_id=history.room).room.head.message_id
-    messages = models.Message.objects.filter(room_id=history.room)
+    # No further than where one was seen to be a member: what comes later may be for others alone.
+    messages = models.Message.objects.filter(room_id=history.room, id__lte=head)
     limit = history.limit
     if history.after is not None:
         rows, more = _following(messages.filter(id__gt=history.after), limit)
@@ -106,7 +107,7 @@ def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage
     """A page of the room's events. What retention took is a `gap`. Raises what `access_room` raises."""
     head = access_room(user_id=user_id, room_id=room_id).room.head.seq
     page = read_page(room_id=room_id, after=after, limit=limit)
-    notices = page.notices
+    notices = [notice for notice in page.notices if notice.seq <= head]
     if after + 1 < page.floor:
         notices = [events.gap_notice(room_id, after + 1, page.floor - 1), *notices]
     last = notices[-1].seq if notices else after

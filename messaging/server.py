@@ -110,6 +110,20 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self._kernel.detach()
         super().connection_lost(exc)
         self._drained()
+        self._untie()
+
+    def eof_received(self) -> None:
+        """A client that says no more hears no more: what it was sent is sent, then the transport closes."""
+        if self._socket is not None:
+            self._end()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
+
+    def _untie(self) -> None:
+        """Let go of whatever holds this one: in a knot it would wait for a full collection, which comes seldom."""
+        self._socket = self._on_frame = None
+        if (scope := getattr(self, "scope", None)) is not None:
+            scope["extensions"].pop(EXTENSION, None)
+        self.conn.parser.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -121,9 +135,12 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_stall()
+        self._is_full = False
         pong, self._pong = self._pong, b""
-        self.keep(pong)
-        self._drained()
+        if pong:
+            self.keep(pong)  # which may fill it again
+        if not self._is_full:
+            self._drained()
 
     def _drained(self) -> None:
         self._is_full = False
@@ -131,14 +148,14 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self._socket.drained()
 
     def _cut(self, unsent: int) -> None:
-        """Cut a reader that took nothing for the whole time; one that took something gets more time."""
+        """Cut a reader that took nothing for the whole time, also a closing one; one that took some gets more time."""
         left = self._unsent()
         if left < unsent:
             self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, left)
-        elif not self.transport.is_closing():
-            if not self.close_sent:
-                self._say_close(SLOW_READER.code, SLOW_READER.reason)
-            self.transport.abort()
+            return
+        if not self.close_sent and not self.transport.is_closing():
+            self._say_close(SLOW_READER.code, SLOW_READER.reason)
+        self.transport.abort()
 
     def _unsent(self) -> int:
         return self.transport.get_write_buffer_size()
@@ -227,6 +244,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
 
     def keepalive_timeout(self) -> None:
+        if self.read_paused:  # its pong may have come, and waits behind what is being done for it
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+            return
         self._end()
         super().keepalive_timeout()
 
