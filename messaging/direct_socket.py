@@ -84,7 +84,7 @@ class DirectSocket(Socket):
     def stop(self) -> None:
         if self._inbox is not None:
             self._inbox.close()
-            self._inbox = None
+        self._inbox = self._handler = None
 
     def full(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""

@@ -45,6 +45,7 @@ class Socket:
         self.outlet: Outlet | None = None
         self._on_drained = on_drained
         self._waiting: list[asyncio.Future[None]] = []
+        self._handler: Handler | None = None
 
     def listen(self, handler: Handler) -> None:
         """Have `handler` do what the client's frames ask for, from now on."""
@@ -53,9 +54,9 @@ class Socket:
     async def receive(self, data: Data) -> None:
         """A frame that came by way of ASGI, and not straight from the server."""
         await self.writable()
-        action = self._handler.read(data)
-        if action is not None:
-            await self._handler.do(action)
+        handler = self._handler
+        if handler is not None and (action := handler.read(data)) is not None:
+            await handler.do(action)
 
     def write(self, frames: Frames) -> None:
         raise NotImplementedError

@@ -2,7 +2,9 @@
 
 import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -100,6 +102,47 @@ def test_it_misses_nothing_and_delays_nobody(usual_pair: list[Server]) -> None:
         assert server.readiness()["pages_read"] - before_it >= MESSAGES // PAGE
     for client in (*slow, *brisk):
         client.connection.close()
+
+
+def says_goodbye(client: Client) -> None:
+    client.connection.socket.sendall(b"\x88\x82\x00\x00\x00\x00\x03\xe8")  # a masked close frame, 1000
+
+
+def breaks_the_protocol(client: Client) -> None:
+    client.connection.socket.sendall(b"\xff\xff")
+
+
+def says_no_more(client: Client) -> None:
+    client.connection.socket.shutdown(socket.SHUT_WR)
+
+
+@only_on("sqlite")
+@pytest.mark.parametrize("end", [says_goodbye, breaks_the_protocol, says_no_more])
+def test_it_is_cut_when_it_ends_without_reading(start_server: StartServer, end: Callable[[Client], None]) -> None:
+    alice, bob = make_person("alice"), make_person("bob")
+    draft = RoomDraft(name="Ended", kind="private", members=[bob.id])
+    room = services.create_room(user_id=alice.id, draft=draft).room.id
+    server = start_server(ROOMLOG_STALLED_WRITER_S="0.5")
+    before = count_connections(server)
+    stalled = Client(server, bob, sock=narrow_socket(server), max_queue=1)
+    stalled.act("join", room=str(room))
+    send_all(server, room, alice, 2_500)
+
+    end(stalled)
+
+    deadline = time.monotonic() + 10
+    while count_connections(server) > before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert server.readiness()["sockets"] == 0
+    with suppress(OSError):
+        stalled.drop()
+
+
+def count_connections(server: Server) -> int:
+    """The connections of a process, and whatever else is a socket to it."""
+    files = Path(f"/proc/{server.pid}/fd").iterdir()
+    return sum(str(file.readlink()).startswith("socket:") for file in files)
 
 
 @only_on("sqlite")

@@ -1,10 +1,12 @@
 """The selectors `list_messages` and `get_message`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.errors import DomainError, NotFound
@@ -13,6 +15,7 @@ from messaging.actions import History, Send
 from messaging.schema import MessagePage, Sent
 from messaging.selectors import get_message, list_messages
 from rooms.errors import NotAMember
+from rooms.services import remove_member
 from tests.people import Person
 from tests.services.rooms import Ear, archive, say
 
@@ -141,3 +144,31 @@ def test_it_gets_one_message(bob: Person, room: UUID, said: list[int]) -> None:
 def test_it_gets_no_message_that_is_not_there(bob: Person, room: UUID, said: list[int], message_id: int) -> None:
     with pytest.raises(NotFound):
         get_message(user_id=bob.id, room_id=room, message_id=message_id)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_ends_where_the_reader_was_seen_to_be_a_member(alice: Person, bob: Person, room: UUID) -> None:
+    """Removed between the two statements, they get nothing that came after."""
+    say(alice, room, "for both")
+    done: list[str] = []
+
+    def meanwhile() -> None:
+        remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
+        say(alice, room, "for her")
+        connection.close()
+
+    def after_the_first(execute: Any, sql: str, *rest: Any) -> Any:
+        found = execute(sql, *rest)
+        if not done:
+            done.append(sql)
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(meanwhile).result()
+        return found
+
+    with connection.execute_wrapper(after_the_first):
+        found = page(bob, room)
+
+    assert "rooms_membership" in done[0]
+    assert [message.text for message in found.messages] == ["for both"]
+    with pytest.raises(NotFound):
+        page(bob, room)

@@ -402,6 +402,24 @@ async def test_it_reads_a_full_page_once_for_a_herd_that_resumes(small: House) -
     assert sorted(small.log.reads) == [(ROOM, 0), (ROOM, 5), (ROOM, 10)]
 
 
+async def test_it_reads_one_page_at_a_time_for_a_socket_that_is_behind_in_many_rooms() -> None:
+    """The first may fill it: what was read for the others would be thrown away."""
+    rooms = [UUID(int=number) for number in range(1, 21)]
+    house = House(Limits(replay_page_entries=5, ring_max_frames=1))
+    socket = Socket(room_for=5)
+    for room in rooms:
+        house.log.commit(5, room=room)
+        house.follow(socket, room, after=0)
+
+    for turn in range(1, len(rooms) + 1):
+        await asyncio.sleep(2 * READ_S)
+        assert len(house.log.reads) == turn
+        assert len(socket.payloads) == 5 * turn
+        socket.drain(house.hub)
+    assert all(socket.followers[room].is_live for room in rooms)
+    await house.hub.close()
+
+
 async def test_it_reads_again_for_a_follower_whose_page_failed(small: House) -> None:
     alice = Socket()
     small.log.commit(7)

@@ -6,10 +6,13 @@ import time
 from uuid import UUID
 
 import pytest
+from django.db import transaction
 from websockets.exceptions import ConnectionClosed
 
 from messaging.models import Message
+from rooms.log import lock_head
 from tests.conftest import StartServer
+from tests.engine import only_on
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
@@ -48,6 +51,19 @@ def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room:
     assert acknowledged <= requests
 
 
+@only_on("postgresql")
+def test_it_answers_what_waits_for_a_lock(own_server: Server, room: UUID, bob: Person) -> None:
+    client = Client(own_server, bob)
+    with transaction.atomic():
+        lock_head(room)
+        request = client.start("leave", room=str(room), forget=True)
+        time.sleep(0.3)  # until it waits
+        os.kill(own_server.pid, signal.SIGTERM)
+        assert client.event()["event"] == "draining"
+    assert client.reply(request)["response_status"] == 200
+    assert close_code(client) == 4001
+
+
 def test_it_is_ready_until_then(server: Server) -> None:
     with server.rest() as rest:
         report = rest.get("/readyz")
@@ -64,3 +80,10 @@ def test_it_is_out_in_time_with_a_client_that_does_not_read(own_server: Server, 
     own_server.stop()
     assert time.monotonic() - began < GRACE_S
     client.connection.close()
+
+
+def close_code(client: Client) -> int:
+    with pytest.raises(ConnectionClosed) as closed:
+        client.receive()
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code

@@ -1,6 +1,7 @@
 """Our WebSocket protocol class is, to any ASGI application, the class of uvicorn that it extends."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -47,7 +48,7 @@ class Application:
 
 
 @asynccontextmanager
-async def serving(protocol: type[asyncio.Protocol], application: Application) -> AsyncIterator[str]:
+async def serving(protocol: type[asyncio.Protocol], application: Application, **options: Any) -> AsyncIterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
         application,
@@ -57,6 +58,7 @@ async def serving(protocol: type[asyncio.Protocol], application: Application) ->
         log_level="critical",
         ws_max_size=1000,
         ws_per_message_deflate=False,
+        **options,
     )
     server = uvicorn.Server(config)
     serve = asyncio.create_task(server.serve(sockets=[listener]))
@@ -153,3 +155,42 @@ async def test_it_answers_a_head_that_is_too_large(line: bytes) -> None:
         answer = await asyncio.wait_for(reader.read(), timeout=5)
         writer.close()
     assert answer.startswith(b"HTTP/1.1 431") or answer == b""
+
+
+class Busy(Application):
+    """Does not read for a while."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        wire = scope["extensions"]["roomlog.direct"]
+        wire.pause_reading()
+        await asyncio.sleep(0.5)
+        wire.resume_reading()
+        await super().__call__(scope, receive, send)
+
+
+async def test_it_waits_for_a_pong_that_it_does_not_read() -> None:
+    config = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.05}
+    async with serving(RoomlogProtocol, Busy(), **config) as url, connect(url, ping_interval=None) as client:
+        await client.send("still there")
+        assert await asyncio.wait_for(client.recv(), timeout=5) == "still there"
+
+
+async def test_nothing_of_a_dead_connection_waits_for_the_collector() -> None:
+    def count() -> int:
+        return sum(type(thing) is RoomlogProtocol for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        async with serving(RoomlogProtocol, Application()) as url:
+            for _ in range(5):
+                async with connect(url) as client:
+                    await client.send("hi")
+                    await client.recv()
+            await asyncio.sleep(0.1)
+            assert count() == before
+    finally:
+        gc.enable()

@@ -1,6 +1,7 @@
 """The action `sync`."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
@@ -42,6 +43,19 @@ def test_it_works(server: Server, rooms: list[UUID], alice: Person, bob: Person)
         heard = {follower.event()["room"] for _ in range(3)}
         assert heard == {str(room) for room in rooms[:3]}
         assert follower.is_quiet()
+
+
+def test_it_goes_on_in_a_room_that_is_followed_already(
+    server: Server, rooms: list[UUID], alice: Person, bob: Person
+) -> None:
+    room, count = str(rooms[0]), 200
+    with Client(server, alice) as sender, Client(server, bob) as follower, ThreadPoolExecutor(1) as pool:
+        follower.act("join", room=room)
+        requests = [sender.start("send", room=room, text="hi") for _ in range(count)]
+        answering = pool.submit(lambda: [sender.reply(request)["response_status"] for request in requests])
+        while not answering.done():
+            assert follower.act("sync", rooms={room: None})["data"]["rooms"][room]["resync"] is False
+        assert [event["seq"] for event in follower.events_until(count + 2)] == list(range(3, count + 3))
 
 
 def test_it_judges_each_room_by_itself(server: Server, rooms: list[UUID], public_room: UUID, bob: Person) -> None:
