@@ -122,14 +122,14 @@ _SQLITE_OPTIONS = {
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000",
     "timeout": 30,  # s
 }
+_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1  # by the readers and the writer
 # That one waits for a connection, where all are in use or none is to be had.
-_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1
 _PATIENCE_S = env.number("DATABASE_PATIENCE_S", 5.0, least=0.1, most=60)
 _POSTGRESQL_OPTIONS = {
     # Kept by psycopg's pool, so that a REST request opens none.
     "pool": {
         "min_size": 1,
-        # The readers and the writer keep theirs; what is left is for REST.
+        # What is not kept is for REST.
         "max_size": env.number(
             "DATABASE_POOL_SIZE", max(20, _KEPT_CONNECTIONS + 4), least=_KEPT_CONNECTIONS + 1, most=1000
         ),
