@@ -39,22 +39,25 @@ def list_changes(
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
-    """The page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises."""
+    """The page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises.
+
+    No further than the head where one was seen to be a member: what comes later may be for others alone. Each query
+    has one upper bound, for of two SQLite may go through all that lies between them.
+    """
     head = access_room(user_id=user_id, room_id=history.room).room.head.message_id
-    # No further than where one was seen to be a member: what comes later may be for others alone.
-    messages = models.Message.objects.filter(room_id=history.room, id__lte=head)
+    messages = models.Message.objects.filter(room_id=history.room)
     limit = history.limit
     if history.after is not None:
-        rows, more = _following(messages.filter(id__gt=history.after), limit)
+        rows, more = _following(messages.filter(id__gt=history.after, id__lte=head), limit)
         return MessagePage(messages=rows, has_before=history.after > 0 and head > 0, has_after=more)
     if history.around is not None:
-        older, more_before = _preceding(messages.filter(id__lte=history.around), limit - limit // 2)
-        newer, more_after = _following(messages.filter(id__gt=history.around), limit // 2)
+        older, more_before = _preceding(messages.filter(id__lte=min(history.around, head)), limit - limit // 2)
+        newer, more_after = _following(messages.filter(id__gt=history.around, id__lte=head), limit // 2)
         return MessagePage(messages=older + newer, has_before=more_before, has_after=more_after)
     if history.before is not None:
-        rows, more = _preceding(messages.filter(id__lt=history.before), limit)
+        rows, more = _preceding(messages.filter(id__lte=min(history.before - 1, head)), limit)
         return MessagePage(messages=rows, has_before=more, has_after=history.before <= head)
-    rows, more = _preceding(messages, limit)
+    rows, more = _preceding(messages.filter(id__lte=head), limit)
     return MessagePage(messages=rows, has_before=more, has_after=False)
 
 
