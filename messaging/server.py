@@ -196,12 +196,15 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
 
     def handle_ping(self) -> None:
-        """Whoever does not read gets an answer to the newest ping alone (RFC 6455, section 5.5.3)."""
-        pong = b"".join(self.conn.data_to_send())
-        if self._is_full:
-            self._pong = pong
-        else:
-            self.transport.write(pong)
+        """Whoever does not read gets an answer to the newest ping alone (RFC 6455, section 5.5.3).
+
+        The answers to all that came together are there with the first of them.
+        """
+        pongs = [pong for pong in self.conn.data_to_send() if pong]
+        if pongs and self._is_full:
+            self._pong = pongs[-1]
+        elif pongs:
+            self.transport.write(b"".join(pongs))
 
     def handle_cont(self, event: Frame) -> None:
         if self.close_sent:
