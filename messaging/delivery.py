@@ -26,7 +26,8 @@ class Delivery:
         self._pages = pages
         self._spawn = spawn
         self._unfollow = unfollow
-        self._pulling: set[Sink] = set()  # one page at a time for each: the first of many might fill it
+        # One page at a time for each socket: the first of many might fill it.
+        self._pulling: dict[Sink, Follower] = {}
 
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
@@ -55,7 +56,7 @@ class Delivery:
     def catch_up(self, follower: Follower) -> None:
         """Write what the ring holds for `follower`; make it live when level, else have it pull from the log."""
         feed, sink = follower.feed, follower.sink
-        while not follower.is_pulling and follower in feed.others and not sink.congested:
+        while self._pulling.get(sink) is not follower and follower in feed.others and not sink.congested:
             assert follower.cursor is not None and feed.last is not None  # noqa: S101, PT018 - it was released
             if follower.cursor >= feed.last:
                 if follower.cursor == feed.last:
@@ -65,8 +66,7 @@ class Delivery:
             found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:
                 if sink not in self._pulling:
-                    self._pulling.add(sink)
-                    follower.is_pulling = True
+                    self._pulling[sink] = follower
                     self._spawn(self._pull(follower))
                 return
             self._write(follower, found)
@@ -84,8 +84,7 @@ class Delivery:
         try:
             page = await self._pages.try_after(follower.feed.room_id, follower.cursor)
         finally:
-            follower.is_pulling = False
-            self._pulling.discard(sink)
+            del self._pulling[sink]
         for chunk in chunks_of(page):
             if sink.congested or follower not in follower.feed.others:
                 break

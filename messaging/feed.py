@@ -47,14 +47,13 @@ class Sink(Protocol):
 class Follower:
     """A socket in a room. `since` is its member's joined seq: a removal after it cuts, an earlier one is history."""
 
-    __slots__ = ("cursor", "feed", "is_pulling", "since", "sink")
+    __slots__ = ("cursor", "feed", "since", "sink")
 
     def __init__(self, feed: "Feed", sink: Sink) -> None:
         self.feed = feed
         self.sink = sink
         self.cursor: int | None = None  # None while held
         self.since = 0
-        self.is_pulling = False
 
     @property
     def is_live(self) -> bool:

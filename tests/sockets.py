@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 import msgspec
+import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -101,3 +103,12 @@ class Client:
         except TimeoutError:
             return True
         return False
+
+
+def close_code(client: Client) -> int:
+    """The code that the server closes with; frames before it are passed over."""
+    with pytest.raises(ConnectionClosed) as closed:
+        while True:
+            client.receive(5)
+    assert closed.value.rcvd is not None
+    return closed.value.rcvd.code

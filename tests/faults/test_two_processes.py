@@ -10,13 +10,12 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
-from websockets.exceptions import ConnectionClosed
 
 from accounts.models import User
 from tests.engine import only_on
 from tests.people import Person, sign_in
 from tests.servers import Server
-from tests.sockets import Client
+from tests.sockets import Client, close_code
 
 LATEST_S = 1.5  # the sweep's interval and a half
 
@@ -171,11 +170,3 @@ def test_it_hears_at_once_through_the_layer(redis_pair: list[Server], room: UUID
             follower.event()
             delays.append(time.monotonic() - began)
         assert statistics.median(delays) < 0.1
-
-
-def close_code(client: Client) -> int:
-    with pytest.raises(ConnectionClosed) as closed:
-        while True:
-            client.receive(5)
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code

@@ -15,7 +15,7 @@ from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.people import Person
 from tests.servers import Server
-from tests.sockets import Client
+from tests.sockets import Client, close_code
 
 GRACE_S = 10.0
 
@@ -80,10 +80,3 @@ def test_it_is_out_in_time_with_a_client_that_does_not_read(own_server: Server, 
     own_server.stop()
     assert time.monotonic() - began < GRACE_S
     client.connection.close()
-
-
-def close_code(client: Client) -> int:
-    with pytest.raises(ConnectionClosed) as closed:
-        client.receive()
-    assert closed.value.rcvd is not None
-    return closed.value.rcvd.code
