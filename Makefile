@@ -13,6 +13,8 @@ UV := $(shell command -v uv 2>/dev/null)
 ON_ONE_ENGINE := unit simulation contract docs api e2e benchmarks
 
 export DATA_DIR
+# Without kept byte code each server that a test starts would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test bench check format install documents lock clean
 

@@ -23,7 +23,7 @@ from tests.people import Person
 from tests.servers import Server
 from tests.services.rooms import add, make_room, say
 
-EXAMPLES = int(os.environ.get("TEST_REST_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("TEST_REST_EXAMPLES", "20"))
 SEED = int(os.environ.get("TEST_REST_SEED", "20260102"))
 CHECKS = [
     not_a_server_error,

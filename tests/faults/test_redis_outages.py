@@ -21,7 +21,7 @@ from tests.people import Person, make_person
 from tests.redis import Redis
 from tests.servers import Server
 
-OUTAGE_S = float(os.environ.get("TEST_OUTAGE_S", "3"))
+OUTAGE_S = float(os.environ.get("TEST_OUTAGE_S", "2"))
 ROOMS, PACE_S, LATEST_S = 4, 0.04, 1.5
 
 

@@ -29,7 +29,7 @@ from tests.unit.virtual_time import VirtualTimeLoop
 
 STEPS = 10_000
 STEPS_EACH = 50
-WORLDS = 400  # of which some end early
+WORLDS = 320  # of which some end early
 TURNS = 4  # of the loop after each step: enough for a frame to be read, not for an answer of the database
 
 T = TypeVar("T")
