@@ -1,6 +1,7 @@
 """Looking up many keys at once, each with a number to compare: one statement and one value to bind, however many."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,11 @@ _SOUGHT = {
 def as_uuid(value: UUID | str) -> UUID:
     """A UUID as either engine gives it."""
     return value if isinstance(value, UUID) else UUID(value)
+
+
+def as_moment(value: datetime) -> datetime:
+    """A time as either engine gives it, aware."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def look_up(sql: str, numbers: Mapping[str, int], *values: Any, key: str = "text") -> list[tuple[Any, ...]]:

@@ -1,15 +1,17 @@
 """Reads of users. Renders models as the shapes of `accounts.schema`."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from django.db import connection
 from django.utils import timezone
 
 from accounts import models
 from accounts.errors import NotFound
-from accounts.lookup import look_up
+from accounts.lookup import as_moment, as_uuid, look_up
 from accounts.paging import page_of
 from accounts.schema import User, UserPage
 
@@ -20,6 +22,21 @@ _CHANGED_SESSIONS = """
     LEFT JOIN accounts_user u ON u.id = s.user_id
     WHERE NOT coalesce(u.is_active AND u.auth_version = sought.number, FALSE)
 """
+
+_SIGNED_IN = """
+    SELECT s.session_data, s.expire_date, u.id, u.password, u.username, u.display_name, u.avatar_url, u.data, u.is_bot,
+           u.auth_version
+    FROM accounts_session s JOIN accounts_user u ON u.id = s.user_id
+    WHERE s.session_key = %s AND s.expire_date > %s AND u.is_active
+"""
+
+
+class SignedIn(NamedTuple):
+    """A session that has not run out, and its user, who is active."""
+
+    session_data: str
+    expires_at: datetime
+    user: models.User
 
 
 class Standing(NamedTuple):
@@ -55,14 +72,39 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
     return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
+def get_signed_in(*, session_key: str) -> SignedIn | None:
+    """The session of this key, and whose it is. One query: each handshake and each request asks, so it is plain SQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SIGNED_IN, [session_key, _now()])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    session_data, expires_at, user_id, password, username, display_name, avatar_url, data, is_bot, auth_version = row
+    user = models.User(
+        id=as_uuid(user_id),
+        password=password,
+        username=username,
+        display_name=display_name,
+        avatar_url=avatar_url,
+        data=msgspec.json.decode(data),
+        is_bot=bool(is_bot),
+        auth_version=auth_version,
+    )
+    return SignedIn(session_data, as_moment(expires_at), user)
+
+
 def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Standing | None]:
     """Of the sessions that were admitted with those `auth_versions`, by their keys: which are no longer as they were.
 
     What they are now; None where they ended. One query.
     """
-    now = connection.ops.adapt_datetimefield_value(timezone.now())
-    rows = look_up(_CHANGED_SESSIONS, auth_versions, now)
+    rows = look_up(_CHANGED_SESSIONS, auth_versions, _now())
     return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
+
+
+def _now() -> Any:
+    """For a statement of ours."""
+    return connection.ops.adapt_datetimefield_value(timezone.now())
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:

@@ -1,6 +1,5 @@
 """The session engine (`SESSION_ENGINE`): Django's database sessions that know whose they are."""
 
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid5
 
@@ -14,22 +13,11 @@ _NAMESPACE = UUID("5e55104e-0000-5000-8000-000000000000")
 
 
 class SessionStore(DatabaseSessionStore):
-    """Keeps the user and a label beside the data, so that a user's sessions can be found and ended.
-
-    `expire_date` is that of the row, once it was loaded.
-    """
-
-    expire_date: datetime | None = None
+    """Keeps the user and a label beside the data, so that a user's sessions can be found and ended."""
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
         return Session
-
-    def _get_session_from_db(self) -> Session | None:
-        session = cast("Session | None", super()._get_session_from_db())  # type: ignore[misc]
-        if session is not None:
-            self.expire_date = session.expire_date
-        return session
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         session = cast("Session", super().create_model_instance(data))

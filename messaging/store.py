@@ -4,7 +4,7 @@ Every function wants the transaction that locked the heads.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.lookup import as_uuid
+from accounts.lookup import as_moment, as_uuid
 from accounts.schema import User, timestamp
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
@@ -236,8 +236,7 @@ def _known(found: Sequence[Row], drafts: Sequence[Draft]) -> dict[Key, Known]:
     known = {}
     for place, digest, message_id, seq, created_at in found:
         draft = drafts[place]
-        moment = created_at if created_at.tzinfo else created_at.replace(tzinfo=UTC)
-        sent = Sent(room=draft.room_id, id=message_id, seq=seq, created_at=timestamp(moment))
+        sent = Sent(room=draft.room_id, id=message_id, seq=seq, created_at=timestamp(as_moment(created_at)))
         known[key_of(draft)] = Known(digest=bytes(digest), sent=sent)
     return known
 

@@ -37,7 +37,7 @@ def sign(claims: dict[str, Any], key: str = django_settings.SECRET_KEY, algorith
 
 
 def test_it_works(alice: Person, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         principal = check_access_token(alice.token)
 
     assert (principal.user.id, principal.user.username) == (alice.id, "alice")
@@ -129,3 +129,28 @@ def test_it_refuses_what_was_signed_in_before_the_password_changed(alice: Person
 
     assert refusal_of(alice.token) is Unauthenticated
     assert sign_in(User.objects.get(id=alice.id)).principal.auth_version == 1
+
+
+def test_it_takes_a_session_of_an_earlier_secret_key(alice: Person, settings: Settings) -> None:
+    """As Django does while `SECRET_KEY_FALLBACKS` holds it; the token itself is of the present key."""
+    settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
+    settings.SECRET_KEY = "k" * 64
+
+    moved = sign(claims_of(alice) | {"sid": tokens.session_key_to_sid(alice.session_key)}, key=settings.SECRET_KEY)
+
+    assert check_access_token(moved).session_key == alice.session_key
+    settings.SECRET_KEY_FALLBACKS = []
+    assert refusal_of(moved) is Unauthenticated
+
+
+def test_it_refuses_a_session_of_a_backend_that_is_no_more(alice: Person, settings: Settings) -> None:
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+
+    assert refusal_of(alice.token) is Unauthenticated
+
+
+def test_it_refuses_a_session_whose_content_is_not_ours(alice: Person, bob: Person) -> None:
+    for data in ("", "nonsense", Session.objects.get(session_key=bob.session_key).session_data[:-2] + "AA"):
+        Session.objects.filter(session_key=alice.session_key).update(session_data=data)
+
+        assert refusal_of(alice.token) is Unauthenticated
