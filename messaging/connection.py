@@ -122,15 +122,21 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
 
     def open_socket(self, principal: Principal) -> Socket:
         """A direct one where the server is ours, else one over ASGI."""
-        limits, on_drained = self.engine.limits, self.engine.hub.drained
+        limits, hub = self.engine.limits, self.engine.hub
         wire = self.scope.get("extensions", {}).get(EXTENSION)
         if wire is not None:
-            return DirectSocket(wire, principal=principal, send_window=limits.send_window, on_drained=on_drained)
+            return DirectSocket(
+                wire,
+                principal=principal,
+                send_window=limits.send_window,
+                on_drained=hub.drained,
+                unready=hub.unready,
+            )
         return AsgiSocket(
             self.base_send,
             principal=principal,
             send_window=limits.send_window,
-            on_drained=on_drained,
+            on_drained=hub.drained,
             max_bytes=limits.send_buffer_bytes,
             stalled_s=limits.stalled_writer_s,
         )

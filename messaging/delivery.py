@@ -2,7 +2,8 @@
 those behind. Pure.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
@@ -22,27 +23,30 @@ class Delivery:
         pages: Pages,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         unfollow: Callable[[Sink, UUID], None],
+        unready: Set[Sink],
     ) -> None:
         self._pages = pages
         self._spawn = spawn
         self._unfollow = unfollow
+        self._unready = unready
         # One page at a time for each socket: the first of many might fill it.
         self._pulling: dict[Sink, Follower] = {}
 
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
-        direct = [sink for sink in feed.live if sink.outlet is not None]
-        others = [sink for sink in feed.live if sink.outlet is None] if len(direct) < len(feed.live) else ()
-        sent = fan_out([outlet for sink in direct if (outlet := sink.outlet)], frames.wire)
+        roster = feed.roster()
+        unready = [sink for sink in self._unready & feed.live.keys() if sink in roster.places]
+        are_ready = bytearray(b"\1") * len(roster.outlets)
+        for sink in unready:
+            are_ready[roster.places[sink]] = 0
+        sent = fan_out(list(compress(roster.outlets, are_ready)), frames.wire)
         if sent.count(len(frames.wire)) < len(sent):
-            for sink, size in zip(direct, sent, strict=True):
+            for sink, size in zip(compress(roster.places, are_ready), sent, strict=True):
                 if size < len(frames.wire):
                     sink.keep(frames.wire[size:])
-        for sink in [sink for sink in others if not sink.offer(frames)]:
-            follower = feed.live.pop(sink)
-            feed.others.add(follower)
-            follower.cursor = (notices[0].covers_from or notices[0].seq) - 1
+        for sink in [sink for sink in (*roster.others, *unready) if not sink.offer(frames)]:
+            feed.make_behind(feed.live[sink], cursor=(notices[0].covers_from or notices[0].seq) - 1)
         if notices[-1].evicts is not None:
             for follower in [*feed.live.values(), *feed.others]:
                 self._evict(follower, notices[-1])
@@ -60,8 +64,7 @@ class Delivery:
             assert follower.cursor is not None and feed.last is not None  # noqa: S101, PT018 - it was released
             if follower.cursor >= feed.last:
                 if follower.cursor == feed.last:
-                    feed.others.discard(follower)
-                    feed.live[follower.sink] = follower
+                    feed.make_live(follower)
                 return
             found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from accounts.schema import Principal
 from messaging.fanout import Outlet
+from messaging.feed import Sink
 from messaging.framing import Frames, frame_text
 from messaging.inbox import Data, Handler, Inbox
 from messaging.protocol import Close
@@ -37,16 +38,18 @@ class DirectSocket(Socket):
     What the kernel does not take is kept by the server: the socket is congested for as long as there is any of it.
     """
 
-    __slots__ = ("_inbox", "_loop", "_send", "_soon", "_wire")
+    __slots__ = ("_inbox", "_loop", "_soon", "_unready", "_wire")
 
-    def __init__(self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
+    def __init__(
+        self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained, unready: set[Sink]
+    ) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._wire = wire
+        self._unready = unready  # it is among them while it keeps something, or is congested
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._inbox: Inbox | None = None
-        self._send = wire.attach(self)
-        self.outlet = None if self.congested else self._send
+        self.outlet = wire.attach(self)
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
@@ -69,7 +72,7 @@ class DirectSocket(Socket):
         if not self._soon:
             self._loop.call_soon(self._flush)
         self._soon += frame_text(payload)
-        self.outlet = None
+        self._unready.add(self)
 
     def close(self, close: Close) -> None:
         self._flush()
@@ -89,15 +92,18 @@ class DirectSocket(Socket):
     def full(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""
         self.congested = True
-        self.outlet = None
+        self._unready.add(self)
 
     def drained(self) -> None:
-        self.outlet = None if self._soon else self._send
+        if not self._soon:
+            self._unready.discard(self)
         super().drained()
 
     def ended(self) -> None:
         """The last was written: the server lets what follows go nowhere."""
-        self._send = self.outlet = None
+        self.outlet = None
+        for follower in self.followers.values():
+            follower.feed.forget_roster()
 
     def _flush(self) -> None:
         if self._soon:
@@ -108,12 +114,12 @@ class DirectSocket(Socket):
             wire = self._soon + wire
             self._soon = b""
         sent = 0
-        if (send := self._send) is not None and not self.congested:
+        if self.outlet is not None and not self.congested:
             try:
-                sent = send(wire)
+                sent = self.outlet(wire)
             except OSError:  # it takes nothing now, or it is broken, which the server finds out with the rest
                 sent = 0
         if sent < len(wire):
             self.keep(wire[sent:])
         if not self.congested:
-            self.outlet = self._send
+            self._unready.discard(self)

@@ -7,7 +7,7 @@ cursor is the feed's. Nothing is queued for it: what it missed is in the ring or
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from messaging.fanout import Outlet
@@ -27,7 +27,7 @@ class Sink(Protocol):
     session_id: UUID
     auth_version: int
     followers: dict[UUID, "Follower"]
-    outlet: Outlet | None  # to send through at once; None where something is to go first, or there is none
+    outlet: Outlet | None  # to send through at once, unless the sink is among the hub's `unready`
 
     @property
     def congested(self) -> bool:
@@ -60,6 +60,14 @@ class Follower:
         return self.feed.live.get(self.sink) is self
 
 
+class Roster(NamedTuple):
+    """The sinks of a feed's live followers: those with an outlet by their place in `outlets`, and the others."""
+
+    places: dict[Sink, int]
+    outlets: list[Outlet]
+    others: list[Sink]
+
+
 class Feed:
     """The order of one room's entries. All methods run on the hub's loop and never block."""
 
@@ -72,6 +80,7 @@ class Feed:
         self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
         self.others: set[Follower] = set()
         self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
+        self._roster: Roster | None = None
         self._parked: dict[int, RoomNotice] = {}
         self._ring_max_frames = ring_max_frames
         self._ring_max_bytes = ring_max_bytes
@@ -83,6 +92,44 @@ class Feed:
     @property
     def has_hole(self) -> bool:
         return self.last is not None and self.last < self.known
+
+    # -- followers --------------------------------------------------------------------------------------------------
+
+    def make_live(self, follower: Follower) -> None:
+        """It is level: from now on its cursor is the feed's."""
+        self.others.discard(follower)
+        self.live[follower.sink] = follower
+        self._roster = None
+
+    def make_behind(self, follower: Follower, *, cursor: int) -> None:
+        """It goes on after `cursor` by itself."""
+        del self.live[follower.sink]
+        self.others.add(follower)
+        follower.cursor = cursor
+        self._roster = None
+
+    def remove(self, follower: Follower) -> None:
+        if follower.is_live:
+            del self.live[follower.sink]
+            self._roster = None
+        self.others.discard(follower)
+
+    def roster(self) -> Roster:
+        """Kept until a follower comes, goes or falls behind: each message would look at each of them."""
+        if self._roster is None:
+            direct = [sink for sink in self.live if sink.outlet is not None]
+            self._roster = Roster(
+                places={sink: place for place, sink in enumerate(direct)},
+                outlets=[outlet for sink in direct if (outlet := sink.outlet)],
+                others=[sink for sink in self.live if sink.outlet is None],
+            )
+        return self._roster
+
+    def forget_roster(self) -> None:
+        """One of them lost its outlet."""
+        self._roster = None
+
+    # -- entries ----------------------------------------------------------------------------------------------------
 
     def start(self, head: int) -> None:
         """The log was read to reach `head`: the feed starts there, or has yet to hear of what lies between."""

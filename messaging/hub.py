@@ -34,7 +34,9 @@ class Hub:
         self._limits = limits
         self._interest = interest or Interest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
-        self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow)
+        # The sinks through whose outlets nothing may go now, for something else is to go first. They say so themselves.
+        self.unready: set[Sink] = set()
+        self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
         self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
         self._rings_bytes = 0
         self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
@@ -191,9 +193,7 @@ class Hub:
 
     def _discard(self, follower: Follower) -> None:
         feed = follower.feed
-        if follower.is_live:
-            del feed.live[follower.sink]
-        feed.others.discard(follower)
+        feed.remove(follower)
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
             self._rings_bytes -= feed.ring_bytes

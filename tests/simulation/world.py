@@ -159,6 +159,7 @@ class World:
         sinks = [sink for worker in self.workers for sink in worker.hub.sinks()]
         left = [f"a socket of {self.store.users[sink.user_id].username} is left" for sink in sinks]
         left += ["a room is still followed" for worker in self.workers if worker.hub.known_heads()]
+        left += ["a socket is still unready" for worker in self.workers if worker.hub.unready]
         for worker in self.workers:
             await worker.close()
         logging.getLogger("messaging").removeHandler(self._alarms)
