@@ -40,6 +40,10 @@ class Hub:
         self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
         self._rings_bytes = 0
         self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
+        self._sessions: defaultdict[str, list[Sink]] = defaultdict(list)
+        # What the sinks of each session were admitted with. Of several the oldest admission tells: if that still
+        # stands, so do the newer.
+        self.auth_versions: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- sockets ---------------------------------------------------------------------------------------------------
@@ -49,6 +53,8 @@ class Hub:
         if sink.user_id not in self._users:
             self._interest.user_came(sink.user_id)
         self._users[sink.user_id].add(sink)
+        self._sessions[sink.session_key].append(sink)
+        self._note_auth_version(sink.session_key)
 
     def unregister(self, sink: Sink) -> None:
         """Forget `sink`, and all that it follows."""
@@ -60,12 +66,23 @@ class Hub:
             if not sinks:
                 del self._users[sink.user_id]
                 self._interest.user_went(sink.user_id)
+            self._sessions[sink.session_key].remove(sink)
+            self._note_auth_version(sink.session_key)
+
+    def _note_auth_version(self, session_key: str) -> None:
+        if sinks := self._sessions[session_key]:
+            self.auth_versions[session_key] = min(sink.auth_version for sink in sinks)
+        else:
+            del self._sessions[session_key], self.auth_versions[session_key]
 
     def sinks(self) -> list[Sink]:
         return [sink for sinks in self._users.values() for sink in sinks]
 
     def sinks_of(self, user_id: UUID) -> list[Sink]:
         return list(self._users.get(user_id, ()))
+
+    def sinks_in(self, session_key: str) -> list[Sink]:
+        return list(self._sessions.get(session_key, ()))
 
     @property
     def pages_read(self) -> int:

@@ -5,7 +5,7 @@ revocation do not depend on the channel layer, and several processes on SQLite h
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 import structlog
@@ -75,7 +75,7 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                repaired = await self._look(self._hub.known_heads(), self._hub.sinks())
+                repaired = await self._look(self._hub.known_heads(), self._hub.auth_versions.copy())
             except DomainError:
                 pass  # the database is not to be had, which is logged where that is found
             except Exception:
@@ -93,30 +93,25 @@ class Sweep:
             self._woken.clear()
             rooms, self._rooms = self._rooms, set()
             users, self._users = self._users, set()
-            heads = self._hub.known_heads()
+            heads, versions = self._hub.known_heads(), self._hub.auth_versions
+            sessions = {sink.session_key for user_id in users for sink in self._hub.sinks_of(user_id)}
             try:
                 await self._look(
                     {room_id: heads[room_id] for room_id in rooms & heads.keys()},
-                    [sink for user_id in users for sink in self._hub.sinks_of(user_id)],
+                    {session_key: versions[session_key] for session_key in sessions},
                 )
             except DomainError:
                 pass  # as above; the next turn looks again
             except Exception:
                 log.exception("sweep failed; the next turn looks again")
 
-    async def _look(self, heads: Mapping[UUID, int], sinks: Collection[Sink]) -> int:
+    async def _look(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
         """Hint what the heads say, and close what has ended. Returns how many entries were unheard of."""
-        # Of two sockets of one session the older admission tells: if that still stands, so does the newer.
-        auth_versions: dict[str, int] = {}
-        for sink in sinks:
-            known = auth_versions.setdefault(sink.session_key, sink.auth_version)
-            if sink.auth_version < known:
-                auth_versions[sink.session_key] = sink.auth_version
         moved, changed = await self._readers.run(list_changes, heads=heads, auth_versions=auth_versions)
         repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
-        for sink in sinks if changed else ():
-            if sink.session_key in changed:
-                _judge(sink, changed[sink.session_key])
+        for session_key, standing in changed.items():
+            for sink in self._hub.sinks_in(session_key):
+                _judge(sink, standing)
         return repaired
 
     def _report(self, took_s: float) -> None:
