@@ -60,10 +60,17 @@ class Appender:
             log.error("append failed", drafts=len(drafts), error=str(error))
             return Appended([Unavailable(retry_after=1) for _ in drafts], [])
         # One draft spoils the batch: halve it until it stands alone.
-        middle = len(drafts) // 2
-        first, first_notices = self.append(drafts[:middle])
-        second, second_notices = self.append(drafts[middle:])
-        return Appended(first + second, first_notices + second_notices)
+        return self._append_halves(drafts)
+
+    def _append_halves(self, drafts: Sequence[Draft]) -> Appended:
+        """What is of a room that was busy for the first half waits with it: it comes after."""
+        first, rest = drafts[: len(drafts) // 2], drafts[len(drafts) // 2 :]
+        done = self.append(first)
+        busy = {draft.room_id for draft, verdict in zip(first, done.verdicts, strict=True) if isinstance(verdict, Busy)}
+        then = self.append([draft for draft in rest if draft.room_id not in busy])
+        judged = iter(then.verdicts)
+        verdicts = [Busy(retry_after=1) if draft.room_id in busy else next(judged) for draft in rest]
+        return Appended(done.verdicts + verdicts, done.notices + then.notices)
 
     def _try(self, drafts: Sequence[Draft]) -> Appended:
         """Commit once, over as many connections as it takes.

@@ -55,7 +55,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise OperationalError("database is locked: waited too long for other writers of this process")
         self._has_turn = True
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc]
+            with self.wrap_database_errors:
+                # As the base class does, without a cursor of Django's, which takes longer than the statement.
+                self.connection.execute(f"BEGIN {self.transaction_mode}")  # type: ignore[attr-defined]
         except BaseException:
             self._end_turn()
             raise

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import DataError, OperationalError, connection
+from django.db import DatabaseError, DataError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
 from accounts.errors import DomainError
@@ -106,12 +106,13 @@ class Picky(DatabaseStore):
 class Failure(NamedTuple):
     """How a transaction ends: in the midst, or, with `committed`, when all is done but the answer."""
 
-    error: OperationalError
+    error: DatabaseError
     committed: bool = False
 
 
 LOST = Failure(OperationalError("server closed the connection unexpectedly"))
 UNHEARD = Failure(LOST.error, committed=True)
+REFUSED = Failure(DataError("invalid byte sequence"))
 HELD = Failure(OperationalError("database is locked"))
 if connection.vendor == "postgresql":
     HELD.error.__cause__ = LockNotAvailable()

@@ -16,6 +16,7 @@ from tests.people import Person
 from tests.services.appends import (
     HELD,
     LOST,
+    REFUSED,
     UNHEARD,
     Failing,
     Picky,
@@ -58,6 +59,18 @@ def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUI
     assert texts(room) == [str(number) for number in (0, 2, 4, 6) if number != bad]
     assert [seq for seq, _ in ear.changes(room)] == list(range(3, 3 + len(texts(room))))
     assert log_of(room)[2:] == ["message.created"] * len(texts(room))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_the_order_of_a_room_that_is_busy_for_half_of_a_batch(alice: Person, room: UUID) -> None:
+    other, held_twice = make_room(alice), [HELD] * (2 if connection.vendor == "postgresql" else 1)
+    appender = Appender(Failing(REFUSED, *held_twice))
+    batch = [draft(alice, room, "a"), draft(alice, room, "b"), draft(alice, other, "c"), draft(alice, room, "d")]
+
+    verdicts = append(*batch, by=appender)
+
+    assert [type(verdict) is Busy for verdict in verdicts] == [True, True, False, True]
+    assert (texts(room), texts(other)) == ([], ["c"])
 
 
 def test_it_refuses_all_that_the_database_cannot_hold(alice: Person, room: UUID, ear: Ear) -> None:
