@@ -40,7 +40,7 @@ class Delivery:
         are_ready = bytearray(b"\1") * len(roster.outlets)
         for sink in unready:
             are_ready[roster.places[sink]] = 0
-        sent = fan_out(list(compress(roster.outlets, are_ready)), frames.wire)
+        sent = fan_out(compress(roster.outlets, are_ready), frames.wire)
         if sent.count(len(frames.wire)) < len(sent):
             for sink, size in zip(compress(roster.places, are_ready), sent, strict=True):
                 if size < len(frames.wire):

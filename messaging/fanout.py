@@ -1,6 +1,6 @@
 """The same bytes into many connections, one call of the kernel for each. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from operator import call
 
@@ -8,7 +8,7 @@ Outlet = Callable[[bytes], int]
 """Sends what goes at once, and tells how much that was. Raises `OSError` where nothing goes."""
 
 
-def fan_out(outlets: Sequence[Outlet], wire: bytes) -> list[int]:
+def fan_out(outlets: Iterable[Outlet], wire: bytes) -> list[int]:
     """How much of `wire` went into each; nothing where it is full or broken.
 
     The loop is not the interpreter's, which drives the kernel's code and data from the processor's caches between two
@@ -16,9 +16,10 @@ def fan_out(outlets: Sequence[Outlet], wire: bytes) -> list[int]:
     """
     sent: list[int] = []
     sends = map(call, outlets, repeat(wire))
-    while len(sent) < len(outlets):
+    while True:
         try:
             sent.extend(sends)
         except OSError:  # `sends` goes on with the next
             sent.append(0)
-    return sent
+        else:
+            return sent
