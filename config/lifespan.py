@@ -5,11 +5,14 @@ import gc
 import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import Any
 from uuid import UUID
 
 import structlog
+import uvicorn
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
@@ -29,6 +32,8 @@ SAFE_SQLITE = (3, 51, 3)
 
 # Far more objects than one batch makes: a young generation is looked at when most of it is dead.
 GC_THRESHOLDS = (20_000, 20, 50)
+
+TICK_S = 1.0  # of the server: the second of its Date header
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +81,22 @@ class Drain:
         self._grace_s = grace_s
         self._server_handler: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._is_over = asyncio.Event()
 
     def install(self) -> None:
         self._server_handler = signal.getsignal(signal.SIGTERM)
         if callable(self._server_handler):
             signal.signal(signal.SIGTERM, self._on_signal)
+            server = getattr(self._server_handler, "__self__", None)
+            if isinstance(server, uvicorn.Server):
+                server.main_loop = partial(self._main_loop, server)  # type: ignore[method-assign]
+
+    async def _main_loop(self, server: uvicorn.Server) -> None:
+        """As uvicorn's, which wakes ten times a second, 0.2 ms of CPU each, for what it does once."""
+        while not await server.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TICK_S):
+                    await self._is_over.wait()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._engine.loop.call_soon_threadsafe(self._start, number, frame)
@@ -97,6 +113,7 @@ class Drain:
             log.exception("drain failed")
         finally:
             self._server_handler(number, frame)
+            self._is_over.set()
 
 
 def _tell_of_sessions(user_id: UUID) -> None:
