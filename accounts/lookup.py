@@ -1,4 +1,4 @@
-"""Looking up many keys at once, each with a number to compare: one statement and one value to bind, however many."""
+"""Plain SQL: what either engine gives; and many keys at once, each with a number to compare, in one statement."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

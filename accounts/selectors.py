@@ -32,7 +32,7 @@ _SIGNED_IN = """
 
 
 class SignedIn(NamedTuple):
-    """A session that has not run out, and its user, who is active."""
+    """A session that has not run out, and its user, who is active: with what is asked for here, and not to be saved."""
 
     session_data: str
     expires_at: datetime
@@ -72,7 +72,7 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
     return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
-def get_signed_in(*, session_key: str) -> SignedIn | None:
+def find_signed_in(*, session_key: str) -> SignedIn | None:
     """The session of this key, and whose it is. One query: each handshake and each request asks, so it is plain SQL."""
     with connection.cursor() as cursor:
         cursor.execute(_SIGNED_IN, [session_key, _now()])
@@ -103,7 +103,7 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Stan
 
 
 def _now() -> Any:
-    """For a statement of ours."""
+    """The present time, as a plain statement binds it."""
     return connection.ops.adapt_datetimefield_value(timezone.now())
 
 

@@ -33,7 +33,7 @@ SAFE_SQLITE = (3, 51, 3)
 # Far more objects than one batch makes: a young generation is looked at when most of it is dead.
 GC_THRESHOLDS = (20_000, 20, 50)
 
-TICK_S = 1.0  # of the server: the second of its Date header
+TICK_S = 1.0  # how often the server makes its Date header anew
 
 log = structlog.get_logger(__name__)
 
@@ -73,7 +73,8 @@ def _spare_the_collector() -> None:
 class Drain:
     """Takes SIGTERM before the server does, lets the engine send everybody elsewhere, then hands the signal on.
 
-    uvicorn itself closes all sockets at once when it is told to stop, and its worker processes have no hook.
+    uvicorn itself closes all sockets at once when it is told to stop, and its worker processes have no hook. Its main
+    loop is replaced, too, by one that is told.
     """
 
     def __init__(self, engine: Engine, *, grace_s: float) -> None:
@@ -81,7 +82,7 @@ class Drain:
         self._grace_s = grace_s
         self._server_handler: Any = None
         self._task: asyncio.Task[None] | None = None
-        self._is_over = asyncio.Event()
+        self._is_over = asyncio.Event()  # the server is to look whether it should stop
 
     def install(self) -> None:
         self._server_handler = signal.getsignal(signal.SIGTERM)
@@ -89,6 +90,7 @@ class Drain:
             signal.signal(signal.SIGTERM, self._on_signal)
             server = getattr(self._server_handler, "__self__", None)
             if isinstance(server, uvicorn.Server):
+                signal.signal(signal.SIGINT, self._on_interrupt)
                 server.main_loop = partial(self._main_loop, server)  # type: ignore[method-assign]
 
     async def _main_loop(self, server: uvicorn.Server) -> None:
@@ -97,6 +99,11 @@ class Drain:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._is_over.wait()
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C: the server ends without draining."""
+        self._server_handler(number, frame)
+        self._engine.loop.call_soon_threadsafe(self._is_over.set)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._engine.loop.call_soon_threadsafe(self._start, number, frame)

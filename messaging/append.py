@@ -50,6 +50,8 @@ class Appender:
         every other refusal but `Unavailable` mean surely not committed. What is judged is judged after the heads
         are locked, at the very place in the log. Opens a durable transaction; never raises for what a draft holds.
         """
+        if not drafts:
+            return Appended([], [])
         try:
             return self._try(drafts)
         except (DataError, IntegrityError) as error:
@@ -63,7 +65,7 @@ class Appender:
         return self._append_halves(drafts)
 
     def _append_halves(self, drafts: Sequence[Draft]) -> Appended:
-        """What is of a room that was busy for the first half waits with it: it comes after."""
+        """Append each half by itself. What is of a room that was busy for the first half is called busy, untried."""
         first, rest = drafts[: len(drafts) // 2], drafts[len(drafts) // 2 :]
         done = self.append(first)
         busy = {draft.room_id for draft, verdict in zip(first, done.verdicts, strict=True) if isinstance(verdict, Busy)}

@@ -45,7 +45,7 @@ class DirectSocket(Socket):
     ) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._wire = wire
-        self._unready = unready  # it is among them while it keeps something, or is congested
+        self._unready = unready  # it is among them while `_soon` holds something, or it is congested
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._inbox: Inbox | None = None

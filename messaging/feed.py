@@ -27,7 +27,9 @@ class Sink(Protocol):
     session_id: UUID
     auth_version: int
     followers: dict[UUID, "Follower"]
-    outlet: Outlet | None  # to send through at once, unless the sink is among the hub's `unready`
+    # To send through at once, unless the sink is among the hub's `unready`. None where there is none, or none any more:
+    # then its feeds forget their rosters.
+    outlet: Outlet | None
 
     @property
     def congested(self) -> bool:
@@ -115,12 +117,12 @@ class Feed:
         self.others.discard(follower)
 
     def roster(self) -> Roster:
-        """Kept until a follower comes, goes or falls behind: each message would look at each of them."""
+        """Kept until a follower comes, goes, falls behind or loses its outlet: a message looks at none of them."""
         if self._roster is None:
             direct = [sink for sink in self.live if sink.outlet is not None]
             self._roster = Roster(
                 places={sink: place for place, sink in enumerate(direct)},
-                outlets=[outlet for sink in direct if (outlet := sink.outlet)],
+                outlets=[outlet for sink in direct if (outlet := sink.outlet) is not None],
                 others=[sink for sink in self.live if sink.outlet is None],
             )
         return self._roster

@@ -8,6 +8,7 @@ import jwt
 import pytest
 from allauth.headless.tokens.strategies.jwt import internal as tokens
 from django.conf import settings as django_settings
+from django.contrib.auth import SESSION_KEY
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -150,7 +151,9 @@ def test_it_refuses_a_session_of_a_backend_that_is_no_more(alice: Person, settin
 
 
 def test_it_refuses_a_session_whose_content_is_not_ours(alice: Person, bob: Person) -> None:
-    for data in ("", "nonsense", Session.objects.get(session_key=bob.session_key).session_data[:-2] + "AA"):
+    own = Session.objects.get(session_key=alice.session_key).session_data
+    of_bob = SessionStore().encode(SessionStore().decode(own) | {SESSION_KEY: str(bob.id)})
+    for data in ("", "nonsense", own[:-2] + "AA", of_bob):
         Session.objects.filter(session_key=alice.session_key).update(session_data=data)
 
         assert refusal_of(alice.token) is Unauthenticated

@@ -43,7 +43,7 @@ class Wire:
 
     def attach(self, socket: DirectSocket) -> Any:
         self._socket = socket
-        return self._send
+        return self._send if self._connection.is_open else None
 
     def listen(self, on_frame: Any) -> None:
         self._connection.on_frame = on_frame
@@ -58,7 +58,7 @@ class Wire:
 
     def _send(self, wire: bytes) -> int:
         if not self._connection.is_open:
-            return len(wire)
+            self._connection.peer.blame("is sent something after the end")
         if self._connection.peer.is_reading:
             taken = wire
         elif not (taken := wire[: max(self._max_bytes - len(self._unsent), 0)]):
@@ -87,6 +87,7 @@ class Wire:
         self._unsent.clear()
         self.congested = False
         if self._socket is not None:
+            self._socket.ended()
             self._socket.drained()
 
     def _flush(self) -> None:

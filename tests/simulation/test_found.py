@@ -10,7 +10,7 @@ import pytest
 from messaging.protocol import DRAINING
 from tests.simulation.client import Client
 from tests.simulation.world import ARRIVAL_S, LIMITS, World
-from tests.unit.examples import BOB, OTHER_ROOM, ROOM
+from tests.unit.examples import BOB, CHARLIE, OTHER_ROOM, ROOM
 from tests.unit.virtual_time import run
 
 TURNS = range(8)  # of the loop, in which a request is read and the database asked
@@ -125,6 +125,18 @@ def test_it_lets_go_of_a_peer_that_was_sent_away_while_it_did_not_read() -> None
             sink.close(DRAINING)
         await asyncio.sleep(ARRIVAL_S)
         phone.drain()
+
+    assert tell(story) == []
+
+
+def test_it_sends_nothing_more_to_a_peer_that_it_has_closed() -> None:
+    async def story(world: World) -> None:
+        bob = device(world, "bob")
+        bob.send(ROOM)
+        await asyncio.sleep(ARRIVAL_S)
+        world.remove(ROOM, CHARLIE, at=world.workers.index(bob.served_by))  # told in the next turn of the loop
+        for sink in bob.served_by.hub.sinks_of(BOB.id):
+            sink.close(DRAINING)
 
     assert tell(story) == []
 
