@@ -167,10 +167,14 @@ class World:
         return left
 
     def remove(self, room: UUID, user: User, *, at: int) -> None:
-        self.workers[at].remove_member(room, user.id, by=ALICE)
+        """Unless they have left by themselves in this very step."""
+        if self.store.rooms[room].member(user.id) is not None:
+            self.workers[at].remove_member(room, user.id, by=ALICE)
 
     def add(self, room: UUID, user: User, *, at: int) -> None:
-        self.workers[at].add_member(room, user.id, by=ALICE)
+        """Unless they have come by themselves in this very step."""
+        if self.store.rooms[room].member(user.id) is None:
+            self.workers[at].add_member(room, user.id, by=ALICE)
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.faults.append(f"{context['message']}: {context.get('exception')!r}")
