@@ -1,4 +1,4 @@
-"""Plain SQL: what either engine gives; and many keys at once, each with a number to compare, in one statement."""
+"""Plain SQL: what either engine gives and takes; many keys at once, each with a number to compare, in one statement."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +23,11 @@ def as_uuid(value: UUID | str) -> UUID:
 def as_moment(value: datetime) -> datetime:
     """A time as either engine gives it, aware."""
     return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def bound_moment(value: datetime) -> Any:
+    """A time (aware) as a plain statement binds it on this engine."""
+    return connection.ops.adapt_datetimefield_value(value)
 
 
 def look_up(sql: str, numbers: Mapping[str, int], *values: Any, key: str = "text") -> list[tuple[Any, ...]]:

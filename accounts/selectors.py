@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import models
 from accounts.errors import NotFound
-from accounts.lookup import as_moment, as_uuid, look_up
+from accounts.lookup import as_moment, as_uuid, bound_moment, look_up
 from accounts.paging import page_of
 from accounts.schema import User, UserPage
 
@@ -23,7 +23,7 @@ _CHANGED_SESSIONS = """
     WHERE NOT coalesce(u.is_active AND u.auth_version = sought.number, FALSE)
 """
 
-_SIGNED_IN = """
+_ACTIVE_SESSION = """
     SELECT s.session_data, s.expire_date, u.id, u.password, u.username, u.display_name, u.avatar_url, u.data, u.is_bot,
            u.auth_version
     FROM accounts_session s JOIN accounts_user u ON u.id = s.user_id
@@ -31,7 +31,7 @@ _SIGNED_IN = """
 """
 
 
-class SignedIn(NamedTuple):
+class ActiveSession(NamedTuple):
     """A session that has not run out, and its user, who is active: with what is asked for here, and not to be saved."""
 
     session_data: str
@@ -72,10 +72,10 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
     return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
-def find_signed_in(*, session_key: str) -> SignedIn | None:
+def find_active_session(*, session_key: str) -> ActiveSession | None:
     """The session of this key, and whose it is. One query: each handshake and each request asks, so it is plain SQL."""
     with connection.cursor() as cursor:
-        cursor.execute(_SIGNED_IN, [session_key, _now()])
+        cursor.execute(_ACTIVE_SESSION, [session_key, bound_moment(timezone.now())])
         row = cursor.fetchone()
     if row is None:
         return None
@@ -90,7 +90,7 @@ def find_signed_in(*, session_key: str) -> SignedIn | None:
         is_bot=bool(is_bot),
         auth_version=auth_version,
     )
-    return SignedIn(session_data, as_moment(expires_at), user)
+    return ActiveSession(session_data, as_moment(expires_at), user)
 
 
 def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Standing | None]:
@@ -98,13 +98,8 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Stan
 
     What they are now; None where they ended. One query.
     """
-    rows = look_up(_CHANGED_SESSIONS, auth_versions, _now())
+    rows = look_up(_CHANGED_SESSIONS, auth_versions, bound_moment(timezone.now()))
     return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
-
-
-def _now() -> Any:
-    """The present time, as a plain statement binds it."""
-    return connection.ops.adapt_datetimefield_value(timezone.now())
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:

@@ -82,7 +82,7 @@ class Drain:
         self._grace_s = grace_s
         self._server_handler: Any = None
         self._task: asyncio.Task[None] | None = None
-        self._is_over = asyncio.Event()  # the server is to look whether it should stop
+        self._is_stopping = asyncio.Event()
 
     def install(self) -> None:
         self._server_handler = signal.getsignal(signal.SIGTERM)
@@ -90,7 +90,7 @@ class Drain:
             signal.signal(signal.SIGTERM, self._on_signal)
             server = getattr(self._server_handler, "__self__", None)
             if isinstance(server, uvicorn.Server):
-                signal.signal(signal.SIGINT, self._on_interrupt)
+                signal.signal(signal.SIGINT, self._stop)
                 server.main_loop = partial(self._main_loop, server)  # type: ignore[method-assign]
 
     async def _main_loop(self, server: uvicorn.Server) -> None:
@@ -98,12 +98,12 @@ class Drain:
         while not await server.on_tick(0):
             with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
-                    await self._is_over.wait()
+                    await self._is_stopping.wait()
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C: the server ends without draining."""
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        """Let the server have the signal, and look at once. SIGINT comes here without a drain."""
         self._server_handler(number, frame)
-        self._engine.loop.call_soon_threadsafe(self._is_over.set)
+        self._engine.loop.call_soon_threadsafe(self._is_stopping.set)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._engine.loop.call_soon_threadsafe(self._start, number, frame)
@@ -119,8 +119,7 @@ class Drain:
         except Exception:
             log.exception("drain failed")
         finally:
-            self._server_handler(number, frame)
-            self._is_over.set()
+            self._stop(number, frame)
 
 
 def _tell_of_sessions(user_id: UUID) -> None:

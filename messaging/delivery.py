@@ -36,7 +36,7 @@ class Delivery:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
         roster = feed.roster()
-        unready = [sink for sink in self._unready & feed.live.keys() if sink in roster.places]
+        unready = self._unready & roster.places.keys()
         are_ready = bytearray(b"\1") * len(roster.outlets)
         for sink in unready:
             are_ready[roster.places[sink]] = 0

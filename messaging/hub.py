@@ -81,7 +81,7 @@ class Hub:
     def sinks_of(self, user_id: UUID) -> list[Sink]:
         return list(self._users.get(user_id, ()))
 
-    def sinks_in(self, session_key: str) -> list[Sink]:
+    def sinks_of_session(self, session_key: str) -> list[Sink]:
         return list(self._sessions.get(session_key, ()))
 
     @property

@@ -12,7 +12,7 @@ import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.lookup import as_moment, as_uuid
+from accounts.lookup import as_moment, as_uuid, bound_moment
 from accounts.schema import User, timestamp
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
@@ -110,7 +110,7 @@ class DatabaseStore:
     def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
         """Lock the heads in sorted order, then read what judges `drafts`, each query with a snapshot of its own."""
         database = connections[DEFAULT_DB_ALIAS]
-        raw, key, moment = database.connection, _key_of(database), _moment(database, at)
+        raw, key, moment = database.connection, _key_of(database), bound_moment(at)
         rooms = {draft.room_id: key(draft.room_id) for draft in drafts}
         roles: dict[Role, int] = {}  # who speaks where: each is looked up once
         role_of = [roles.setdefault(_role(draft), len(roles)) for draft in drafts]
@@ -150,7 +150,7 @@ class DatabaseStore:
                 if database.vendor == "postgresql":
                     _write_on_postgresql(database.connection, decision)
                 else:
-                    _write_on_sqlite(database.connection, state, decision, moment=_moment(database, decision.at))
+                    _write_on_sqlite(database.connection, state, decision, moment=bound_moment(decision.at))
 
 
 def _write_on_postgresql(raw: Any, decision: Decision) -> None:
@@ -245,7 +245,7 @@ def _existing(room_ids: Collection[UUID]) -> set[UUID]:
     return set(models.Head.objects.filter(room_id__in=room_ids).values_list("room_id", flat=True))
 
 
-# How the drivers take and give ids and times.
+# How the drivers take ids.
 
 
 def _key_of(database: BaseDatabaseWrapper) -> Callable[[UUID], Any]:
@@ -258,7 +258,3 @@ def _same(value: UUID) -> UUID:
 
 def _hex(value: UUID) -> str:
     return value.hex
-
-
-def _moment(database: BaseDatabaseWrapper, value: datetime) -> Any:
-    return value if database.vendor == "postgresql" else database.ops.adapt_datetimefield_value(value)

@@ -110,7 +110,7 @@ class Sweep:
         moved, changed = await self._readers.run(list_changes, heads=heads, auth_versions=auth_versions)
         repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
         for session_key, standing in changed.items():
-            for sink in self._hub.sinks_in(session_key):
+            for sink in self._hub.sinks_of_session(session_key):
                 # One that was admitted since, with what stands now, was not asked about.
                 if standing is None or sink.auth_version == auth_versions[session_key]:
                     _judge(sink, standing)

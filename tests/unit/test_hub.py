@@ -1018,6 +1018,23 @@ async def test_it_tells_of_the_first_and_the_last_socket_of_a_user() -> None:
     assert hub.sinks() == []
 
 
+async def test_it_knows_the_oldest_admission_of_each_session() -> None:
+    hub = House().hub
+    before, after = Socket(ALICE.id), Socket(ALICE.id)
+    after.auth_version = before.auth_version + 1
+
+    hub.register(after)
+    assert hub.auth_versions == {after.session_key: after.auth_version}
+    hub.register(before)
+    assert hub.auth_versions == {before.session_key: before.auth_version}
+    assert hub.sinks_of_session(before.session_key) == [after, before]
+    hub.unregister(before)
+    assert hub.auth_versions == {after.session_key: after.auth_version}
+    hub.unregister(after)
+
+    assert (hub.auth_versions, hub.sinks_of_session(after.session_key)) == ({}, [])
+
+
 async def test_it_passes_on_that_sessions_of_a_user_who_is_here_have_changed() -> None:
     diary = Diary()
     hub = House(interest=diary).hub
