@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
 
-from accounts.errors import Invalid
-from accounts.text import check_json
+from foundation.errors import Invalid
+from foundation.text import check_json
 
 # The longest window of those limits of allauth's that answer 429. What it refuses it does not count, so that after a
 # whole window there is room again.

@@ -9,7 +9,7 @@ from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.validators import RegexValidator
 from django.db import models
 
-from accounts.fields import ExactJSONField
+from foundation.fields import ExactJSONField
 
 # UUIDv7 (RFC 9562): ordered by time, so that new rows land side by side in the index.
 new_id = uuid_utils.compat.uuid7

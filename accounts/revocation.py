@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from accounts.listeners import Listeners
+from foundation.listeners import Listeners
 
 _listeners: Listeners[UUID] = Listeners()
 add_listener = _listeners.add

@@ -10,10 +10,10 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import models
-from accounts.errors import NotFound
-from accounts.lookup import as_moment, as_uuid, bound_moment, look_up
-from accounts.paging import page_of
 from accounts.schema import User, UserPage
+from foundation.errors import NotFound
+from foundation.paging import page_of
+from foundation.sql import as_moment, as_uuid, bound_moment, look_up
 
 _CHANGED_SESSIONS = """
     SELECT sought.key, u.is_active, u.auth_version

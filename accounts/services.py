@@ -6,8 +6,8 @@ import msgspec
 from django.db import transaction
 
 from accounts import models, revocation, selectors
-from accounts.errors import NotFound
 from accounts.schema import User, UserPatch
+from foundation.errors import NotFound
 
 
 def update_user(*, user_id: UUID, patch: UserPatch) -> User:

@@ -10,10 +10,10 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.utils.crypto import constant_time_compare
 
 from accounts import selectors
-from accounts.errors import Unauthenticated
 from accounts.models import User
 from accounts.schema import Principal
 from accounts.sessions import SessionStore, public_session_id
+from foundation.errors import Unauthenticated
 
 
 class TokenExpired(Unauthenticated):

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 import msgspec
 from msgspec import Meta
 
-from accounts import errors
-from accounts.errors import DomainError
 from api import examples
 from api.documents import to_yaml
 from api.schemas import ENTRIES, REF, schemas_sent, schemas_taken
+from foundation import errors
+from foundation.errors import DomainError
 from messaging import actions, protocol
 from messaging.errors import ClientIdReused, UnknownAction
 from messaging.schema import Followed, MessagePage, Sent

@@ -6,9 +6,9 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from accounts.errors import Unauthenticated
 from accounts.schema import Principal
 from accounts.tokens import check_access_token
+from foundation.errors import Unauthenticated
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView

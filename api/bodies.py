@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from accounts.errors import TooLarge
 from api.problems import CONTENT_TYPE, problem_of
+from foundation.errors import TooLarge
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]

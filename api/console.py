@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from accounts.schema import MAX_INTEGER
+from foundation.schema import MAX_INTEGER
 
 # What may be loaded and run, beside what comes from here; forms are sent by script alone.
 _POLICY = ("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "object-src 'none'")

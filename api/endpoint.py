@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.errors import Invalid
 from accounts.schema import Principal
-from accounts.text import check_json
+from foundation.errors import Invalid
+from foundation.text import check_json
 from messaging.actions import PageLimit
 from messaging.limits import Limits
 from messaging.protocol import check_data, invalid

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from accounts import errors
 from accounts.schema import User
+from foundation import errors
 from messaging import protocol
 from messaging.events import MessageEvent
 from messaging.limits import ANNOUNCED, Limits

@@ -8,7 +8,7 @@ from django.conf import settings
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
-from accounts.errors import TooLarge
+from foundation.errors import TooLarge
 
 _encoder = msgspec.json.Encoder()
 

@@ -9,10 +9,10 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import DomainError, Invalid
-from accounts.schema import CustomData
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
+from foundation.errors import DomainError, Invalid
+from foundation.schema import CustomData
 from messaging import selectors, services
 from messaging.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
 from messaging.limits import Limits

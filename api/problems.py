@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from accounts.errors import (
+from foundation.errors import (
     DomainError,
     Forbidden,
     Internal,
@@ -24,7 +24,7 @@ from accounts.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from accounts.outage import outage_of
+from foundation.outage import outage_of
 
 CONTENT_TYPE = "application/problem+json"
 

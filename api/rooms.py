@@ -9,9 +9,9 @@ from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.schema import MAX_INTEGER
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, Keyset
+from foundation.schema import MAX_INTEGER
 from messaging import selectors as messages
 from messaging.schema import MyRoomPage
 from rooms import selectors, services

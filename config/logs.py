@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from accounts.outage import OUTAGES
+from foundation.outage import OUTAGES
 
 
 class Incidents(logging.Filter):

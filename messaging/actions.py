@@ -6,8 +6,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from accounts.errors import Invalid
-from accounts.schema import MAX_INTEGER, CustomData
+from foundation.errors import Invalid
+from foundation.schema import MAX_INTEGER, CustomData
 from messaging.limits import Limits
 
 _DEFAULTS = Limits()

@@ -9,9 +9,9 @@ from uuid import UUID
 import structlog
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 
-from accounts.errors import Internal, Unavailable
-from accounts.outage import OUTAGES, is_lock_timeout
-from accounts.schema import Timestamp, timestamp
+from foundation.errors import Internal, Unavailable
+from foundation.outage import OUTAGES, is_lock_timeout
+from foundation.schema import Timestamp, timestamp
 from messaging.decide import Busy, Decision, Row, State, decide
 from messaging.drafts import Draft, shown_client_id
 from messaging.events import message_created

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from accounts.errors import Unauthenticated
+from foundation.errors import Unauthenticated
 from messaging.protocol import SUBPROTOCOL
 
 _BEARER = "bearer."

@@ -12,8 +12,9 @@ from djangochannelsrestframework.consumers import AsyncAPIConsumer
 from djangochannelsrestframework.permissions import BasePermission
 from rest_framework.exceptions import PermissionDenied
 
-from accounts.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
-from accounts.schema import Principal, timestamp
+from accounts.schema import Principal
+from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
+from foundation.schema import timestamp
 from messaging import authentication, following, protocol
 from messaging.actions import AnyAction, Ping, RequestId, Send
 from messaging.asgi_socket import AsgiSocket

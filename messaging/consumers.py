@@ -8,8 +8,8 @@ from uuid import UUID
 from django.conf import settings
 from djangochannelsrestframework.decorators import action
 
-from accounts.errors import DomainError, LimitReached, Overloaded
-from accounts.schema import timestamp
+from foundation.errors import DomainError, LimitReached, Overloaded
+from foundation.schema import timestamp
 from messaging import following, protocol, selectors
 from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from messaging.connection import Connection

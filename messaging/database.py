@@ -16,7 +16,7 @@ import structlog
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.outage import OUTAGES, outage_of
+from foundation.outage import OUTAGES, outage_of
 
 P = ParamSpec("P")
 T = TypeVar("T")

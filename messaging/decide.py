@@ -6,8 +6,9 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.errors import DomainError, Invalid, NotFound, Overloaded, Unauthenticated
-from accounts.schema import User, timestamp
+from accounts.schema import User
+from foundation.errors import DomainError, Invalid, NotFound, Overloaded, Unauthenticated
+from foundation.schema import timestamp
 from messaging.drafts import Draft
 from messaging.errors import ClientIdReused
 from messaging.schema import Sent

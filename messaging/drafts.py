@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import CustomData, Principal
+from accounts.schema import Principal
+from foundation.schema import CustomData
 from messaging.actions import Send
 
 # Keys from the server begin with a character that a client's may not hold, so that they are never shown.

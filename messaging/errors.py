@@ -5,7 +5,7 @@ DomainError
 └── ClientIdReused   409
 """
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 
 
 class UnknownAction(DomainError):

@@ -3,9 +3,9 @@
 from collections.abc import Set
 from uuid import UUID
 
-from accounts.errors import NotFound
 from accounts.schema import Principal
 from accounts.tokens import check_access_token
+from foundation.errors import NotFound
 from messaging import protocol, selectors
 from messaging.actions import History, Join, Sync
 from messaging.resume import RESYNC_MESSAGES, Plan, plan_resume

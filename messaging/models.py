@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from accounts.fields import ExactJSONField
 from accounts.models import User
+from foundation.fields import ExactJSONField
 from rooms.models import Room
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 from rooms.events import RoomNotice, gap_notice
 
 KEEP_S = 1.0

@@ -7,9 +7,10 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from accounts.errors import DomainError, Invalid, TooLarge
-from accounts.schema import MAX_INTEGER, Timestamp, User
-from accounts.text import check_json, check_text
+from accounts.schema import User
+from foundation.errors import DomainError, Invalid, TooLarge
+from foundation.schema import MAX_INTEGER, Timestamp
+from foundation.text import check_json, check_text
 from messaging.actions import NAMES, AnyAction, History, RequestId, Send
 from messaging.errors import UnknownAction
 from messaging.limits import ANNOUNCED, Limits

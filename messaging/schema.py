@@ -4,7 +4,8 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import CustomData, Struct, Timestamp, User
+from accounts.schema import User
+from foundation.schema import CustomData, Struct, Timestamp
 from rooms.schema import Head, Joined, Member, Room
 
 

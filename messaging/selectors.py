@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 from django.db.models import QuerySet
 
-from accounts.errors import NotFound
-from accounts.schema import timestamp
 from accounts.selectors import Standing, list_changed_sessions, users_by_id
+from foundation.errors import NotFound
+from foundation.schema import timestamp
 from messaging import models
 from messaging.actions import History
 from messaging.drafts import shown_client_id

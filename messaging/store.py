@@ -12,8 +12,9 @@ import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts.lookup import as_moment, as_uuid, bound_moment
-from accounts.schema import User, timestamp
+from accounts.schema import User
+from foundation.schema import timestamp
+from foundation.sql import as_moment, as_uuid, bound_moment
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
 from messaging.schema import Sent

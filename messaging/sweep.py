@@ -10,8 +10,8 @@ from uuid import UUID
 
 import structlog
 
-from accounts.errors import DomainError
 from accounts.selectors import Standing
+from foundation.errors import DomainError
 from messaging.database import DatabaseThreads
 from messaging.feed import Sink
 from messaging.framing import Frames

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from accounts.errors import RateLimited
+from foundation.errors import RateLimited
 from messaging.limiter import Limiter, NoLimit
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from accounts.errors import Overloaded, Unavailable
+from foundation.errors import Overloaded, Unavailable
 from messaging.decide import Busy, Verdict
 from messaging.drafts import Draft
 from messaging.limits import Limits

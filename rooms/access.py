@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.errors import Forbidden, NotFound
+from foundation.errors import Forbidden, NotFound
 from rooms import models
 from rooms.errors import Archived, NotAMember
 from rooms.models import Role

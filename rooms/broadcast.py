@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from accounts.listeners import Listeners
+from foundation.listeners import Listeners
 from rooms.events import Notice
 
 _listeners: Listeners[Sequence[Notice]] = Listeners()

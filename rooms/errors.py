@@ -5,7 +5,7 @@ DomainError
 └── LastOwner                             409
 """
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 
 
 class NotAMember(DomainError):

@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from accounts.schema import Timestamp, User
+from accounts.schema import User
+from foundation.schema import Timestamp
 from rooms.schema import Member, ReadState, Room
 
 Data = TypeVar("Data")

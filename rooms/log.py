@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.errors import NotFound
+from foundation.errors import NotFound
 from rooms import models
 
 

@@ -2,8 +2,8 @@
 
 from django.db import models
 
-from accounts.fields import ExactJSONField
 from accounts.models import User, new_id
+from foundation.fields import ExactJSONField
 
 
 class Role(models.IntegerChoices):

@@ -6,7 +6,8 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from accounts.schema import NO_CONTROLS, CustomData, Struct, Timestamp, Url, User
+from accounts.schema import User
+from foundation.schema import NO_CONTROLS, CustomData, Struct, Timestamp, Url
 
 Kind = Literal["public", "private", "direct"]
 RoleName = Literal["owner", "admin", "moderator", "member"]

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from django.db import connection
 
-from accounts.errors import NotFound
-from accounts.lookup import as_uuid, look_up
-from accounts.paging import Page, page_of
-from accounts.schema import timestamp
 from accounts.selectors import user_of
+from foundation.errors import NotFound
+from foundation.paging import Page, page_of
+from foundation.schema import timestamp
+from foundation.sql import as_uuid, look_up
 from rooms import models
 from rooms.access import access_room
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage

@@ -1,6 +1,6 @@
 
 import django.core.validators
-import accounts.fields
+import foundation.fields
 import django.db.models.deletion
 import uuid_utils.compat
 from django.conf import settings
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('display_name', models.CharField(blank=True, max_length=100)),
                 ('avatar_url', models.CharField(blank=True, max_length=2048)),
-                ('data', accounts.fields.ExactJSONField(default=dict)),
+                ('data', foundation.fields.ExactJSONField(default=dict)),
                 ('is_active', models.BooleanField(default=True)),
                 ('is_bot', models.BooleanField(default=False)),
                 ('auth_version', models.PositiveIntegerField(default=0)),

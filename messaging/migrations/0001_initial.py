@@ -1,5 +1,5 @@
 
-import accounts.fields
+import foundation.fields
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('seq', models.BigIntegerField()),
                 ('text', models.TextField()),
                 ('reply_to', models.BigIntegerField(null=True)),
-                ('data', accounts.fields.ExactJSONField(default=dict)),
+                ('data', foundation.fields.ExactJSONField(default=dict)),
                 ('client_id', models.CharField(max_length=64)),
                 ('digest', models.BinaryField(max_length=16)),
                 ('created_at', models.DateTimeField()),

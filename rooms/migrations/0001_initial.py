@@ -1,6 +1,6 @@
 # The foreign keys stand inside CreateModel: a composite key needs them there from the start.
 
-import accounts.fields
+import foundation.fields
 import django.db.models.deletion
 import uuid_utils.compat
 from django.conf import settings
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100)),
                 ('topic', models.CharField(blank=True, max_length=500)),
                 ('avatar_url', models.CharField(blank=True, max_length=2048)),
-                ('data', accounts.fields.ExactJSONField(default=dict)),
+                ('data', foundation.fields.ExactJSONField(default=dict)),
                 ('member_count', models.PositiveIntegerField(default=0)),
                 ('slow_mode_s', models.PositiveIntegerField(default=0)),
                 ('created_at', models.DateTimeField()),

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db.models import F
 
 from accounts import models as accounts
-from accounts.schema import timestamp
 from accounts.selectors import user_of
+from foundation.schema import timestamp
 from rooms import events, log, models
 from rooms.selectors import member_of, room_of
 

@@ -8,7 +8,7 @@ import msgspec
 from django.db import transaction
 
 from accounts import models as accounts
-from accounts.errors import Conflict, Forbidden, Invalid, NotFound
+from foundation.errors import Conflict, Forbidden, Invalid, NotFound
 from rooms import log, models
 from rooms.access import Access, Permission, access_room, require_writable
 from rooms.broadcast import broadcast

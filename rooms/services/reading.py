@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.errors import Invalid
+from foundation.errors import Invalid
 from rooms import events, models
 from rooms.access import access_room
 from rooms.broadcast import broadcast

@@ -6,8 +6,8 @@ import msgspec
 from django.db import transaction
 
 from accounts import models as accounts
-from accounts.errors import Invalid
-from accounts.schema import timestamp
+from foundation.errors import Invalid
+from foundation.schema import timestamp
 from rooms import events, log, models
 from rooms.access import Permission, access_room, require_writable
 from rooms.broadcast import broadcast

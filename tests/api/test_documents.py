@@ -18,10 +18,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from accounts.errors import DomainError
-from accounts.text import MAX_JSON_DEPTH
 from api.documents import render_openapi
 from api.urls import v1
+from foundation.errors import DomainError
+from foundation.text import MAX_JSON_DEPTH
 from messaging.actions import NAMES
 from messaging.limits import Limits
 from tests.api.rest import Rest

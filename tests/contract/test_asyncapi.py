@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 from messaging import actions, protocol
 from messaging import events as message_events
 from messaging.limits import ANNOUNCED, Limits

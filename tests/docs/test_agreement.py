@@ -7,9 +7,9 @@ from typing import get_args
 import msgspec
 import pytest
 
-from accounts.errors import DomainError
 from api.asyncapi import CLOSES, EVENTS
 from api.urls import v1
+from foundation.errors import DomainError
 from messaging import protocol
 from messaging.actions import NAMES, AnyAction
 from messaging.limits import ANNOUNCED, Limits

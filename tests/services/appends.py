@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import DatabaseError, DataError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 from messaging.actions import Send
 from messaging.append import Appender
 from messaging.decide import Decision, State, Verdict

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from django.db import connection
 
-from accounts.errors import DomainError
+from foundation.errors import DomainError
 from messaging import services as messages
 from messaging.actions import Send
 from messaging.schema import Sent

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import Forbidden, NotFound
+from foundation.errors import Forbidden, NotFound
 from rooms import services
 from rooms.access import Permission, access_room
 from rooms.errors import NotAMember

@@ -4,8 +4,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from accounts.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from accounts.models import User
+from foundation.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from rooms import services
 from rooms.errors import Archived, NotAMember
 from rooms.models import Role, Room

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import connection, transaction
 
-from accounts.errors import Unavailable
+from foundation.errors import Unavailable
 from messaging.append import ATTEMPTS, Appender
 from messaging.decide import Busy
 from rooms import log

@@ -13,10 +13,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.adapter import AccountAdapter
-from accounts.errors import Unauthenticated
 from accounts.models import Session, User
 from accounts.sessions import SessionStore, public_session_id
 from accounts.tokens import TokenExpired, check_access_token
+from foundation.errors import Unauthenticated
 from tests.people import Person, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import Invalid
 from accounts.models import User
-from accounts.schema import timestamp
+from foundation.errors import Invalid
+from foundation.schema import timestamp
 from rooms import services
 from rooms.models import Membership, Room
 from rooms.schema import RoomDraft

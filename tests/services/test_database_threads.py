@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import OperationalError, connection, connections, transaction
 
-from accounts.errors import DomainError, Overloaded, Unavailable
+from foundation.errors import DomainError, Overloaded, Unavailable
 from messaging import database
 from messaging.database import DatabaseThreads
 from rooms.log import lock_head

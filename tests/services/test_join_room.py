@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import NotFound
+from foundation.errors import NotFound
 from rooms import services
 from rooms.errors import Archived
 from rooms.models import Membership, Room

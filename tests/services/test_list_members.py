@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import NotFound
+from foundation.errors import NotFound
 from rooms import services
 from rooms.errors import NotAMember
 from rooms.schema import MemberPage

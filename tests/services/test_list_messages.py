@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import DomainError, NotFound
+from foundation.errors import DomainError, NotFound
 from messaging import services as messages
 from messaging.actions import History, Send
 from messaging.schema import MessagePage, Sent

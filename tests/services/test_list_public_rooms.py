@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import NotFound
+from foundation.errors import NotFound
 from rooms.errors import NotAMember
 from rooms.schema import RoomPage
 from rooms.selectors import get_room, list_public_rooms

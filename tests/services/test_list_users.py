@@ -5,10 +5,10 @@ from uuid import uuid4
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.errors import NotFound
 from accounts.models import User
 from accounts.schema import UserPage
 from accounts.selectors import get_user, list_users
+from foundation.errors import NotFound
 from tests.people import Person
 
 pytestmark = pytest.mark.django_db

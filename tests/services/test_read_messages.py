@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from accounts.errors import DomainError, Invalid, NotFound
+from foundation.errors import DomainError, Invalid, NotFound
 from rooms import services
 from rooms.errors import NotAMember
 from rooms.schema import ReadState

@@ -9,8 +9,8 @@ import pytest
 from pytest_django import DjangoAssertNumQueries
 
 from accounts import services as accounts
-from accounts.errors import DomainError, NotFound
 from accounts.schema import UserPatch
+from foundation.errors import DomainError, NotFound
 from messaging.selectors import list_log, read_page
 from rooms import services
 from rooms.errors import NotAMember

@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from accounts import revocation, services
-from accounts.errors import NotFound, Unauthenticated
 from accounts.models import User
 from accounts.tokens import check_access_token
+from foundation.errors import NotFound, Unauthenticated
 from tests.people import Person
 
 pytestmark = pytest.mark.django_db

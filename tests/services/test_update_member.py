@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from accounts.errors import DomainError, Forbidden, Invalid, NotFound
+from foundation.errors import DomainError, Forbidden, Invalid, NotFound
 from rooms import services
 from rooms.errors import LastOwner, NotAMember
 from rooms.models import Role

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from accounts.errors import DomainError, Forbidden, NotFound
+from foundation.errors import DomainError, Forbidden, NotFound
 from rooms import services
 from rooms.errors import Archived, NotAMember
 from rooms.models import Role, Room

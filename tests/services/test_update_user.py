@@ -5,9 +5,9 @@ from uuid import uuid4
 import pytest
 
 from accounts import services
-from accounts.errors import NotFound
 from accounts.models import User
 from accounts.schema import UserPatch
+from foundation.errors import NotFound
 from tests.people import Person
 
 pytestmark = pytest.mark.django_db

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.errors import DomainError, NotFound
 from accounts.schema import Principal, User
 from accounts.selectors import Standing
+from foundation.errors import DomainError, NotFound
 from messaging import protocol
 from messaging.actions import Join, Sync
 from messaging.following import RoomPlan

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from accounts.schema import User, timestamp
+from accounts.schema import User
+from foundation.schema import timestamp
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft, shown_client_id
 from messaging.events import message_created

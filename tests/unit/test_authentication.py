@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.errors import Unauthenticated
+from foundation.errors import Unauthenticated
 from messaging.authentication import chosen_subprotocol, is_allowed_origin, token_of
 
 

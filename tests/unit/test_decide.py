@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.errors import DomainError, Invalid, NotFound, Unauthenticated
 from accounts.schema import User
+from foundation.errors import DomainError, Invalid, NotFound, Unauthenticated
 from messaging.decide import Busy, Decision, Head, Known, Standing, State, Verdict, decide, key_of
 from messaging.drafts import Draft
 from messaging.errors import ClientIdReused

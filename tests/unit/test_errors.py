@@ -4,7 +4,7 @@ import pytest
 
 import messaging.errors
 import rooms.errors
-from accounts.errors import DomainError, Invalid, NotFound, Overloaded
+from foundation.errors import DomainError, Invalid, NotFound, Overloaded
 from messaging.decide import Busy
 
 STATUSES = {

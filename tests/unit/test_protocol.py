@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.errors import Overloaded
-from accounts.text import MAX_JSON_DEPTH
+from foundation.errors import Overloaded
+from foundation.text import MAX_JSON_DEPTH
 from messaging import protocol
 from messaging.actions import NAMES, Action, AnyAction, History, Join, Leave, Ping, Read, Send, Sync
 from messaging.limits import ANNOUNCED, Limits

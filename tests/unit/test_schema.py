@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import msgspec
 import pytest
 
-from accounts.schema import DisplayName, Url, timestamp
+from accounts.schema import DisplayName
+from foundation.schema import Url, timestamp
 from rooms.schema import RoomName, Topic
 
 BAD_NAMES = ["a\x00b", "a\nb", "a\x7f", "a\u202eb", "\u2066a", "a\u200f", "\u061ca", "Tea\n"]

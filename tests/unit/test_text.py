@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from accounts.errors import Invalid
-from accounts.text import MAX_JSON_DEPTH, check_json, check_text
+from foundation.errors import Invalid
+from foundation.text import MAX_JSON_DEPTH, check_json, check_text
 
 MOST = 2**53 - 1
 

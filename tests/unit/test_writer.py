@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from accounts.errors import NotFound, Overloaded, Unavailable
+from foundation.errors import NotFound, Overloaded, Unavailable
 from messaging.decide import Busy, Verdict
 from messaging.drafts import Draft
 from messaging.limits import Limits

@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import revocation
-from accounts.errors import NotFound
 from accounts.services import set_active
+from foundation.errors import NotFound
 from messaging.relay import tell
 from rooms.events import SessionsChanged
 

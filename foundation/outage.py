@@ -4,7 +4,7 @@ from typing import Final
 
 from django.db import InterfaceError, OperationalError
 
-from accounts.errors import Overloaded, Unavailable
+from foundation.errors import Overloaded, Unavailable
 
 OUTAGES: Final = (OperationalError, InterfaceError)
 RETRY_AFTER_S = 1.0

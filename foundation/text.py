@@ -1,7 +1,7 @@
 """What a string or a piece of custom JSON may hold, whichever door it comes through. Knows no framework."""
 
-from accounts.errors import Invalid
-from accounts.schema import MAX_INTEGER
+from foundation.errors import Invalid
+from foundation.schema import MAX_INTEGER
 
 MAX_JSON_DEPTH = 32
 
