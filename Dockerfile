@@ -10,6 +10,7 @@ RUN useradd --system --no-create-home roomlog && install -d -o roomlog /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY manage.py openapi.yaml asyncapi.yaml ./
+COPY foundation foundation
 COPY accounts accounts
 COPY rooms rooms
 COPY messaging messaging

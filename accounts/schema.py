@@ -1,7 +1,7 @@
 """The JSON shapes of accounts. Knows no framework."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -45,3 +45,10 @@ class Principal(Struct, frozen=True):
     session_id: UUID
     auth_version: int
     expires_at: datetime
+
+
+class Standing(NamedTuple):
+    """The user of a session."""
+
+    is_active: bool
+    auth_version: int

@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import models
-from accounts.schema import User, UserPage
+from accounts.schema import Standing, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
 from foundation.sql import as_moment, as_uuid, bound_moment, look_up
@@ -37,13 +37,6 @@ class ActiveSession(NamedTuple):
     session_data: str
     expires_at: datetime
     user: models.User
-
-
-class Standing(NamedTuple):
-    """The user of a session."""
-
-    is_active: bool
-    auth_version: int
 
 
 def user_of(user: models.User) -> User:

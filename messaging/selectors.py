@@ -7,7 +7,8 @@ from uuid import UUID
 import msgspec
 from django.db.models import QuerySet
 
-from accounts.selectors import Standing, list_changed_sessions, users_by_id
+from accounts.schema import Standing
+from accounts.selectors import list_changed_sessions, users_by_id
 from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models

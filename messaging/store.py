@@ -14,11 +14,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.schema import User
 from foundation.schema import timestamp
-from foundation.sql import as_moment, as_uuid, bound_moment
+from foundation.sql import Query, Row, as_moment, as_uuid, bound_moment, recordset, run_on_postgresql
 from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.drafts import Draft
 from messaging.schema import Sent
-from messaging.statements import Query, Row, recordset, run_on_postgresql
 from rooms import models
 
 # `BEGIN IMMEDIATE` has locked already on SQLite, which knows no row locks.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from accounts.selectors import Standing
+from accounts.schema import Standing
 from foundation.errors import DomainError
 from messaging.database import DatabaseThreads
 from messaging.feed import Sink

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.schema import Principal, User
-from accounts.selectors import Standing
+from accounts.schema import Principal, Standing, User
 from foundation.errors import DomainError, NotFound
 from messaging import protocol
 from messaging.actions import Join, Sync
