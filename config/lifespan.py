@@ -19,7 +19,7 @@ from django.db import connection
 
 from accounts import revocation
 from messaging.append import Appender
-from messaging.database import DatabaseThreads
+from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from rooms import broadcast
 from rooms.events import SessionsChanged

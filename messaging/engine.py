@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from messaging import protocol, selectors
-from messaging.database import DatabaseThreads
+from messaging.database_threads import DatabaseThreads
 from messaging.drafts import Draft
 from messaging.framing import Frames
 from messaging.hub import Hub

@@ -12,7 +12,7 @@ import structlog
 
 from accounts.schema import Standing
 from foundation.errors import DomainError
-from messaging.database import DatabaseThreads
+from messaging.database_threads import DatabaseThreads
 from messaging.feed import Sink
 from messaging.framing import Frames
 from messaging.hub import Hub

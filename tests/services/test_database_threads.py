@@ -9,8 +9,8 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 
 from foundation.errors import DomainError, Overloaded, Unavailable
-from messaging import database
-from messaging.database import DatabaseThreads
+from messaging import database_threads
+from messaging.database_threads import DatabaseThreads
 from rooms.log import lock_head
 from tests.engine import only_on
 
@@ -120,7 +120,7 @@ async def test_it_does_not_use_a_broken_connection_again(threads: DatabaseThread
 
 @only_on("postgresql")
 async def test_it_checks_a_connection_that_rested(threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "CHECK_AFTER_S", 0.0)
+    monkeypatch.setattr(database_threads, "CHECK_AFTER_S", 0.0)
 
     def gone() -> None:
         connection.ensure_connection()

@@ -14,7 +14,7 @@ from uuid import UUID
 from accounts.schema import User
 from messaging import following, selectors
 from messaging.append import Appender
-from messaging.database import DatabaseThreads
+from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.limits import Limits
 from messaging.relay import Layer

@@ -2,8 +2,8 @@
 
 import pytest
 
-from messaging import limiter
-from messaging.limiter import Limiter, NoLimit
+from messaging import throttling
+from messaging.throttling import Limiter, NoLimit
 
 
 class Clock:
@@ -77,7 +77,7 @@ def test_it_keeps_keys_apart(clock: Clock) -> None:
 
 
 def test_it_forgets_whoever_asked_longest_ago_past_its_bound(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limiter, "MAX_BUCKETS", 2)
+    monkeypatch.setattr(throttling, "MAX_BUCKETS", 2)
     bucket = Limiter(per_s=1, burst=1, clock=clock)
     for name in ("alice", "bob", "alice", "charlie"):
         bucket.take(name)
