@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import revocation
-from messaging.append import Appender
+from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from rooms import broadcast

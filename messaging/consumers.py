@@ -12,9 +12,9 @@ from foundation.errors import DomainError, LimitReached, Overloaded
 from foundation.schema import timestamp
 from messaging import following, protocol, selectors
 from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
+from messaging.append.decide import Verdict
+from messaging.append.submissions import draft_of
 from messaging.connection import Connection
-from messaging.decide import Verdict
-from messaging.drafts import draft_of
 from messaging.feed import Follower
 from rooms import services
 from rooms.log import now

@@ -10,8 +10,9 @@ from uuid import UUID
 import msgspec
 
 from messaging import protocol, selectors
+from messaging.append.submissions import Draft
+from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
-from messaging.drafts import Draft
 from messaging.framing import Frames
 from messaging.hub import Hub
 from messaging.interest import Interest
@@ -19,7 +20,6 @@ from messaging.limits import Limits
 from messaging.pages import Page
 from messaging.relay import Layer, Relay, room_group, user_group
 from messaging.sweep import Sweep
-from messaging.writer import Appended, Writer
 from rooms.broadcast import broadcast
 from rooms.events import Notice
 

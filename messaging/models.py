@@ -22,7 +22,7 @@ class Message(models.Model):
     text = models.TextField()
     reply_to = models.BigIntegerField(null=True)
     data = ExactJSONField(default=dict)
-    # The sender's key, or one from the server (messaging/drafts.py); with it a retry finds the first try.
+    # The sender's key, or one from the server (messaging/append/submissions.py); with it a retry finds the first try.
     client_id = models.CharField(max_length=64)
     # Tells a retry from another message under the same key, even when the text is gone.
     digest = models.BinaryField(max_length=16)

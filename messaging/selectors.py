@@ -13,7 +13,7 @@ from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models
 from messaging.actions import History
-from messaging.drafts import shown_client_id
+from messaging.append.submissions import shown_client_id
 from messaging.events import message_created
 from messaging.pages import Page
 from messaging.schema import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender

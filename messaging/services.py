@@ -4,9 +4,9 @@ from django.conf import settings
 
 from accounts.schema import Principal
 from messaging.actions import Send
-from messaging.append import Appender
-from messaging.decide import Verdict
-from messaging.drafts import draft_of
+from messaging.append.appender import Appender
+from messaging.append.decide import Verdict
+from messaging.append.submissions import draft_of
 from rooms.broadcast import broadcast
 
 

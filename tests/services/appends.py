@@ -14,12 +14,12 @@ from psycopg.errors import LockNotAvailable
 
 from foundation.errors import DomainError
 from messaging.actions import Send
-from messaging.append import Appender
-from messaging.decide import Decision, State, Verdict
-from messaging.drafts import Draft, draft_of
+from messaging.append.appender import Appender
+from messaging.append.decide import Decision, State, Verdict
+from messaging.append.store import DatabaseStore
+from messaging.append.submissions import Draft, draft_of
 from messaging.models import Message
 from messaging.schema import Sent
-from messaging.store import DatabaseStore
 from rooms.broadcast import broadcast
 from tests.people import Person
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import Session, User
 from accounts.sessions import SessionStore
-from messaging.append import Appender
+from messaging.append.appender import Appender
 from messaging.models import Message
 from messaging.schema import Sent
 from rooms import services

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection, transaction
 
 from foundation.errors import Unavailable
-from messaging.append import ATTEMPTS, Appender
-from messaging.decide import Busy
+from messaging.append.appender import ATTEMPTS, Appender
+from messaging.append.decide import Busy
 from rooms import log
 from tests.people import Person
 from tests.services.appends import (

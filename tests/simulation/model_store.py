@@ -13,8 +13,8 @@ from uuid import UUID
 
 from accounts.schema import User
 from foundation.schema import timestamp
-from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
-from messaging.drafts import Draft, shown_client_id
+from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
+from messaging.append.submissions import Draft, shown_client_id
 from messaging.events import message_created
 from messaging.pages import Page
 from messaging.schema import Message, Sent, sender_of

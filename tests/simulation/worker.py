@@ -13,7 +13,7 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging import following, selectors
-from messaging.append import Appender
+from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.limits import Limits

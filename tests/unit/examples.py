@@ -6,7 +6,7 @@ from uuid import UUID
 
 from accounts.schema import Principal, User
 from messaging.actions import Send
-from messaging.drafts import Draft, draft_of
+from messaging.append.submissions import Draft, draft_of
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from accounts.schema import User
 from foundation.errors import DomainError, Invalid, NotFound, Unauthenticated
-from messaging.decide import Busy, Decision, Head, Known, Standing, State, Verdict, decide, key_of
-from messaging.drafts import Draft
+from messaging.append.decide import Busy, Decision, Head, Known, Standing, State, Verdict, decide, key_of
+from messaging.append.submissions import Draft
 from messaging.errors import ClientIdReused
 from messaging.schema import Sent
 from rooms.errors import Archived, Muted, NotAMember

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from messaging.actions import Send
-from messaging.drafts import draft_of, shown_client_id
+from messaging.append.submissions import draft_of, shown_client_id
 from tests.unit.examples import ALICE, KEYS, OTHER_ROOM, ROOM, draft, principal
 
 

@@ -5,7 +5,7 @@ import pytest
 import messaging.errors
 import rooms.errors
 from foundation.errors import DomainError, Invalid, NotFound, Overloaded
-from messaging.decide import Busy
+from messaging.append.decide import Busy
 
 STATUSES = {
     "invalid": 400,

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import pytest
 
 from foundation.errors import NotFound, Overloaded, Unavailable
-from messaging.decide import Busy, Verdict
-from messaging.drafts import Draft
+from messaging.append.decide import Busy, Verdict
+from messaging.append.submissions import Draft
+from messaging.append.writer import BUSY_PAUSE_S, Appended, Writer
 from messaging.limits import Limits
 from messaging.schema import Sent
-from messaging.writer import BUSY_PAUSE_S, Appended, Writer
 from rooms.events import Notice, RoomHint
 from tests.unit.examples import OTHER_ROOM, ROOM, draft
 

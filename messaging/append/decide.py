@@ -9,7 +9,7 @@ import msgspec
 from accounts.schema import User
 from foundation.errors import DomainError, Invalid, NotFound, Overloaded, Unauthenticated
 from foundation.schema import timestamp
-from messaging.drafts import Draft
+from messaging.append.submissions import Draft
 from messaging.errors import ClientIdReused
 from messaging.schema import Sent
 from rooms.errors import Archived, Muted, NotAMember

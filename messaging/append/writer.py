@@ -12,8 +12,8 @@ import msgspec
 import structlog
 
 from foundation.errors import Overloaded, Unavailable
-from messaging.decide import Busy, Verdict
-from messaging.drafts import Draft
+from messaging.append.decide import Busy, Verdict
+from messaging.append.submissions import Draft
 from messaging.limits import Limits
 from rooms.events import Notice
 

@@ -12,12 +12,12 @@ from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, 
 from foundation.errors import Internal, Unavailable
 from foundation.outage import OUTAGES, is_lock_timeout
 from foundation.schema import Timestamp, timestamp
-from messaging.decide import Busy, Decision, Row, State, decide
-from messaging.drafts import Draft, shown_client_id
+from messaging.append.decide import Busy, Decision, Row, State, decide
+from messaging.append.store import DatabaseStore
+from messaging.append.submissions import Draft, shown_client_id
+from messaging.append.writer import Appended
 from messaging.events import message_created
 from messaging.schema import Message, sender_of
-from messaging.store import DatabaseStore
-from messaging.writer import Appended
 from rooms import log as room_log
 from rooms.events import Notice, RoomHint
 

@@ -15,8 +15,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from accounts.schema import User
 from foundation.schema import timestamp
 from foundation.sql import Query, Row, as_moment, as_uuid, bound_moment, recordset, run_on_postgresql
-from messaging.decide import Decision, Head, Key, Known, Standing, State, key_of
-from messaging.drafts import Draft
+from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
+from messaging.append.submissions import Draft
 from messaging.schema import Sent
 from rooms import models
 
