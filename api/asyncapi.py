@@ -12,9 +12,9 @@ from api.documents import to_yaml
 from api.schemas import ENTRIES, REF, schemas_sent, schemas_taken
 from foundation import errors
 from foundation.errors import DomainError
-from messaging import actions, protocol
 from messaging.errors import ClientIdReused, UnknownAction
-from messaging.schema import Followed, MessagePage, Sent
+from messaging.wire import actions, closes, frames, shapes
+from messaging.wire.shapes import Followed, MessagePage, Sent
 from rooms.errors import Archived, LastOwner, Muted, NotAMember
 from rooms.events import ReadMoved, RoomAdded
 from rooms.schema import ReadState
@@ -28,19 +28,19 @@ _SERVER: Final = {
 }
 
 EVENTS: tuple[type[msgspec.Struct], ...] = (
-    protocol.Hello, *ENTRIES, RoomAdded, ReadMoved, protocol.Draining, protocol.SessionRevoked,
+    frames.Hello, *ENTRIES, RoomAdded, ReadMoved, frames.Draining, frames.SessionRevoked,
 )  # fmt: skip
 
 
 # What `data` of the reply to each action holds, and the statuses that are not 200.
 REPLIES: dict[str, type[msgspec.Struct] | None] = {
     "join": Followed,
-    "sync": protocol.SyncedRooms,
+    "sync": shapes.SyncedRooms,
     "leave": None,
     "send": Sent,
     "history": MessagePage,
     "read": ReadState,
-    "ping": protocol.Pong,
+    "ping": shapes.Pong,
 }
 STATUSES = {"send": 201}
 
@@ -62,21 +62,21 @@ REFUSALS: dict[str | None, tuple[type[DomainError], ...]] = {
 }  # fmt: skip
 
 CLOSES = (
-    (protocol.DRAINING, "reconnect after the advised, jittered delay; resume"),
-    (protocol.SLOW_READER, "reconnect, resume"),
-    (protocol.OVERLOADED, "reconnect after a moment; resume"),
-    (protocol.FLOOD, "wait, reconnect"),
-    (protocol.UNAUTHENTICATED, "get a token first"),
-    (protocol.TOKEN_EXPIRED, "refresh, reconnect"),
-    (protocol.SESSION_REVOKED, "sign in again"),
-    (protocol.USER_INACTIVE, "stop"),
-    (protocol.TOO_MANY_CONNECTIONS, "close another first"),
+    (closes.DRAINING, "reconnect after the advised, jittered delay; resume"),
+    (closes.SLOW_READER, "reconnect, resume"),
+    (closes.OVERLOADED, "reconnect after a moment; resume"),
+    (closes.FLOOD, "wait, reconnect"),
+    (closes.UNAUTHENTICATED, "get a token first"),
+    (closes.TOKEN_EXPIRED, "refresh, reconnect"),
+    (closes.SESSION_REVOKED, "sign in again"),
+    (closes.USER_INACTIVE, "stop"),
+    (closes.TOO_MANY_CONNECTIONS, "close another first"),
     # Those of RFC 6455, section 7.4.1, and of its registry. The server pings, and closes with 1011, by uvicorn's hand.
-    (protocol.Close(1002, "protocol_error"), "broken framing: repair the client"),
-    (protocol.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),
-    (protocol.Close(1009, "message_too_big"), "beyond `max_frame_bytes` or `max_fragments`: do not repeat it"),
-    (protocol.Close(1011, "internal_error"), "pings of the server were not answered: reconnect, resume"),
-    (protocol.Close(1012, "service_restart"), "reconnect, resume"),
+    (closes.Close(1002, "protocol_error"), "broken framing: repair the client"),
+    (closes.Close(1007, "invalid_data"), "a text that is not UTF-8: do not repeat it"),
+    (closes.Close(1009, "message_too_big"), "beyond `max_frame_bytes` or `max_fragments`: do not repeat it"),
+    (closes.Close(1011, "internal_error"), "pings of the server were not answered: reconnect, resume"),
+    (closes.Close(1012, "service_restart"), "reconnect, resume"),
 )
 
 _RESUMED = {4001, 4002, 4003, 4004, 1011, 1012}  # after which a client reconnects by itself and resumes
@@ -117,7 +117,7 @@ def render_asyncapi() -> str:
             "asyncapi": "3.0.0",
             "info": {
                 "title": "Roomlog",
-                "version": str(protocol.VERSION),
+                "version": str(frames.VERSION),
                 "description": _description(),
                 "license": {"name": "MIT"},
             },
@@ -194,7 +194,7 @@ def _reply(action: str) -> type[msgspec.Struct]:
             ("action", Literal[action]),
             ("request_id", actions.RequestId | None),
             ("response_status", Literal[STATUSES.get(action, 200)]),
-            ("errors", Annotated[list[protocol.Error], Meta(max_length=0)]),
+            ("errors", Annotated[list[shapes.Error], Meta(max_length=0)]),
             ("data", REPLIES[action]),
         ],
         namespace={"__doc__": f"The answer to `{action}` when it was done."},
@@ -209,7 +209,7 @@ def _refusal() -> type[msgspec.Struct]:
             ("action", Literal[*sorted(actions.NAMES)] | None),
             ("request_id", actions.RequestId | None),
             ("response_status", Literal[*statuses]),
-            ("errors", Annotated[list[protocol.Error], Meta(min_length=1, max_length=1)]),
+            ("errors", Annotated[list[shapes.Error], Meta(min_length=1, max_length=1)]),
             ("data", None),
         ],
         namespace={"__doc__": "The answer when it was not done. Null stands for what could not be read of the frame."},
@@ -236,10 +236,10 @@ def _refused(kind: type[DomainError]) -> dict[str, object]:
     """An example of `kind`: the first action that may meet it."""
     action = next((name for name, kinds in REFUSALS.items() if kind in (*kinds, *ANY_REFUSAL)), None)
     error = kind(retry_after=1 if kind.retryable else None)
-    return _envelope(action, kind.status, [protocol.error_of(error)], None)
+    return _envelope(action, kind.status, [frames.error_of(error)], None)
 
 
-def _envelope(action: str | None, status: int, errors: list[protocol.Error], data: object) -> dict[str, object]:
+def _envelope(action: str | None, status: int, errors: list[shapes.Error], data: object) -> dict[str, object]:
     return {"action": action, "request_id": 7, "response_status": status, "errors": errors, "data": data}
 
 

@@ -13,10 +13,10 @@ from rest_framework.views import APIView
 from accounts.schema import Principal
 from foundation.errors import Invalid
 from foundation.text import check_json
-from messaging.actions import PageLimit
-from messaging.limits import Limits
-from messaging.protocol import check_data, invalid
 from messaging.throttling import throttle
+from messaging.wire.actions import PageLimit
+from messaging.wire.checks import check_data, invalid
+from messaging.wire.limits import Limits
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ import msgspec
 
 from accounts.schema import User
 from foundation import errors
-from messaging import protocol
-from messaging.events import MessageEvent
-from messaging.limits import ANNOUNCED, Limits
-from messaging.schema import Followed, Message, MessagePage, Sent, sender_of
+from messaging.wire import frames, shapes
+from messaging.wire.events import MessageEvent
+from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.shapes import Followed, Message, MessagePage, Sent, sender_of
 from rooms.events import Gap, MemberChange, MemberEvent, ReadMoved, RoomAdded, RoomEvent
 from rooms.schema import Head, Member, ReadState, Room
 
@@ -30,10 +30,10 @@ _MESSAGE = Message(
     created_at=_AT,
 )  # fmt: skip
 _HEAD, _READ, _LIMITS = Head(57, 42, 1), ReadState(42, 0), Limits()
-_NOT_FOUND = protocol.error_of(errors.NotFound("There is no such room."))
-_HELLO = protocol.Greeting(
-    protocol=protocol.VERSION,
-    features=protocol.FEATURES,
+_NOT_FOUND = frames.error_of(errors.NotFound("There is no such room."))
+_HELLO = shapes.Greeting(
+    protocol=frames.VERSION,
+    features=frames.FEATURES,
     epoch=_EPOCH,
     user=_ALICE,
     session=_SESSION_ID,
@@ -54,16 +54,16 @@ REQUESTS: dict[str, dict[str, object]] = {
 ANSWERS: dict[str, object] = {
     "join": Followed(room=_ROOM, membership=_MEMBER, head=_HEAD, unread=1, resync=False),
     "leave": None,
-    "sync": protocol.SyncedRooms(
+    "sync": shapes.SyncedRooms(
         {
-            _ROOM_ID: protocol.Synced(head=_HEAD, unread=1, resync=False),
-            _OTHER_ROOM_ID: protocol.Synced(error=_NOT_FOUND),
+            _ROOM_ID: shapes.Synced(head=_HEAD, unread=1, resync=False),
+            _OTHER_ROOM_ID: shapes.Synced(error=_NOT_FOUND),
         }
     ),
     "send": Sent(_ROOM_ID, 42, 57, _AT),
     "history": MessagePage([_MESSAGE], has_before=True, has_after=False),
     "read": _READ,
-    "ping": protocol.Pong(_AT),
+    "ping": shapes.Pong(_AT),
 }
 
 
@@ -72,7 +72,7 @@ def _member(event: Any, seq: int, member: Member, by: User) -> MemberEvent:
 
 
 TOLD: dict[str, msgspec.Struct] = {
-    "hello": protocol.Hello(data=_HELLO),
+    "hello": frames.Hello(data=_HELLO),
     "message.created": MessageEvent("message.created", _ROOM_ID, 57, _AT, _ALICE.id, _MESSAGE),
     "member.joined": _member("member.joined", 2, _MEMBER, _ALICE),
     "member.left": _member("member.left", 58, _MEMBER, _BOB),
@@ -82,6 +82,6 @@ TOLD: dict[str, msgspec.Struct] = {
     "gap": Gap(room=_ROOM_ID, from_=4, to=7),
     "room.added": RoomAdded(room=_ROOM_ID, data=_ROOM),
     "read": ReadMoved(room=_ROOM_ID, data=_READ),
-    "draining": protocol.Draining(data=protocol.Advice(350)),
-    "session.revoked": protocol.SessionRevoked(data=protocol.Revoked(_SESSION_ID)),
+    "draining": frames.Draining(data=frames.Advice(350)),
+    "session.revoked": frames.SessionRevoked(data=frames.Revoked(_SESSION_ID)),
 }

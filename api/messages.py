@@ -14,10 +14,10 @@ from api.endpoint import Endpoint, check_page
 from foundation.errors import DomainError, Invalid
 from foundation.schema import CustomData
 from messaging import selectors, services
-from messaging.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
-from messaging.limits import Limits
-from messaging.protocol import check_limits, invalid
-from messaging.schema import LogPage, Message, MessagePage, Sent
+from messaging.wire.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
+from messaging.wire.checks import check_limits, invalid
+from messaging.wire.limits import Limits
+from messaging.wire.shapes import LogPage, Message, MessagePage, Sent
 
 T = TypeVar("T", History, Send)
 

@@ -13,7 +13,7 @@ from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, Keyset
 from foundation.schema import MAX_INTEGER
 from messaging import selectors as messages
-from messaging.schema import MyRoomPage
+from messaging.wire.shapes import MyRoomPage
 from rooms import selectors, services
 from rooms.schema import Joined, ReadState, Room, RoomDraft, RoomPage, RoomPatch
 

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
-from messaging.events import MessageEvent
-from messaging.schema import LogPage
+from messaging.wire.events import MessageEvent
+from messaging.wire.shapes import LogPage
 from rooms.events import Gap, MemberEvent, RoomEvent
 
 REF: Final = "#/components/schemas/{name}"

@@ -13,7 +13,7 @@ from accounts import selectors, services
 from accounts.schema import User, UserPage, UserPatch
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
-from messaging.actions import PageLimit
+from messaging.wire.actions import PageLimit
 
 Username = Annotated[str, Meta(max_length=64)]
 

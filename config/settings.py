@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.env import Environment
 from config.logs import configure_logs
 from config.secret import read_or_make_secret_key
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 
 env = Environment()
 
@@ -31,7 +31,7 @@ CORS_ALLOW_ALL_ORIGINS = "*" in env.listing("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-session-token"]
 CORS_EXPOSE_HEADERS = ["retry-after"]
 
-# -- Bounds of the engine (messaging/limits.py has units and defaults) ------------------------------------------
+# -- Bounds of the engine (messaging/wire/limits.py has units and defaults) ------------------------------------------
 
 
 _LEAST = {"history_page_max": 50}  # which is a page where no other size is asked for

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from accounts.schema import Principal
-from messaging.framing import Frames
-from messaging.protocol import SLOW_READER, Close
 from messaging.sockets import Drained, Socket
+from messaging.wire.closes import SLOW_READER, Close
+from messaging.wire.framing import Frames
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 

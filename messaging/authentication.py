@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from foundation.errors import Unauthenticated
-from messaging.protocol import SUBPROTOCOL
+from messaging.wire.frames import SUBPROTOCOL
 
 _BEARER = "bearer."
 

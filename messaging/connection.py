@@ -15,16 +15,18 @@ from rest_framework.exceptions import PermissionDenied
 from accounts.schema import Principal
 from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
-from messaging import authentication, following, protocol
-from messaging.actions import AnyAction, Ping, RequestId, Send
+from messaging import authentication, following
 from messaging.asgi_socket import AsgiSocket
 from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.engine import Engine
-from messaging.framing import Frames
 from messaging.inbox import Data, run_now
-from messaging.protocol import Close, Rejected
 from messaging.sockets import Socket
 from messaging.throttling import throttle
+from messaging.wire import closes, frames
+from messaging.wire.actions import AnyAction, Ping, RequestId, Send
+from messaging.wire.closes import Close
+from messaging.wire.frames import Rejected
+from messaging.wire.framing import Frames
 
 log = structlog.get_logger(__name__)
 
@@ -84,17 +86,17 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
                 principal, epoch = await self.admit()
         except Unauthenticated as error:
-            await self.close_with(protocol.TOKEN_EXPIRED if error.expired else protocol.UNAUTHENTICATED)
+            await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
         except (TimeoutError, Overloaded, Unavailable):
-            await self.close_with(protocol.OVERLOADED)
+            await self.close_with(closes.OVERLOADED)
         except Exception:
             log.exception("handshake failed")
-            await self.close_with(protocol.OVERLOADED)
+            await self.close_with(closes.OVERLOADED)
         else:
             if self.engine.is_draining:
-                await self.close_with(protocol.DRAINING)
+                await self.close_with(closes.DRAINING)
             elif len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
-                await self.close_with(protocol.TOO_MANY_CONNECTIONS)
+                await self.close_with(closes.TOO_MANY_CONNECTIONS)
             else:
                 self.begin(principal, epoch)
 
@@ -111,7 +113,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         self.socket = self.open_socket(principal)
         self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and sockets are many
         self.engine.hub.register(self.socket)
-        hello = protocol.encode_hello(
+        hello = frames.encode_hello(
             epoch=epoch,
             user=principal.user,
             session=principal.session_id,
@@ -156,9 +158,9 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             return None
         try:
             throttle(self.principal.user.id)
-            frame = protocol.decode(data, self.engine.limits)
+            frame = frames.decode(data, self.engine.limits)
         except RateLimited as error:
-            self.refuse(*protocol.peek(data), error)
+            self.refuse(*frames.peek(data), error)
             self.count_refusal()
         except Rejected as rejected:
             self.refuse(rejected.action, rejected.request_id, rejected.error)
@@ -182,7 +184,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         """Whoever goes on against many refusals in a row is sent away."""
         self.refusals += 1
         if self.refusals >= self.engine.limits.flood_refusals:
-            self.socket.close(protocol.FLOOD)
+            self.socket.close(closes.FLOOD)
 
     async def handle_exception(self, exc: Exception, action: str | None, request_id: RequestId | None) -> None:
         match exc:
@@ -205,10 +207,10 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         self.answer(action, request_id, status, data)
 
     def answer(self, action: str | None, request_id: RequestId | None, status: int, data: object) -> None:
-        self.socket.write(Frames((protocol.encode_reply(action, request_id, status, data, []),)))
+        self.socket.write(Frames((frames.encode_reply(action, request_id, status, data, []),)))
 
     def refuse(self, action: str | None, request_id: RequestId | None, error: DomainError) -> None:
-        self.socket.write(Frames((protocol.encode_refusal(action, request_id, error),)))
+        self.socket.write(Frames((frames.encode_refusal(action, request_id, error),)))
 
     async def close_with(self, close: Close) -> None:
         await self.close(code=close.code, reason=close.reason)

@@ -10,12 +10,13 @@ from djangochannelsrestframework.decorators import action
 
 from foundation.errors import DomainError, LimitReached, Overloaded
 from foundation.schema import timestamp
-from messaging import following, protocol, selectors
-from messaging.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
+from messaging import following, selectors
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
 from messaging.connection import Connection
 from messaging.feed import Follower
+from messaging.wire import frames, shapes
+from messaging.wire.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from rooms import services
 from rooms.log import now
 
@@ -51,7 +52,7 @@ class ChatConsumer(Connection):
             self.forget(frame.rooms)
             raise
         self.forget(frame.rooms.keys() - plans.keys())
-        self.answer("sync", request_id, 200, protocol.SyncedRooms(answers))
+        self.answer("sync", request_id, 200, shapes.SyncedRooms(answers))
         for room_id, plan in plans.items():
             self.go_on(room_id, followers.get(room_id), cursor=plan.cursor, since=plan.since, head=plan.head)
 
@@ -97,9 +98,9 @@ class ChatConsumer(Connection):
         """The events of the batch follow at once: the answer waits for them, and goes in one write with the first."""
         self.socket.window.leave()
         if isinstance(verdict, DomainError):
-            reply = protocol.encode_refusal("send", request_id, verdict)
+            reply = frames.encode_refusal("send", request_id, verdict)
         else:
-            reply = protocol.encode_reply("send", request_id, 201, verdict, [])
+            reply = frames.encode_reply("send", request_id, 201, verdict, [])
         self.socket.write_soon(reply)
 
     @action(name="history")  # type: ignore[untyped-decorator]
@@ -113,7 +114,7 @@ class ChatConsumer(Connection):
 
     @action(name="ping")  # type: ignore[untyped-decorator]
     async def ping(self, frame: Ping, **kwargs: Any) -> tuple[object, int]:
-        return protocol.Pong(timestamp(now())), 200
+        return shapes.Pong(timestamp(now())), 200
 
     async def run(self, service: Any, **fields: Any) -> Any:
         """Call a service or selector for this user, on a thread of the database's."""

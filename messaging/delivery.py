@@ -9,8 +9,8 @@ from uuid import UUID
 
 from messaging.fanout import fan_out
 from messaging.feed import CHUNK_BYTES, Feed, Follower, Sink, chunks_of
-from messaging.framing import Frames
 from messaging.pages import Pages
+from messaging.wire.framing import Frames
 from rooms.events import RoomNotice
 
 

@@ -7,10 +7,10 @@ from typing import Protocol
 from accounts.schema import Principal
 from messaging.fanout import Outlet
 from messaging.feed import Sink
-from messaging.framing import Frames, frame_text
 from messaging.inbox import Data, Handler, Inbox
-from messaging.protocol import Close
 from messaging.sockets import Drained, Socket
+from messaging.wire.closes import Close
+from messaging.wire.framing import Frames, frame_text
 
 # The ASGI scope extension under which our server protocol offers itself.
 EXTENSION = "roomlog.direct"

@@ -9,17 +9,18 @@ from uuid import UUID
 
 import msgspec
 
-from messaging import protocol, selectors
+from messaging import selectors
 from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
-from messaging.framing import Frames
 from messaging.hub import Hub
 from messaging.interest import Interest
-from messaging.limits import Limits
 from messaging.pages import Page
 from messaging.relay import Layer, Relay, room_group, user_group
 from messaging.sweep import Sweep
+from messaging.wire import closes, frames
+from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.broadcast import broadcast
 from rooms.events import Notice
 
@@ -107,16 +108,16 @@ class Engine(Interest):
         random.shuffle(sockets)
         for socket in sockets:
             advice_ms = random.randrange(int(self.limits.reconnect_spread_s * 1000) + 1)  # noqa: S311
-            socket.write(Frames((protocol.encode_draining(advice_ms),)))
+            socket.write(Frames((frames.encode_draining(advice_ms),)))
         try:
             async with asyncio.timeout(grace_s):
                 for place in range(min(SLICES, len(sockets))):
-                    await asyncio.gather(*(socket.leave(protocol.DRAINING) for socket in sockets[place::SLICES]))
+                    await asyncio.gather(*(socket.leave(closes.DRAINING) for socket in sockets[place::SLICES]))
                     await asyncio.sleep(min(0.05, grace_s / SLICES / 2))
                 await self.writer.drain()
         except TimeoutError:
             for socket in sockets:
-                socket.close(protocol.DRAINING)
+                socket.close(closes.DRAINING)
 
     async def close(self) -> None:
         """Answer what is on the pile, then stop."""

@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from messaging.fanout import Outlet
-from messaging.framing import Frames
-from messaging.protocol import Close
+from messaging.wire.closes import Close
+from messaging.wire.framing import Frames
 from rooms.events import RoomNotice
 
 MAX_PARKED = 1_000

@@ -6,10 +6,11 @@ from uuid import UUID
 from accounts.schema import Principal
 from accounts.tokens import check_access_token
 from foundation.errors import NotFound
-from messaging import protocol, selectors
-from messaging.actions import History, Join, Sync
+from messaging import selectors
 from messaging.resume import RESYNC_MESSAGES, Plan, plan_resume
-from messaging.schema import Followed
+from messaging.wire import frames, shapes
+from messaging.wire.actions import History, Join, Sync
+from messaging.wire.shapes import Followed
 from rooms import models as rooms
 from rooms import services
 from rooms.errors import NotAMember
@@ -52,11 +53,11 @@ class RoomPlan(Plan, frozen=True):
     head: int
 
 
-def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, protocol.Synced], dict[UUID, RoomPlan]]:
+def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced], dict[UUID, RoomPlan]]:
     """The answers to `sync`, room by room, and where to go on in those that may be followed. At most three queries."""
     places = list_places(user_id=user_id, room_ids=sync.rooms)
     same_epoch, budget = _is_same_epoch(sync.epoch), sync.max_replay
-    answers: dict[UUID, protocol.Synced] = {}
+    answers: dict[UUID, shapes.Synced] = {}
     plans: dict[UUID, RoomPlan] = {}
     for room_id, after in sync.rooms.items():
         place = places.get(room_id)
@@ -72,19 +73,19 @@ def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, protocol.Sync
             since=place.joined_seq,
             head=head.seq,
         )
-        answers[room_id] = protocol.Synced(head=head, unread=place.unread, resync=plan.resync)
+        answers[room_id] = shapes.Synced(head=head, unread=place.unread, resync=plan.resync)
     answers |= _refusals(sync.rooms.keys() - plans.keys())
     return answers, plans
 
 
-def _refusals(room_ids: Set[UUID]) -> dict[UUID, protocol.Synced]:
+def _refusals(room_ids: Set[UUID]) -> dict[UUID, shapes.Synced]:
     if not room_ids:
         return {}
     public = set(rooms.Room.objects.filter(id__in=room_ids, kind="public").values_list("id", flat=True))
     refusals = {}
     for room_id in room_ids:
         error = NotAMember() if room_id in public else NotFound("There is no such room.")
-        refusals[room_id] = protocol.Synced(error=protocol.error_of(error))
+        refusals[room_id] = shapes.Synced(error=frames.error_of(error))
     return refusals
 
 

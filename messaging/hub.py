@@ -12,10 +12,10 @@ from uuid import UUID
 
 from messaging.delivery import Delivery
 from messaging.feed import Feed, Follower, Sink, chunks_of
-from messaging.framing import Frames
 from messaging.interest import Interest
-from messaging.limits import Limits
 from messaging.pages import PageReader, Pages
+from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from messaging.actions import AnyAction
+from messaging.wire.actions import AnyAction
 
 READ_AHEAD = 16  # frames that wait before the connection is no longer read from
 

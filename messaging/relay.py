@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 MESSAGE_TYPE = "roomlog.notices"

@@ -12,11 +12,11 @@ from accounts.selectors import list_changed_sessions, users_by_id
 from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models
-from messaging.actions import History
 from messaging.append.submissions import shown_client_id
-from messaging.events import message_created
 from messaging.pages import Page
-from messaging.schema import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender
+from messaging.wire.actions import History
+from messaging.wire.events import message_created
+from messaging.wire.shapes import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender
 from rooms import events, selectors
 from rooms import models as rooms
 from rooms.access import access_room

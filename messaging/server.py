@@ -19,9 +19,9 @@ from websockets.http11 import Request
 from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.fanout import Outlet
 from messaging.inbox import Data
-from messaging.limits import Limits
-from messaging.protocol import SLOW_READER
 from messaging.waiting import Events, Gate
+from messaging.wire.closes import SLOW_READER
+from messaging.wire.limits import Limits
 
 
 class RoomlogProtocol(WebSocketsSansIOProtocol):

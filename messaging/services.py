@@ -3,10 +3,10 @@
 from django.conf import settings
 
 from accounts.schema import Principal
-from messaging.actions import Send
 from messaging.append.appender import Appender
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
+from messaging.wire.actions import Send
 from rooms.broadcast import broadcast
 
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from accounts.schema import Principal
 from messaging.fanout import Outlet
 from messaging.feed import Follower
-from messaging.framing import Frames
 from messaging.inbox import Data, Handler
-from messaging.protocol import Close
 from messaging.window import Window
+from messaging.wire.closes import Close
+from messaging.wire.framing import Frames
 
 Drained = Callable[["Socket"], None]
 

@@ -14,11 +14,12 @@ from accounts.schema import Standing
 from foundation.errors import DomainError
 from messaging.database_threads import DatabaseThreads
 from messaging.feed import Sink
-from messaging.framing import Frames
 from messaging.hub import Hub
-from messaging.limits import Limits
-from messaging.protocol import SESSION_REVOKED, USER_INACTIVE, encode_session_revoked
 from messaging.selectors import list_changes
+from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
+from messaging.wire.frames import encode_session_revoked
+from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.events import RoomHint
 
 UNHEALTHY_FACTOR = 4  # how much faster while the layer is unhealthy

@@ -16,8 +16,8 @@ from messaging.append.decide import Busy, Decision, Row, State, decide
 from messaging.append.store import DatabaseStore
 from messaging.append.submissions import Draft, shown_client_id
 from messaging.append.writer import Appended
-from messaging.events import message_created
-from messaging.schema import Message, sender_of
+from messaging.wire.events import message_created
+from messaging.wire.shapes import Message, sender_of
 from rooms import log as room_log
 from rooms.events import Notice, RoomHint
 

@@ -11,7 +11,7 @@ from foundation.errors import DomainError, Invalid, NotFound, Overloaded, Unauth
 from foundation.schema import timestamp
 from messaging.append.submissions import Draft
 from messaging.errors import ClientIdReused
-from messaging.schema import Sent
+from messaging.wire.shapes import Sent
 from rooms.errors import Archived, Muted, NotAMember
 
 Verdict = Sent | DomainError

@@ -17,7 +17,7 @@ from foundation.schema import timestamp
 from foundation.sql import Query, Row, as_moment, as_uuid, bound_moment, recordset, run_on_postgresql
 from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.append.submissions import Draft
-from messaging.schema import Sent
+from messaging.wire.shapes import Sent
 from rooms import models
 
 # `BEGIN IMMEDIATE` has locked already on SQLite, which knows no row locks.

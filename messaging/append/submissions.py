@@ -11,7 +11,7 @@ import msgspec
 
 from accounts.schema import Principal
 from foundation.schema import CustomData
-from messaging.actions import Send
+from messaging.wire.actions import Send
 
 # Keys from the server begin with a character that a client's may not hold, so that they are never shown.
 SERVER_KEY_MARK = "\x7f"

@@ -14,7 +14,7 @@ import structlog
 from foundation.errors import Overloaded, Unavailable
 from messaging.append.decide import Busy, Verdict
 from messaging.append.submissions import Draft
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 from rooms.events import Notice
 
 BUSY_PAUSE_S = 0.05

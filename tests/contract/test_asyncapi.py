@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from foundation.errors import DomainError
-from messaging import actions, protocol
-from messaging import events as message_events
-from messaging.limits import ANNOUNCED, Limits
+from messaging.wire import actions, closes, frames, shapes
+from messaging.wire import events as message_events
+from messaging.wire.limits import ANNOUNCED, Limits
 from rooms import events as room_events
 from tests.contract import documents
 
@@ -17,7 +17,7 @@ SOCKET = documents.socket()
 MESSAGES: dict[str, Any] = SOCKET.messages
 OPERATIONS: dict[str, Any] = SOCKET.operations
 # Written and not sent: what the wire's structs are made from, and what travels between processes.
-WIRE_MODULES = (protocol, message_events, room_events)
+WIRE_MODULES = (frames, shapes, message_events, room_events)
 
 
 def examples(message: str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def test_every_action_has_an_operation_with_a_typed_reply() -> None:
         (request,) = (message["$ref"].rpartition("/")[2] for message in operation["messages"])
         sent = examples(request)[action]
         assert sent["action"] == action
-        assert protocol.decode(msgspec.json.encode(sent), Limits()).name == action
+        assert frames.decode(msgspec.json.encode(sent), Limits()).name == action
         reply = examples(SOCKET.replies[action])[action]
         assert (reply["action"], reply["errors"]) == (action, [])
         SOCKET.check_reply(reply)
@@ -116,7 +116,7 @@ def test_whatever_is_sent_it_may_be_invalid_or_too_often(door: str) -> None:
 
 def test_every_close_code_is_listed() -> None:
     listed = {close["code"]: close["name"] for close in SOCKET.content["x-close-codes"]}
-    ours = {item.code: item.reason for item in vars(protocol).values() if isinstance(item, protocol.Close)}
+    ours = {item.code: item.reason for item in vars(closes).values() if isinstance(item, closes.Close)}
     assert ours
     assert listed == ours | {
         1002: "protocol_error", 1007: "invalid_data", 1009: "message_too_big", 1011: "internal_error",

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from messaging.actions import NAMES
+from messaging.wire.actions import NAMES
 from tests.engine import only_on
 
 PARSER = "@asyncapi/parser@3.6.3"

@@ -10,9 +10,9 @@ import pytest
 from api.asyncapi import CLOSES, EVENTS
 from api.urls import v1
 from foundation.errors import DomainError
-from messaging import protocol
-from messaging.actions import NAMES, AnyAction
-from messaging.limits import ANNOUNCED, Limits
+from messaging.wire import closes, frames
+from messaging.wire.actions import NAMES, AnyAction
+from messaging.wire.limits import ANNOUNCED, Limits
 from rooms.access import Permission
 from rooms.models import Role
 from tests.docs.blocks import ROOT, table_under
@@ -72,9 +72,7 @@ def test_it_describes_every_event(text: str) -> None:
 
 
 def test_it_lists_every_close_code(text: str) -> None:
-    own = {
-        (str(close.code), f"`{close.reason}`") for close in vars(protocol).values() if isinstance(close, protocol.Close)
-    }
+    own = {(str(close.code), f"`{close.reason}`") for close in vars(closes).values() if isinstance(close, closes.Close)}
     assert {(row[0], row[1]) for row in table_under(PROTOCOL, "Closing")} == own
     closing = section(text, "## Closing")
     assert [close.code for close, _ in CLOSES if str(close.code) not in closing] == []
@@ -87,7 +85,7 @@ def test_it_lists_every_address() -> None:
 
 
 def test_it_names_every_feature(text: str) -> None:
-    assert f'"features": {str(list(protocol.FEATURES)).replace(chr(39), chr(34))}' in text
+    assert f'"features": {str(list(frames.FEATURES)).replace(chr(39), chr(34))}' in text
 
 
 def test_every_bound_stands_in_the_settings() -> None:

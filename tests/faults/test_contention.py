@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import connection
 
 from messaging import services as messages
-from messaging.actions import Send
 from messaging.models import Message
-from messaging.schema import Sent
+from messaging.wire.actions import Send
+from messaging.wire.shapes import Sent
 from rooms import services
 from rooms.models import Entry, Head
 from rooms.schema import RoomDraft

@@ -9,7 +9,7 @@ import msgspec
 from websockets.asyncio.client import connect
 
 from messaging import services as messages
-from messaging.actions import Send
+from messaging.wire.actions import Send
 from rooms import services
 from rooms.schema import RoomDraft
 from tests.conftest import StartServer

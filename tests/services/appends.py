@@ -13,13 +13,13 @@ from django.db import DatabaseError, DataError, OperationalError, connection
 from psycopg.errors import LockNotAvailable
 
 from foundation.errors import DomainError
-from messaging.actions import Send
 from messaging.append.appender import Appender
 from messaging.append.decide import Decision, State, Verdict
 from messaging.append.store import DatabaseStore
 from messaging.append.submissions import Draft, draft_of
 from messaging.models import Message
-from messaging.schema import Sent
+from messaging.wire.actions import Send
+from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
 from tests.people import Person
 

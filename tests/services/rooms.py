@@ -11,8 +11,8 @@ from django.db import connection
 
 from foundation.errors import DomainError
 from messaging import services as messages
-from messaging.actions import Send
-from messaging.schema import Sent
+from messaging.wire.actions import Send
+from messaging.wire.shapes import Sent
 from rooms import services
 from rooms.events import Notice, RoomHint, RoomNotice, UserNotice
 from rooms.models import Entry, Head, Membership, Role

@@ -14,7 +14,7 @@ from accounts.models import Session, User
 from accounts.sessions import SessionStore
 from messaging.append.appender import Appender
 from messaging.models import Message
-from messaging.schema import Sent
+from messaging.wire.shapes import Sent
 from rooms import services
 from rooms.models import Membership
 from tests.engine import only_on

@@ -11,9 +11,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from foundation.errors import DomainError, NotFound
 from messaging import services as messages
-from messaging.actions import History, Send
-from messaging.schema import MessagePage, Sent
 from messaging.selectors import get_message, list_messages
+from messaging.wire.actions import History, Send
+from messaging.wire.shapes import MessagePage, Sent
 from rooms.errors import NotAMember
 from rooms.services import remove_member
 from tests.people import Person

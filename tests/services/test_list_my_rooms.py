@@ -5,8 +5,8 @@ from uuid import UUID
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from messaging.schema import MyRoomPage
 from messaging.selectors import list_my_rooms
+from messaging.wire.shapes import MyRoomPage
 from rooms import services
 from tests.people import Person
 from tests.services.rooms import archive, make_room, say

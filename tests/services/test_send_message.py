@@ -4,9 +4,9 @@ from uuid import UUID
 
 import pytest
 
-from messaging.actions import Send
-from messaging.schema import Sent
 from messaging.services import send_message
+from messaging.wire.actions import Send
+from messaging.wire.shapes import Sent
 from rooms import broadcast
 from rooms.errors import NotAMember
 from tests.people import Person

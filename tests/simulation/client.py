@@ -5,7 +5,7 @@ from itertools import count
 from uuid import UUID
 
 from accounts.schema import User
-from messaging.protocol import DRAINING, SLOW_READER
+from messaging.wire.closes import DRAINING, SLOW_READER
 from rooms.events import EVICTIONS
 from tests.simulation.answers import Frame, SendAnswer, changes, frames, joins, messages, sends, syncs
 from tests.simulation.connection import GONE, Connection

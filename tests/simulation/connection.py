@@ -10,7 +10,7 @@ import msgspec
 from accounts.schema import User
 from messaging.consumers import ChatConsumer
 from messaging.direct_socket import EXTENSION, DirectSocket
-from messaging.protocol import SUBPROTOCOL
+from messaging.wire.frames import SUBPROTOCOL
 from tests.simulation.worker import Worker
 
 GONE = 1006

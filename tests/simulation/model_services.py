@@ -6,11 +6,11 @@ from uuid import UUID
 
 from accounts.schema import Principal, Standing, User
 from foundation.errors import DomainError, NotFound
-from messaging import protocol
-from messaging.actions import Join, Sync
 from messaging.following import RoomPlan
 from messaging.resume import Plan, plan_resume
-from messaging.schema import Followed
+from messaging.wire import frames, shapes
+from messaging.wire.actions import Join, Sync
+from messaging.wire.shapes import Followed
 from rooms.broadcast import broadcast
 from rooms.errors import NotAMember
 from rooms.schema import Head
@@ -68,8 +68,8 @@ class ModelServices:
         )
         return answer.with_messages(room.messages[-1:]) if plan.resync else answer, plan
 
-    def follow_rooms(self, *, user_id: UUID, sync: Sync) -> tuple[dict[UUID, protocol.Synced], dict[UUID, RoomPlan]]:
-        answers: dict[UUID, protocol.Synced] = {}
+    def follow_rooms(self, *, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced], dict[UUID, RoomPlan]]:
+        answers: dict[UUID, shapes.Synced] = {}
         plans: dict[UUID, RoomPlan] = {}
         budget = sync.max_replay
         for room_id, after in sync.rooms.items():
@@ -77,7 +77,7 @@ class ModelServices:
             try:
                 membership = self._membership(room, user_id)
             except DomainError as error:
-                answers[room_id] = protocol.Synced(error=protocol.error_of(error))
+                answers[room_id] = shapes.Synced(error=frames.error_of(error))
                 continue
             plan = plan_resume(after=after, head=room.seq, floor=1, max_replay=budget, is_same_epoch=True)
             budget -= plan.replayed
@@ -89,7 +89,7 @@ class ModelServices:
                 head=room.seq,
             )
             unread = room.message_id - membership.read_id
-            answers[room_id] = protocol.Synced(head=_head_of(room), unread=unread, resync=plan.resync)
+            answers[room_id] = shapes.Synced(head=_head_of(room), unread=unread, resync=plan.resync)
         return answers, plans
 
     # -- members ----------------------------------------------------------------------------------------------------

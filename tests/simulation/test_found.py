@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from messaging.protocol import DRAINING
+from messaging.wire.closes import DRAINING
 from tests.simulation.client import Client
 from tests.simulation.world import ARRIVAL_S, LIMITS, World
 from tests.unit.examples import BOB, CHARLIE, OTHER_ROOM, ROOM

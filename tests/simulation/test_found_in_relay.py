@@ -3,8 +3,8 @@
 import asyncio
 import random
 
-from messaging.limits import Limits
 from messaging.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
+from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
 from tests.unit.examples import ROOM

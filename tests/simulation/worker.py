@@ -16,8 +16,8 @@ from messaging import following, selectors
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
-from messaging.limits import Limits
 from messaging.relay import Layer
+from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
 from rooms.events import Notice

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.schema import User
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 from rooms.events import EVICTIONS
 from tests.simulation.client import Client
 from tests.simulation.layer import LossyLayer

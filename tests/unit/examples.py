@@ -5,8 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from accounts.schema import Principal, User
-from messaging.actions import Send
 from messaging.append.submissions import Draft, draft_of
+from messaging.wire.actions import Send
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 

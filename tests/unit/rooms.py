@@ -7,12 +7,12 @@ from uuid import UUID
 
 from messaging.fanout import Outlet
 from messaging.feed import Follower
-from messaging.framing import Frames
 from messaging.hub import Hub
 from messaging.interest import Interest
-from messaging.limits import Limits
 from messaging.pages import Page
-from messaging.protocol import Close
+from messaging.wire.closes import Close
+from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.events import RoomNotice
 from tests.unit.examples import ALICE, ROOM
 

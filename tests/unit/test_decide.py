@@ -15,7 +15,7 @@ from foundation.errors import DomainError, Invalid, NotFound, Unauthenticated
 from messaging.append.decide import Busy, Decision, Head, Known, Standing, State, Verdict, decide, key_of
 from messaging.append.submissions import Draft
 from messaging.errors import ClientIdReused
-from messaging.schema import Sent
+from messaging.wire.shapes import Sent
 from rooms.errors import Archived, Muted, NotAMember
 from tests.unit.examples import ALICE, AT, BOB, CHARLIE, OTHER_ROOM, ROOM, draft
 

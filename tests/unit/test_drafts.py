@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from messaging.actions import Send
 from messaging.append.submissions import draft_of, shown_client_id
+from messaging.wire.actions import Send
 from tests.unit.examples import ALICE, KEYS, OTHER_ROOM, ROOM, draft, principal
 
 

@@ -7,7 +7,7 @@ from websockets.extensions import Extension
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from messaging.framing import Frames, frame_text
+from messaging.wire.framing import Frames, frame_text
 
 NO_EXTENSIONS: list[Extension] = []
 

@@ -8,8 +8,8 @@ import pytest
 
 from messaging.feed import CHUNK_BYTES
 from messaging.interest import Interest
-from messaging.limits import Limits
 from messaging.pages import RETRY_S
+from messaging.wire.limits import Limits
 from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.rooms import READ_S, House, Socket, notice

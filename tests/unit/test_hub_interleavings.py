@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging.feed import Follower
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 from rooms.events import RoomHint, RoomNotice
 from tests.unit.examples import ROOM
 from tests.unit.rooms import House, Socket

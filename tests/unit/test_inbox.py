@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from messaging.actions import AnyAction, Leave, Ping
 from messaging.inbox import READ_AHEAD, Data, Inbox, run_now
+from messaging.wire.actions import AnyAction, Leave, Ping
 from tests.unit.examples import ROOM
 
 LEAVE, PING, BAD = "leave", "ping", "bad"

@@ -1,7 +1,7 @@
 """The bytes of the events of messages."""
 
-from messaging.events import message_created
-from messaging.schema import Message, sender_of
+from messaging.wire.events import message_created
+from messaging.wire.shapes import Message, sender_of
 from tests.unit.examples import ALICE, ROOM
 
 AT = "2026-01-02T03:04:05.678Z"

@@ -11,13 +11,10 @@ from hypothesis import strategies as st
 
 from foundation.errors import Overloaded
 from foundation.text import MAX_JSON_DEPTH
-from messaging import protocol
-from messaging.actions import NAMES, Action, AnyAction, History, Join, Leave, Ping, Read, Send, Sync
-from messaging.limits import ANNOUNCED, Limits
-from messaging.protocol import (
+from messaging.wire import closes, frames
+from messaging.wire.actions import NAMES, Action, AnyAction, History, Join, Leave, Ping, Read, Send, Sync
+from messaging.wire.frames import (
     Rejected,
-    Synced,
-    SyncedRooms,
     decode,
     encode_draining,
     encode_hello,
@@ -27,7 +24,8 @@ from messaging.protocol import (
     error_of,
     peek,
 )
-from messaging.schema import Sent
+from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.shapes import Sent, Synced, SyncedRooms
 from rooms.errors import NotAMember
 from rooms.schema import Head
 from tests.unit.examples import ALICE, OTHER_ROOM, ROOM
@@ -458,7 +456,7 @@ def test_it_tells_of_an_error_what_a_client_may_know() -> None:
     }
 
 
-FEATURE_LIST = msgspec.json.encode(protocol.FEATURES)
+FEATURE_LIST = msgspec.json.encode(frames.FEATURES)
 
 
 def test_it_writes_hello() -> None:
@@ -514,7 +512,7 @@ def test_it_writes_a_verdict_for_each_synced_room() -> None:
 
 
 def test_it_has_close_codes_of_the_contract() -> None:
-    codes = {value for value in vars(protocol).values() if isinstance(value, protocol.Close)}
+    codes = {value for value in vars(closes).values() if isinstance(value, closes.Close)}
 
     assert codes == {
         (4001, "draining"),

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from messaging.limits import Limits
 from messaging.relay import PING_S, Relay
+from messaging.wire.limits import Limits
 
 
 class Stubborn:

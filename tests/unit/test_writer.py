@@ -12,8 +12,8 @@ from foundation.errors import NotFound, Overloaded, Unavailable
 from messaging.append.decide import Busy, Verdict
 from messaging.append.submissions import Draft
 from messaging.append.writer import BUSY_PAUSE_S, Appended, Writer
-from messaging.limits import Limits
-from messaging.schema import Sent
+from messaging.wire.limits import Limits
+from messaging.wire.shapes import Sent
 from rooms.events import Notice, RoomHint
 from tests.unit.examples import OTHER_ROOM, ROOM, draft
 

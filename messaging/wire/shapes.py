@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from accounts.schema import User
 from foundation.schema import CustomData, Struct, Timestamp
@@ -100,3 +101,44 @@ class MyRoomPage(Struct, frozen=True):
 
 def sender_of(user: User) -> Sender:
     return Sender(id=user.id, username=user.username, display_name=user.display_name)
+
+
+class Error(msgspec.Struct, frozen=True):
+    code: str
+    detail: str
+    field: str | None
+    retry_after: float | None
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The answer to `sync` for one room: where it stands, or the error alone."""
+
+    head: Head | UnsetType = UNSET
+    unread: int | UnsetType = UNSET
+    resync: bool | UnsetType = UNSET
+    error: Error | UnsetType = UNSET
+
+
+class SyncedRooms(msgspec.Struct, frozen=True):
+    """The answer to `sync`."""
+
+    rooms: dict[UUID, Synced]
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The answer to `ping`."""
+
+    at: Timestamp
+
+
+class Greeting(msgspec.Struct, frozen=True):
+    """What a client learns first: who it is, which history this is, and what it must keep to."""
+
+    protocol: int
+    features: tuple[str, ...]
+    epoch: UUID
+    user: User
+    session: UUID
+    expires_at: Timestamp
+    heartbeat_s: float
+    limits: dict[str, float]

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from foundation.errors import Invalid
 from foundation.schema import MAX_INTEGER, CustomData
-from messaging.limits import Limits
+from messaging.wire.limits import Limits
 
 _DEFAULTS = Limits()
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from messaging.schema import Message
+from messaging.wire.shapes import Message
 from rooms.events import Event, RoomNotice, room_notice
 
 MessageKind = Literal["message.created"]

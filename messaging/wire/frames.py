@@ -1,49 +1,22 @@
 """Frames: bytes to typed actions, replies and greetings to bytes. Pure; the wire is `roomlog.v1`."""
 
-import re
-from typing import Any, Final, Literal, NamedTuple, Never
+from typing import Any, Final, Literal, Never
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from accounts.schema import User
-from foundation.errors import DomainError, Invalid, TooLarge
+from foundation.errors import DomainError
 from foundation.schema import MAX_INTEGER, Timestamp
-from foundation.text import check_json, check_text
-from messaging.actions import NAMES, AnyAction, History, RequestId, Send
 from messaging.errors import UnknownAction
-from messaging.limits import ANNOUNCED, Limits
-from rooms.schema import Head
+from messaging.wire.actions import NAMES, AnyAction, RequestId
+from messaging.wire.checks import _encoder, check_limits, invalid
+from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.shapes import Error, Greeting
 
 SUBPROTOCOL: Final = "roomlog.v1"
 VERSION: Final = 1
 FEATURES: Final = ("history", "read", "reply_to", "resume", "sync")
-
-
-class Close(NamedTuple):
-    """A close code: 40xx means reconnect and resume, 45xx not until something changes."""
-
-    code: int
-    reason: str
-
-
-DRAINING: Final = Close(4001, "draining")
-SLOW_READER: Final = Close(4002, "slow_reader")
-OVERLOADED: Final = Close(4003, "overloaded")
-FLOOD: Final = Close(4004, "flood")
-UNAUTHENTICATED: Final = Close(4501, "unauthenticated")
-TOKEN_EXPIRED: Final = Close(4502, "token_expired")
-SESSION_REVOKED: Final = Close(4503, "session_revoked")
-USER_INACTIVE: Final = Close(4504, "user_inactive")
-TOO_MANY_CONNECTIONS: Final = Close(4505, "too_many_connections")
-
-
-class Error(msgspec.Struct, frozen=True):
-    code: str
-    detail: str
-    field: str | None
-    retry_after: float | None
 
 
 class Advice(msgspec.Struct, frozen=True):
@@ -68,21 +41,6 @@ class SessionRevoked(msgspec.Struct, frozen=True, kw_only=True):
     data: Revoked
 
 
-class Synced(msgspec.Struct, frozen=True):
-    """The answer to `sync` for one room: where it stands, or the error alone."""
-
-    head: Head | UnsetType = UNSET
-    unread: int | UnsetType = UNSET
-    resync: bool | UnsetType = UNSET
-    error: Error | UnsetType = UNSET
-
-
-class SyncedRooms(msgspec.Struct, frozen=True):
-    """The answer to `sync`."""
-
-    rooms: dict[UUID, Synced]
-
-
 class Reply(msgspec.Struct, frozen=True):
     """The envelope of djangochannelsrestframework. `action` is null where the frame could not be read."""
 
@@ -91,25 +49,6 @@ class Reply(msgspec.Struct, frozen=True):
     response_status: int
     errors: list[Error]
     data: Any
-
-
-class Pong(msgspec.Struct, frozen=True):
-    """The answer to `ping`."""
-
-    at: Timestamp
-
-
-class Greeting(msgspec.Struct, frozen=True):
-    """What a client learns first: who it is, which history this is, and what it must keep to."""
-
-    protocol: int
-    features: tuple[str, ...]
-    epoch: UUID
-    user: User
-    session: UUID
-    expires_at: Timestamp
-    heartbeat_s: float
-    limits: dict[str, float]
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,12 +68,8 @@ class Rejected(Exception):
         self.request_id = request_id
 
 
-_encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(AnyAction)
 _lenient = msgspec.json.Decoder()
-# msgspec writes `[...]` for an item of custom data, "`key` in" for a key.
-_AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
-_FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 
 
 def decode(frame: str | bytes, limits: Limits) -> AnyAction:
@@ -147,37 +82,6 @@ def decode(frame: str | bytes, limits: Limits) -> AnyAction:
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         _reject(invalid(error), frame)
     return action
-
-
-def check_limits(action: AnyAction, limits: Limits) -> None:
-    """The bounds that are settings, for both doors. Raises `Invalid` or `TooLarge`."""
-    if isinstance(action, Send):
-        if len(action.text) > limits.max_text_chars:
-            raise TooLarge(f"The text is longer than {limits.max_text_chars} characters.", field="text")
-        check_text(action.text, field="text")
-        if action.client_id is not None and len(action.client_id) > limits.max_client_id_chars:
-            raise Invalid(f"Longer than {limits.max_client_id_chars} characters.", field="client_id")
-        if action.data:
-            check_data(action.data, limits)
-    elif isinstance(action, History) and action.limit > limits.history_page_max:
-        raise Invalid(f"At most {limits.history_page_max}.", field="limit")
-
-
-def check_data(data: dict[str, Any], limits: Limits) -> None:
-    """The bounds of custom JSON. Raises `Invalid` or `TooLarge`."""
-    check_json(data, field="data")
-    if len(_encoder.encode(data)) > limits.max_data_bytes:
-        raise TooLarge(f"`data` is larger than {limits.max_data_bytes} bytes.", field="data")
-
-
-def invalid(error: Exception) -> Invalid:
-    """What msgspec found, with the path of the field at fault."""
-    if isinstance(error, RecursionError):
-        return Invalid("The JSON is nested too deep.")
-    text = str(error)
-    at, field = _AT.search(text), _FIELD.search(text)
-    path = ".".join(part for part in (at and at["path"], field and field["field"]) if part)
-    return Invalid(_AT.sub("", text) + ".", field=path or None)
 
 
 def encode_reply(
