@@ -14,7 +14,7 @@ from messaging import following, selectors
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
 from messaging.connection import Connection
-from messaging.feed import Follower
+from messaging.fanout.feed import Follower
 from messaging.wire import frames, shapes
 from messaging.wire.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from rooms import services

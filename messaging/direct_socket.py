@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from accounts.schema import Principal
-from messaging.fanout import Outlet
-from messaging.feed import Sink
+from messaging.fanout.feed import Outlet, Sink
 from messaging.inbox import Data, Handler, Inbox
 from messaging.sockets import Drained, Socket
 from messaging.wire.closes import Close

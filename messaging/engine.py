@@ -13,11 +13,10 @@ from messaging import selectors
 from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
-from messaging.hub import Hub
-from messaging.interest import Interest
-from messaging.pages import Page
-from messaging.relay import Layer, Relay, room_group, user_group
-from messaging.sweep import Sweep
+from messaging.fanout.hub import Hub, Interest
+from messaging.fanout.pages import Page
+from messaging.fanout.relay import Layer, Relay, room_group, user_group
+from messaging.fanout.sweep import Sweep
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits

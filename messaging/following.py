@@ -7,7 +7,7 @@ from accounts.schema import Principal
 from accounts.tokens import check_access_token
 from foundation.errors import NotFound
 from messaging import selectors
-from messaging.resume import RESYNC_MESSAGES, Plan, plan_resume
+from messaging.fanout.resume import RESYNC_MESSAGES, Plan, plan_resume
 from messaging.wire import frames, shapes
 from messaging.wire.actions import History, Join, Sync
 from messaging.wire.shapes import Followed

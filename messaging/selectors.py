@@ -13,7 +13,7 @@ from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models
 from messaging.append.submissions import shown_client_id
-from messaging.pages import Page
+from messaging.fanout.pages import Page
 from messaging.wire.actions import History
 from messaging.wire.events import message_created
 from messaging.wire.shapes import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender

@@ -17,7 +17,7 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
 from messaging.direct_socket import EXTENSION, DirectSocket
-from messaging.fanout import Outlet
+from messaging.fanout.feed import Outlet
 from messaging.inbox import Data
 from messaging.waiting import Events, Gate
 from messaging.wire.closes import SLOW_READER

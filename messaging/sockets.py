@@ -5,8 +5,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from accounts.schema import Principal
-from messaging.fanout import Outlet
-from messaging.feed import Follower
+from messaging.fanout.feed import Follower, Outlet
 from messaging.inbox import Data, Handler
 from messaging.window import Window
 from messaging.wire.closes import Close

@@ -15,7 +15,7 @@ from accounts.schema import User
 from foundation.schema import timestamp
 from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
 from messaging.append.submissions import Draft, shown_client_id
-from messaging.pages import Page
+from messaging.fanout.pages import Page
 from messaging.wire.events import message_created
 from messaging.wire.shapes import Message, Sent, sender_of
 from rooms import events

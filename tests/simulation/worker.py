@@ -16,7 +16,7 @@ from messaging import following, selectors
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
-from messaging.relay import Layer
+from messaging.fanout.relay import Layer
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener

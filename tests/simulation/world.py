@@ -79,7 +79,7 @@ class World:
         self.faults: list[str] = []
         self._alarms = Alarms(self.faults)
         logging.getLogger("messaging").addHandler(self._alarms)
-        logging.getLogger("messaging.relay").setLevel(logging.ERROR)  # that the layer fails is no news
+        logging.getLogger("messaging.fanout.relay").setLevel(logging.ERROR)  # that the layer fails is no news
         asyncio.get_running_loop().set_exception_handler(self._report)
         clock = self._clock = Clock(seed)
         self.store = ModelStore([ALICE, BOB, CHARLIE])
@@ -163,7 +163,7 @@ class World:
         for worker in self.workers:
             await worker.close()
         logging.getLogger("messaging").removeHandler(self._alarms)
-        logging.getLogger("messaging.relay").setLevel(logging.NOTSET)
+        logging.getLogger("messaging.fanout.relay").setLevel(logging.NOTSET)
         return left
 
     def remove(self, room: UUID, user: User, *, at: int) -> None:

@@ -5,11 +5,9 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
-from messaging.fanout import Outlet
-from messaging.feed import Follower
-from messaging.hub import Hub
-from messaging.interest import Interest
-from messaging.pages import Page
+from messaging.fanout.feed import Follower, Outlet
+from messaging.fanout.hub import Hub, Interest
+from messaging.fanout.pages import Page
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits

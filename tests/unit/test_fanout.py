@@ -2,7 +2,8 @@
 
 import socket
 
-from messaging.fanout import Outlet, fan_out
+from messaging.fanout.delivery import fan_out
+from messaging.fanout.feed import Outlet
 
 WIRE = b"0123456789"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.feed import MAX_PARKED, Feed
+from messaging.fanout.feed import MAX_PARKED, Feed
 from rooms.events import gap_notice
 from tests.unit.examples import ROOM
 from tests.unit.rooms import notice

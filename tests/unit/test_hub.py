@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from messaging.feed import CHUNK_BYTES
-from messaging.interest import Interest
-from messaging.pages import RETRY_S
+from messaging.fanout.feed import CHUNK_BYTES
+from messaging.fanout.hub import Interest
+from messaging.fanout.pages import RETRY_S
 from messaging.wire.limits import Limits
 from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM

@@ -7,7 +7,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messaging.feed import Follower
+from messaging.fanout.feed import Follower
 from messaging.wire.limits import Limits
 from rooms.events import RoomHint, RoomNotice
 from tests.unit.examples import ROOM

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from messaging.pages import KEEP_S, Page, Pages
+from messaging.fanout.pages import KEEP_S, Page, Pages
 from rooms.events import RoomNotice
 from tests.unit.examples import OTHER_ROOM, ROOM
 from tests.unit.rooms import READ_S, Log, notice

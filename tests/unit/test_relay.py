@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from messaging.relay import PING_S, Relay
+from messaging.fanout.relay import PING_S, Relay
 from messaging.wire.limits import Limits
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from messaging.resume import Plan, plan_resume
+from messaging.fanout.resume import Plan, plan_resume
 
 
 def plan(

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts import revocation
 from accounts.services import set_active
 from foundation.errors import NotFound
-from messaging.relay import tell
+from messaging.fanout.relay import tell
 from rooms.events import SessionsChanged
 
 

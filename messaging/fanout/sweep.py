@@ -13,8 +13,8 @@ import structlog
 from accounts.schema import Standing
 from foundation.errors import DomainError
 from messaging.database_threads import DatabaseThreads
-from messaging.feed import Sink
-from messaging.hub import Hub
+from messaging.fanout.feed import Sink
+from messaging.fanout.hub import Hub
 from messaging.selectors import list_changes
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked

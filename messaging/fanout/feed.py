@@ -6,14 +6,16 @@ cursor is the feed's. Nothing is queued for it: what it missed is in the ring or
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from messaging.fanout import Outlet
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from rooms.events import RoomNotice
+
+Outlet = Callable[[bytes], int]
+
 
 MAX_PARKED = 1_000
 CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound

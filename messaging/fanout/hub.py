@@ -10,13 +10,31 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from messaging.delivery import Delivery
-from messaging.feed import Feed, Follower, Sink, chunks_of
-from messaging.interest import Interest
-from messaging.pages import PageReader, Pages
+from messaging.fanout.delivery import Delivery
+from messaging.fanout.feed import Feed, Follower, Sink, chunks_of
+from messaging.fanout.pages import PageReader, Pages
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+
+
+class Interest:
+    """What the hub has followers for; told to whoever brings it news. This one is told in vain."""
+
+    def room_followed(self, room_id: UUID) -> None:
+        """The first follower of a room came."""
+
+    def room_left(self, room_id: UUID) -> None:
+        """The last one went."""
+
+    def user_came(self, user_id: UUID) -> None:
+        """The first socket of a user came."""
+
+    def user_went(self, user_id: UUID) -> None:
+        """The last one went."""
+
+    def sessions_changed(self, user_id: UUID) -> None:
+        """A user's sockets are to be looked at."""
 
 
 class Hub:
