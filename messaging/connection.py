@@ -16,12 +16,12 @@ from accounts.schema import Principal
 from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
 from messaging import authentication, following
-from messaging.asgi_socket import AsgiSocket
-from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.engine import Engine
-from messaging.inbox import Data, run_now
-from messaging.sockets import Socket
 from messaging.throttling import throttle
+from messaging.transport.direct import EXTENSION, DirectSocket
+from messaging.transport.frame_queue import Data, run_now
+from messaging.transport.plain_asgi import AsgiSocket
+from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
 from messaging.wire.actions import AnyAction, Ping, RequestId, Send
 from messaging.wire.closes import Close

@@ -24,7 +24,7 @@ from rooms.broadcast import broadcast
 from rooms.events import Notice
 
 if TYPE_CHECKING:
-    from messaging.sockets import Socket
+    from messaging.transport.socket import Socket
 
 SLICES = 10  # in which the sockets are closed when the process drains
 STALE_SWEEPS = 5  # intervals without a sweep, after which a process is not ready

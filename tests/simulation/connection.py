@@ -9,7 +9,7 @@ import msgspec
 
 from accounts.schema import User
 from messaging.consumers import ChatConsumer
-from messaging.direct_socket import EXTENSION, DirectSocket
+from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.wire.frames import SUBPROTOCOL
 from tests.simulation.worker import Worker
 

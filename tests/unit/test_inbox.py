@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from messaging.inbox import READ_AHEAD, Data, Inbox, run_now
+from messaging.transport.frame_queue import READ_AHEAD, Data, Inbox, run_now
 from messaging.wire.actions import AnyAction, Leave, Ping
 from tests.unit.examples import ROOM
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from messaging.waiting import Events, Gate
+from messaging.transport.waiting import Events, Gate
 
 
 async def settle() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from messaging.window import Window
+from messaging.transport.waiting import Window
 
 
 async def settle() -> None:

@@ -27,8 +27,9 @@ pytestmark = only_on("sqlite")
 
 PROGRAM = """
 import sys, uvicorn
+PROTOCOL = "messaging.transport.uvicorn_protocol:RoomlogProtocol"
 files = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[1:3]))
-uvicorn.run("config.asgi:application", port=int(sys.argv[-1]), ws="messaging.server:RoomlogProtocol", **files)
+uvicorn.run("config.asgi:application", port=int(sys.argv[-1]), ws=PROTOCOL, **files)
 """
 
 

@@ -13,7 +13,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from messaging.server import RoomlogProtocol
+from messaging.transport.uvicorn_protocol import RoomlogProtocol
 from tests.engine import only_on
 
 pytestmark = only_on("sqlite")

@@ -46,7 +46,7 @@ class Command(BaseCommand):
             workers=options["workers"],
             loop="uvloop",
             http="httptools",
-            ws="messaging.server:RoomlogProtocol",
+            ws="messaging.transport.uvicorn_protocol:RoomlogProtocol",
             ws_max_size=settings.ROOMLOG_LIMITS.max_frame_bytes,
             # Costs memory for each socket, and chat frames are small.
             ws_per_message_deflate=False,

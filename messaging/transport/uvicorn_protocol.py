@@ -16,10 +16,10 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 
-from messaging.direct_socket import EXTENSION, DirectSocket
 from messaging.fanout.feed import Outlet
-from messaging.inbox import Data
-from messaging.waiting import Events, Gate
+from messaging.transport.direct import EXTENSION, DirectSocket
+from messaging.transport.frame_queue import Data
+from messaging.transport.waiting import Events, Gate
 from messaging.wire.closes import SLOW_READER
 from messaging.wire.limits import Limits
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from accounts.schema import Principal
 from messaging.fanout.feed import Follower, Outlet
-from messaging.inbox import Data, Handler
-from messaging.window import Window
+from messaging.transport.frame_queue import Data, Handler
+from messaging.transport.waiting import Window
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from accounts.schema import Principal
 from messaging.fanout.feed import Outlet, Sink
-from messaging.inbox import Data, Handler, Inbox
-from messaging.sockets import Drained, Socket
+from messaging.transport.frame_queue import Data, Handler, Inbox
+from messaging.transport.socket import Drained, Socket
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames, frame_text
 

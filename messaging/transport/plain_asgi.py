@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from accounts.schema import Principal
-from messaging.sockets import Drained, Socket
+from messaging.transport.socket import Drained, Socket
 from messaging.wire.closes import SLOW_READER, Close
 from messaging.wire.framing import Frames
 
