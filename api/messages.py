@@ -13,7 +13,9 @@ from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
 from foundation.errors import DomainError, Invalid
 from foundation.schema import CustomData
-from messaging import selectors, services
+from messaging import services
+from messaging.selectors.log import list_log
+from messaging.selectors.messages import get_message, list_messages
 from messaging.wire.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
 from messaging.wire.checks import check_limits, invalid
 from messaging.wire.limits import Limits
@@ -50,7 +52,7 @@ class MessagesView(Endpoint):
     def get(self, request: Request, room: UUID) -> Response:
         """A page of messages, oldest first."""
         history = _action_of(History, room, self.query(HistoryQuery))
-        return Response(selectors.list_messages(user_id=self.user_id, history=history))
+        return Response(list_messages(user_id=self.user_id, history=history))
 
     @extend_schema(
         operation_id="send_message",
@@ -88,7 +90,7 @@ class LogView(Endpoint):
         """A page of the room's events, oldest first, as the socket brings them."""
         query = self.query(LogQuery)
         check_page(None, None, query.limit)
-        page = selectors.list_log(user_id=self.user_id, room_id=room, after=query.after, limit=query.limit)
+        page = list_log(user_id=self.user_id, room_id=room, after=query.after, limit=query.limit)
         return Response(page)
 
 
@@ -96,7 +98,7 @@ class MessageView(Endpoint):
     @extend_schema(operation_id="get_message", responses=answers(Message))
     def get(self, request: Request, room: UUID, message: int) -> Response:
         """One message."""
-        return Response(selectors.get_message(user_id=self.user_id, room_id=room, message_id=message))
+        return Response(get_message(user_id=self.user_id, room_id=room, message_id=message))
 
 
 def _action_of(kind: type[T], room: UUID, source: msgspec.Struct, **more: object) -> T:

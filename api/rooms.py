@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, Keyset
 from foundation.schema import MAX_INTEGER
-from messaging import selectors as messages
+from messaging.selectors.my_rooms import list_my_rooms
 from messaging.wire.shapes import MyRoomPage
 from rooms import selectors, services
 from rooms.schema import Joined, ReadState, Room, RoomDraft, RoomPage, RoomPatch
@@ -36,9 +36,7 @@ class RoomsView(Endpoint):
     def get(self, request: Request) -> Response:
         """One's own rooms, with what is unread and what was said last."""
         query = self.query(Keyset)
-        return Response(
-            messages.list_my_rooms(user_id=self.user_id, before=query.before, after=query.after, limit=query.limit)
-        )
+        return Response(list_my_rooms(user_id=self.user_id, before=query.before, after=query.after, limit=query.limit))
 
     @extend_schema(operation_id="create_room", request=RoomDraft, responses=answers(Room, status=201))
     def post(self, request: Request) -> Response:

@@ -10,11 +10,12 @@ from djangochannelsrestframework.decorators import action
 
 from foundation.errors import DomainError, LimitReached, Overloaded
 from foundation.schema import timestamp
-from messaging import following, selectors
+from messaging import following
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
 from messaging.connection import Connection
 from messaging.fanout.feed import Follower
+from messaging.selectors.messages import list_messages
 from messaging.wire import frames, shapes
 from messaging.wire.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from rooms import services
@@ -105,7 +106,7 @@ class ChatConsumer(Connection):
 
     @action(name="history")  # type: ignore[untyped-decorator]
     async def list_messages(self, frame: History, **kwargs: Any) -> tuple[object, int]:
-        return await self.run(selectors.list_messages, history=frame), 200
+        return await self.run(list_messages, history=frame), 200
 
     @action(name="read")  # type: ignore[untyped-decorator]
     async def read_messages(self, frame: Read, **kwargs: Any) -> tuple[object, int]:

@@ -9,7 +9,6 @@ from uuid import UUID
 
 import msgspec
 
-from messaging import selectors
 from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
@@ -17,6 +16,7 @@ from messaging.fanout.hub import Hub, Interest
 from messaging.fanout.pages import Page
 from messaging.fanout.relay import Layer, Relay, room_group, user_group
 from messaging.fanout.sweep import Sweep
+from messaging.selectors.log import read_page
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
@@ -163,4 +163,4 @@ class Engine(Interest):
             self.relay.publish(notices)
 
     async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
-        return await self.readers.run(selectors.read_page, room_id=room_id, after=after, limit=limit)
+        return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)

@@ -6,8 +6,8 @@ from uuid import UUID
 from accounts.schema import Principal
 from accounts.tokens import check_access_token
 from foundation.errors import NotFound
-from messaging import selectors
 from messaging.fanout.resume import RESYNC_MESSAGES, Plan, plan_resume
+from messaging.selectors.messages import list_messages
 from messaging.wire import frames, shapes
 from messaging.wire.actions import History, Join, Sync
 from messaging.wire.shapes import Followed
@@ -41,7 +41,7 @@ def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
     )
     limit = join.history if join.history is not None else RESYNC_MESSAGES if plan.resync else 0
     if limit:
-        page = selectors.list_messages(user_id=user_id, history=History(room=join.room, limit=limit))
+        page = list_messages(user_id=user_id, history=History(room=join.room, limit=limit))
         answer = answer.with_messages(page.messages)
     return answer, plan
 

@@ -15,7 +15,7 @@ from foundation.errors import DomainError
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
-from messaging.selectors import list_changes
+from messaging.selectors.log import list_changes
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import services as accounts
 from accounts.models import Session, User
 from accounts.schema import Standing
-from messaging.selectors import list_changes
+from messaging.selectors.log import list_changes
 from tests.people import Person, make_person, sign_in
 from tests.services.rooms import say
 

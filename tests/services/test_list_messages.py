@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from foundation.errors import DomainError, NotFound
 from messaging import services as messages
-from messaging.selectors import get_message, list_messages
+from messaging.selectors.messages import get_message, list_messages
 from messaging.wire.actions import History, Send
 from messaging.wire.shapes import MessagePage, Sent
 from rooms.errors import NotAMember

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
-from messaging.selectors import list_my_rooms
+from messaging.selectors.my_rooms import list_my_rooms
 from messaging.wire.shapes import MyRoomPage
 from rooms import services
 from tests.people import Person

@@ -11,7 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import services as accounts
 from accounts.schema import UserPatch
 from foundation.errors import DomainError, NotFound
-from messaging.selectors import list_log, read_page
+from messaging.selectors.log import list_log, read_page
 from rooms import services
 from rooms.errors import NotAMember
 from rooms.events import RoomNotice

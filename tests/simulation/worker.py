@@ -12,11 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from accounts.schema import User
-from messaging import following, selectors
+from messaging import following
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.fanout.relay import Layer
+from messaging.selectors.log import list_changes, read_page
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
@@ -84,8 +85,8 @@ class Worker(Engine):
             following.follow_room: self._heard(self.services.follow_room),
             following.follow_rooms: self.services.follow_rooms,
             services.leave_room: self._heard(self.services.leave_room),
-            selectors.read_page: store.read_page,
-            selectors.list_changes: self.services.list_changes,
+            read_page: store.read_page,
+            list_changes: self.services.list_changes,
         }
 
     # -- the door for REST ------------------------------------------------------------------------------------------

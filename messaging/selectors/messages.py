@@ -1,42 +1,23 @@
 """Reads of messages, and the rendering of a room's log as notices. No transactions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import msgspec
 from django.db.models import QuerySet
 
-from accounts.schema import Standing
-from accounts.selectors import list_changed_sessions, users_by_id
 from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models
 from messaging.append.submissions import shown_client_id
-from messaging.fanout.pages import Page
 from messaging.wire.actions import History
-from messaging.wire.events import message_created
-from messaging.wire.shapes import LogPage, Message, MessagePage, MyRoom, MyRoomPage, Sender
-from rooms import events, selectors
-from rooms import models as rooms
+from messaging.wire.shapes import Message, MessagePage, Sender
 from rooms.access import access_room
-from rooms.services.admission import member_notice
-from rooms.services.rooms import room_notice
 
 _FIELDS = (
     "room_id", "id", "seq", "sender_id", "sender__username", "sender__display_name", "text", "client_id",
     "reply_to", "data", "created_at", "edited_at", "deleted_at",
 )  # fmt: skip
-
-
-def list_changes(
-    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
-    """What a sweep asks: which of the rooms have moved on, which of the sessions have changed. At most two queries."""
-    return (
-        selectors.list_moved_heads(known=heads) if heads else {},
-        list_changed_sessions(auth_versions=auth_versions) if auth_versions else {},
-    )
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
@@ -69,55 +50,6 @@ def get_message(*, user_id: UUID, room_id: UUID, message_id: int) -> Message:
     if message is None:
         raise NotFound("There is no such message.")
     return message
-
-
-def list_my_rooms(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MyRoomPage:
-    """The user's rooms with what is unread and what was said last, by room id. Two queries, however many rooms."""
-    page = selectors.list_memberships(user_id=user_id, before=before, after=after, limit=limit)
-    latest = _messages_by_key([(row.room_id, row.room.head.message_id) for row in page.rows])
-    return MyRoomPage(
-        results=[_my_room(row, latest.get((row.room_id, row.room.head.message_id))) for row in page.rows],
-        has_before=page.has_before,
-        has_after=page.has_after,
-    )
-
-
-def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
-    """The entries that follow `after` as notices, each with its subject as it is now. At most six queries.
-
-    Asks nobody's leave: it fills the feed of a room, which gives each follower what is theirs.
-    """
-    entries = selectors.list_entries(room_id=room_id, after=after, limit=limit)
-    messages = _messages_by_id(room_id, [entry.message_id for entry in entries if entry.message_id])
-    members, actors, room = {}, {}, None
-    if any(entry.user_id for entry in entries):
-        members = selectors.members_by_id(room_id, (entry.user_id for entry in entries if entry.user_id))
-        actors = users_by_id(entry.actor_id for entry in entries if entry.user_id)
-    if any(entry.kind == "room.updated" for entry in entries):
-        room = rooms.Room.objects.get(id=room_id)
-    notices = []
-    for entry in entries:
-        if entry.message_id:
-            notices.append(message_created(messages[entry.message_id]))
-        elif entry.user_id:
-            change = events.MemberChange(member=members[entry.user_id], by=actors[entry.actor_id])
-            notices.append(member_notice(room_id=room_id, seq=entry.seq, kind=entry.kind, at=entry.at, change=change))
-        elif room is not None:
-            notices.append(room_notice(entry, room))
-    return Page(floor=selectors.get_floor(room_id=room_id), notices=notices)
-
-
-def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:
-    """A page of the room's events. What retention took is a `gap`. Raises what `access_room` raises."""
-    head = access_room(user_id=user_id, room_id=room_id).room.head.seq
-    page = read_page(room_id=room_id, after=after, limit=limit)
-    notices = [notice for notice in page.notices if notice.seq <= head]
-    if after + 1 < page.floor:
-        notices = [events.gap_notice(room_id, after + 1, page.floor - 1), *notices]
-    last = notices[-1].seq if notices else after
-    return LogPage(
-        results=[msgspec.Raw(notice.payload) for notice in notices], has_before=after > 0, has_after=last < head
-    )
 
 
 def _messages_by_key(keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], Message]:
@@ -155,16 +87,4 @@ def _message_of(row: Sequence[Any]) -> Message:
         created_at=created_at or "",
         edited_at=edited_at,
         deleted_at=deleted_at,
-    )
-
-
-def _my_room(membership: rooms.Membership, last_message: Message | None) -> MyRoom:
-    joined = selectors.joined_of(membership)
-    room = joined.room
-    return MyRoom(
-        **{name: getattr(room, name) for name in room.__struct_fields__},
-        membership=joined.membership,
-        head=joined.head,
-        unread=joined.unread,
-        last_message=last_message,
     )
