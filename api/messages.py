@@ -13,9 +13,9 @@ from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_page
 from foundation.errors import DomainError, Invalid
 from foundation.schema import CustomData
-from messaging import services
 from messaging.selectors.log import list_log
 from messaging.selectors.messages import get_message, list_messages
+from messaging.services.send import send_message
 from messaging.wire.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
 from messaging.wire.checks import check_limits, invalid
 from messaging.wire.limits import Limits
@@ -69,7 +69,7 @@ class MessagesView(Endpoint):
             if body.client_id not in (None, key):
                 raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
         send = _action_of(Send, room, body, client_id=body.client_id if key is None else key)
-        verdict = services.send_message(send, sender=self.principal)
+        verdict = send_message(send, sender=self.principal)
         if isinstance(verdict, DomainError):
             raise verdict
         return Response(verdict, status=201)

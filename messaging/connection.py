@@ -15,8 +15,9 @@ from rest_framework.exceptions import PermissionDenied
 from accounts.schema import Principal
 from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
-from messaging import authentication, following
+from messaging import authentication
 from messaging.engine import Engine
+from messaging.services.follow import admit
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import Data, run_now
@@ -105,7 +106,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         if not authentication.is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
         token = authentication.token_of(self.scope)
-        return await self.engine.readers.run(following.admit, token=token)
+        return await self.engine.readers.run(admit, token=token)
 
     def begin(self, principal: Principal, epoch: UUID) -> None:
         """Register with the hub and say hello."""

@@ -10,12 +10,12 @@ from djangochannelsrestframework.decorators import action
 
 from foundation.errors import DomainError, LimitReached, Overloaded
 from foundation.schema import timestamp
-from messaging import following
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
 from messaging.connection import Connection
 from messaging.fanout.feed import Follower
 from messaging.selectors.messages import list_messages
+from messaging.services.follow import follow_room, follow_rooms
 from messaging.wire import frames, shapes
 from messaging.wire.actions import History, Join, Leave, Ping, Read, RequestId, Send, Sync
 from rooms import services
@@ -31,7 +31,7 @@ class ChatConsumer(Connection):
         goes_on = frame.after is None and frame.room in self.socket.followers
         follower = None if goes_on else self.engine.hub.hold(self.socket, frame.room)
         try:
-            answer, plan = await self.run(following.follow_room, join=frame)
+            answer, plan = await self.run(follow_room, join=frame)
         except BaseException:
             self.engine.hub.unfollow(self.socket, frame.room)
             raise
@@ -48,7 +48,7 @@ class ChatConsumer(Connection):
             if after is not None or room_id not in self.socket.followers
         }
         try:
-            answers, plans = await self.run(following.follow_rooms, sync=frame)
+            answers, plans = await self.run(follow_rooms, sync=frame)
         except BaseException:
             self.forget(frame.rooms)
             raise

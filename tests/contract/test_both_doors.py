@@ -97,11 +97,11 @@ def his_own(alice: Person, bob: Person) -> UUID:
 
 def used(alice: Person, bob: Person) -> UUID:
     """Bob has said "hi" with the key c-1: message 3."""
-    from messaging import services as messages
+    from messaging.services.send import send_message
     from messaging.wire.actions import Send
 
     room = private(alice, bob)
-    messages.send_message(Send(room=room, text="hi", client_id="c-1"), sender=bob.principal)
+    send_message(Send(room=room, text="hi", client_id="c-1"), sender=bob.principal)
     return room
 
 

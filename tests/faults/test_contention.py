@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from messaging import services as messages
 from messaging.models import Message
+from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms import services
@@ -29,7 +29,7 @@ def from_thread(person: Person, rooms: list[UUID]) -> list[float]:
     for number, room in zip(range(EACH), rooms * EACH, strict=False):
         began = time.monotonic()
         send = Send(room=room, text="from a thread", client_id=f"t-{number}")
-        verdict = messages.send_message(send, sender=principal)
+        verdict = send_message(send, sender=principal)
         waits.append(time.monotonic() - began)
         assert isinstance(verdict, Sent), verdict
     connection.close()

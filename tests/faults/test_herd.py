@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from websockets.asyncio.client import connect
 
-from messaging import services as messages
+from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from rooms import services
 from rooms.schema import RoomDraft
@@ -49,7 +49,7 @@ def test_it_reads_each_page_once(start_server: StartServer) -> None:
     alice = make_person("alice")
     room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
     for number in range(GAP):
-        messages.send_message(Send(room=room, text=str(number)), sender=alice.principal)
+        send_message(Send(room=room, text=str(number)), sender=alice.principal)
     server = start_server(ROOMLOG_MAX_SOCKETS=str(size + 1))
 
     heard = asyncio.run(herd(server, alice, room, 1))

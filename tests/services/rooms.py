@@ -10,7 +10,7 @@ import msgspec
 from django.db import connection
 
 from foundation.errors import DomainError
-from messaging import services as messages
+from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms import services
@@ -92,7 +92,7 @@ def add(owner: Person, room_id: UUID, member: Person, role: Any = "member") -> N
 
 def say(person: Person, room_id: UUID, *texts: str) -> list[int]:
     """Send each of `texts`; return their ids."""
-    verdicts = [messages.send_message(Send(room=room_id, text=text), sender=person.principal) for text in texts]
+    verdicts = [send_message(Send(room=room_id, text=text), sender=person.principal) for text in texts]
     assert all(isinstance(verdict, Sent) for verdict in verdicts), verdicts
     return [verdict.id for verdict in verdicts if isinstance(verdict, Sent)]
 

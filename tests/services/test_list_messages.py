@@ -10,8 +10,8 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
 from foundation.errors import DomainError, NotFound
-from messaging import services as messages
 from messaging.selectors.messages import get_message, list_messages
+from messaging.services.send import send_message
 from messaging.wire.actions import History, Send
 from messaging.wire.shapes import MessagePage, Sent
 from rooms.errors import NotAMember
@@ -38,7 +38,7 @@ def shown(page: MessagePage) -> tuple[list[int], bool, bool]:
 
 def test_it_works(alice: Person, bob: Person, room: UUID) -> None:
     send = Send(room=room, text="hi", client_id="c-1", data={"n": 1})
-    sent = messages.send_message(send, sender=alice.principal)
+    sent = send_message(send, sender=alice.principal)
     say(bob, room, "yes")
 
     first, second = page(bob, room).messages
@@ -106,7 +106,7 @@ def test_it_takes_three_queries_at_most(
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, 1.0, 2**53 - 1, 1e-7, 1e20, -1e300])
 def test_it_shows_numbers_that_every_reader_holds(alice: Person, room: UUID, number: float, ear: Ear) -> None:
-    messages.send_message(Send(room=room, text="", data={"n": number}), sender=alice.principal)
+    send_message(Send(room=room, text="", data={"n": number}), sender=alice.principal)
 
     encoded = msgspec.json.encode(page(alice, room))
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from messaging.services import send_message
+from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms import broadcast

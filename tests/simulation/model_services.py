@@ -7,7 +7,7 @@ from uuid import UUID
 from accounts.schema import Principal, Standing, User
 from foundation.errors import DomainError, NotFound
 from messaging.fanout.resume import Plan, plan_resume
-from messaging.following import RoomPlan
+from messaging.services.follow import RoomPlan
 from messaging.wire import frames, shapes
 from messaging.wire.actions import Join, Sync
 from messaging.wire.shapes import Followed

@@ -12,12 +12,12 @@ from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
 from accounts.schema import User
-from messaging import following
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.fanout.relay import Layer
 from messaging.selectors.log import list_changes, read_page
+from messaging.services.follow import admit, follow_room, follow_rooms
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
@@ -81,9 +81,9 @@ class Worker(Engine):
     def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
         """For whatever the engine runs on a thread: the model's answer."""
         return {
-            following.admit: self.services.admit,
-            following.follow_room: self._heard(self.services.follow_room),
-            following.follow_rooms: self.services.follow_rooms,
+            admit: self.services.admit,
+            follow_room: self._heard(self.services.follow_room),
+            follow_rooms: self.services.follow_rooms,
             services.leave_room: self._heard(self.services.leave_room),
             read_page: store.read_page,
             list_changes: self.services.list_changes,
