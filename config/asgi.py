@@ -13,7 +13,7 @@ from django.conf import settings
 
 from api.bodies import bounded
 from config.lifespan import lifespan
-from messaging.consumers import ChatConsumer
+from messaging.consumers.chat import ChatConsumer
 
 http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
 

@@ -3,8 +3,6 @@
 from collections.abc import Set
 from uuid import UUID
 
-from accounts.schema import Principal
-from accounts.tokens import check_access_token
 from foundation.errors import NotFound
 from messaging.fanout.resume import RESYNC_MESSAGES, Plan, plan_resume
 from messaging.selectors.messages import list_messages
@@ -15,11 +13,6 @@ from rooms import models as rooms
 from rooms import services
 from rooms.errors import NotAMember
 from rooms.selectors import get_epoch, list_places
-
-
-def admit(*, token: str) -> tuple[Principal, UUID]:
-    """Who opens a socket, and the epoch. Raises what `check_access_token` raises."""
-    return check_access_token(token), get_epoch()
 
 
 def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from accounts.schema import User
-from messaging.consumers import ChatConsumer
+from messaging.consumers.chat import ChatConsumer
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.wire.frames import SUBPROTOCOL
 from tests.simulation.worker import Worker

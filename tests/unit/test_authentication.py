@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from foundation.errors import Unauthenticated
-from messaging.authentication import chosen_subprotocol, is_allowed_origin, token_of
+from messaging.consumers.handshake import chosen_subprotocol, is_allowed_origin, token_of
 
 
 def scope(*, authorization: bytes | None = None, offered: tuple[str, ...] = (), origin: bytes | None = None) -> Any:

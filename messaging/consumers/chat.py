@@ -12,7 +12,7 @@ from foundation.errors import DomainError, LimitReached, Overloaded
 from foundation.schema import timestamp
 from messaging.append.decide import Verdict
 from messaging.append.submissions import draft_of
-from messaging.connection import Connection
+from messaging.consumers.connection import Connection
 from messaging.fanout.feed import Follower
 from messaging.selectors.messages import list_messages
 from messaging.services.follow import follow_room, follow_rooms

@@ -15,9 +15,8 @@ from rest_framework.exceptions import PermissionDenied
 from accounts.schema import Principal
 from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
-from messaging import authentication
+from messaging.consumers.handshake import admit, chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
-from messaging.services.follow import admit
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import Data, run_now
@@ -82,7 +81,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         """Accept, then greet or say why not: a browser sees nothing of a refused handshake."""
-        await self.accept(subprotocol=authentication.chosen_subprotocol(self.scope))
+        await self.accept(subprotocol=chosen_subprotocol(self.scope))
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
                 principal, epoch = await self.admit()
@@ -103,9 +102,9 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
 
     async def admit(self) -> tuple[Principal, UUID]:
         """Who this is, and the epoch. Raises `Unauthenticated`."""
-        if not authentication.is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
+        if not is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
-        token = authentication.token_of(self.scope)
+        token = token_of(self.scope)
         return await self.engine.readers.run(admit, token=token)
 
     def begin(self, principal: Principal, epoch: UUID) -> None:

@@ -3,9 +3,13 @@
 import base64
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
+from accounts.schema import Principal
+from accounts.tokens import check_access_token
 from foundation.errors import Unauthenticated
 from messaging.wire.frames import SUBPROTOCOL
+from rooms.selectors import get_epoch
 
 _BEARER = "bearer."
 
@@ -50,3 +54,8 @@ def _basic_token(credentials: str) -> str:
     if user != "bearer" or not token:
         raise Unauthenticated
     return token
+
+
+def admit(*, token: str) -> tuple[Principal, UUID]:
+    """Who opens a socket, and the epoch. Raises what `check_access_token` raises."""
+    return check_access_token(token), get_epoch()
