@@ -14,8 +14,7 @@ from messaging.wire.shapes import LogPage
 from rooms import events, selectors
 from rooms import models as rooms
 from rooms.access import access_room
-from rooms.services.admission import member_notice
-from rooms.services.rooms import room_notice
+from rooms.notices import member_notice, room_notice
 
 
 def list_changes(

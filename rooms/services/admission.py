@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from django.db.models import F
 
 from accounts import models as accounts
-from accounts.selectors import user_of
-from foundation.schema import timestamp
 from rooms import events, log, models
-from rooms.selectors import member_of, room_of
+from rooms.notices import change_notice
+from rooms.selectors import room_of
 
 
 def admit(
@@ -73,23 +71,6 @@ def expel(
     membership.save(update_fields=["left_seq"])
     _count(membership.room, -1)
     return [change_notice(entry, membership, by=by)]
-
-
-def change_notice(entry: models.Entry, membership: models.Membership, *, by: accounts.User) -> events.RoomNotice:
-    return member_notice(
-        room_id=entry.room_id,
-        seq=entry.seq,
-        kind=entry.kind,
-        at=entry.at,
-        change=events.MemberChange(member=member_of(membership), by=user_of(by)),
-    )
-
-
-def member_notice(
-    *, room_id: UUID, seq: int, kind: str, at: datetime, change: events.MemberChange
-) -> events.RoomNotice:
-    event = events.Event(event=kind, room=room_id, seq=seq, at=timestamp(at), actor=change.by.id, data=change)
-    return events.room_notice(event, evicts=change.member.user.id if kind in events.EVICTIONS else None)
 
 
 def _count(room: models.Room, difference: int) -> None:

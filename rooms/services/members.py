@@ -14,9 +14,10 @@ from rooms.access import Access, Permission, access_room, require_writable
 from rooms.broadcast import broadcast
 from rooms.errors import LastOwner, NotAMember
 from rooms.models import Role
+from rooms.notices import change_notice
 from rooms.schema import Joined, Member, MemberDraft, MemberPatch
 from rooms.selectors import get_joined, joined_of, member_of
-from rooms.services.admission import admit, change_notice, expel
+from rooms.services.admission import admit, expel
 
 # Python reads more of ISO 8601 than that.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)

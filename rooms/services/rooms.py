@@ -7,11 +7,11 @@ from django.db import transaction
 
 from accounts import models as accounts
 from foundation.errors import Invalid
-from foundation.schema import timestamp
-from rooms import events, log, models
+from rooms import log, models
 from rooms.access import Permission, access_room, require_writable
 from rooms.broadcast import broadcast
 from rooms.models import Role
+from rooms.notices import room_notice
 from rooms.schema import Joined, Room, RoomDraft, RoomPatch
 from rooms.selectors import joined_of, room_of
 from rooms.services.admission import admit
@@ -74,18 +74,6 @@ def update_room(*, user_id: UUID, room_id: UUID, patch: RoomPatch) -> Room:
         entry = log.append_entries(head, [log.EntryDraft("room.updated", actor_id=user_id)], at=at)[0]
     broadcast([room_notice(entry, room)])
     return room_of(room)
-
-
-def room_notice(entry: models.Entry, room: models.Room) -> events.RoomNotice:
-    event = events.Event(
-        event=entry.kind,
-        room=entry.room_id,
-        seq=entry.seq,
-        at=timestamp(entry.at),
-        actor=entry.actor_id,
-        data=room_of(room),
-    )
-    return events.room_notice(event)
 
 
 def _active_users(user_ids: list[UUID], *, but: UUID) -> list[accounts.User]:

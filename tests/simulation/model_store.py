@@ -22,7 +22,7 @@ from rooms import events
 from rooms import schema as shapes
 from rooms.errors import LastOwner
 from rooms.events import EVICTIONS, MemberChange, MemberKind, Notice, RoomNotice
-from rooms.services.admission import member_notice
+from rooms.notices import member_notice
 
 
 @dataclass
