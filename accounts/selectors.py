@@ -13,15 +13,18 @@ from accounts import models
 from accounts.schema import Standing, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
-from foundation.sql import as_moment, as_uuid, bound_moment, look_up
+from foundation.sql import Lookup, as_moment, as_uuid, bound_moment
 
-_CHANGED_SESSIONS = """
-    SELECT sought.key, u.is_active, u.auth_version
-    FROM sought
-    LEFT JOIN accounts_session s ON s.session_key = sought.key AND s.expire_date > %s
+_CHANGED_SESSIONS = Lookup(
+    """
+    SELECT input.key, u.is_active, u.auth_version
+    FROM input
+    LEFT JOIN accounts_session s ON s.session_key = input.key AND s.expire_date > %s
     LEFT JOIN accounts_user u ON u.id = s.user_id
-    WHERE NOT coalesce(u.is_active AND u.auth_version = sought.number, FALSE)
-"""
+    WHERE NOT coalesce(u.is_active AND u.auth_version = input.number, FALSE)
+    """,
+    key="text",
+)
 
 _ACTIVE_SESSION = """
     SELECT s.session_data, s.expire_date, u.id, u.password, u.username, u.display_name, u.avatar_url, u.data, u.is_bot,
@@ -91,7 +94,7 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Stan
 
     What they are now; None where they ended. One query.
     """
-    rows = look_up(_CHANGED_SESSIONS, auth_versions, bound_moment(timezone.now()))
+    rows = _CHANGED_SESSIONS.run(auth_versions, bound_moment(timezone.now()))
     return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
 
 

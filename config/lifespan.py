@@ -22,7 +22,7 @@ from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from rooms import broadcast
-from rooms.events import SessionsChanged
+from rooms.notices import SessionsChanged
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from messaging.append.submissions import Draft
+from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.hub import Hub, Interest
@@ -21,7 +21,7 @@ from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.broadcast import broadcast
-from rooms.events import Notice
+from rooms.notices import Notice
 
 if TYPE_CHECKING:
     from messaging.transport.socket import Socket
@@ -54,7 +54,7 @@ class Engine(Interest):
         layer: Layer | None,
         readers: DatabaseThreads,
         writer_thread: DatabaseThreads,
-        append: Callable[[Sequence[Draft]], Appended],
+        append: Callable[[Sequence[Submission]], Appended],
         tell: Callable[[Sequence[Notice]], None] = broadcast,
     ) -> None:
         self.limits = limits
@@ -65,7 +65,10 @@ class Engine(Interest):
         self._writer_thread = writer_thread
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         self.writer = Writer(
-            append=lambda drafts: writer_thread.run(append, drafts), tell=tell, loop=self.loop, limits=limits
+            append=lambda submissions: writer_thread.run(append, submissions),
+            broadcast=tell,
+            loop=self.loop,
+            limits=limits,
         )
         self.relay: Relay | None = None
         if layer is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from foundation.listeners import Listeners
-from rooms.events import Notice
+from rooms.notices import Notice
 
 _listeners: Listeners[Sequence[Notice]] = Listeners()
 add_listener = _listeners.add

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from rooms import services
-from rooms.schema import MemberDraft, RoomDraft
+from rooms.schema import NewMember, NewRoom
 from tests.people import Person, make_person
 from tests.servers import SERVE, Server
 
@@ -104,12 +104,12 @@ def charlie(db: None) -> Person:
 @pytest.fixture
 def room(alice: Person, bob: Person) -> UUID:
     """A private room with Alice (seq 1) and Bob (seq 2)."""
-    joined = services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private"))
-    services.add_member(user_id=alice.id, room_id=joined.room.id, draft=MemberDraft(user=bob.id))
+    joined = services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private"))
+    services.add_member(user_id=alice.id, room_id=joined.room.id, new=NewMember(user=bob.id))
     return joined.room.id
 
 
 @pytest.fixture
 def public_room(alice: Person) -> UUID:
     """A public room with Alice alone (seq 1)."""
-    return services.create_room(user_id=alice.id, draft=RoomDraft(name="Plaza", kind="public")).room.id
+    return services.create_room(user_id=alice.id, new=NewRoom(name="Plaza", kind="public")).room.id

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 
 Outlet = Callable[[bytes], int]
 

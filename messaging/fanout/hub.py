@@ -15,7 +15,7 @@ from messaging.fanout.feed import Feed, Follower, Sink, chunks_of
 from messaging.fanout.pages import PageReader, Pages
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 
 class Interest:

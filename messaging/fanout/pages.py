@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from foundation.errors import DomainError
-from rooms.events import RoomNotice, gap_notice
+from rooms.notices import RoomNotice, render_gap
 
 KEEP_S = 1.0
 RETRY_S = 0.5  # before the log is read again that could not be, or had not got there yet
@@ -78,7 +78,7 @@ class Pages:
             found = [notice for notice in page.notices if notice.seq > cursor]
         if cursor + 1 < page.floor:
             found = [notice for notice in found if notice.seq >= page.floor]
-            return [gap_notice(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
+            return [render_gap(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
         return _contiguous(cursor, found)
 
     async def try_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:

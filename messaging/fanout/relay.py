@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 MESSAGE_TYPE = "roomlog.notices"
 RETRY_S = 1.0

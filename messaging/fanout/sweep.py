@@ -20,7 +20,7 @@ from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 
 UNHEALTHY_FACTOR = 4  # how much faster while the layer is unhealthy
 REPORT_S = 60.0

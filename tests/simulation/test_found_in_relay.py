@@ -5,7 +5,7 @@ import random
 
 from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint
+from rooms.notices import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
 from tests.unit.examples import ROOM
 from tests.unit.virtual_time import run

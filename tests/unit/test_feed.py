@@ -3,7 +3,7 @@
 import pytest
 
 from messaging.fanout.feed import MAX_PARKED, Feed
-from rooms.events import gap_notice
+from rooms.notices import render_gap
 from tests.unit.examples import ROOM
 from tests.unit.rooms import notice
 
@@ -133,7 +133,7 @@ def test_it_goes_on_behind_a_gap() -> None:
     feed = make_feed()
     hear(feed, 1, 6)
 
-    heard = feed.hear([gap_notice(ROOM, 2, 5)])
+    heard = feed.hear([render_gap(ROOM, 2, 5)])
 
     assert [(found.covers_from, found.seq) for found in heard] == [(2, 5), (None, 6)]
     assert (feed.last, feed.has_hole) == (6, False)
@@ -144,22 +144,22 @@ def test_it_takes_no_gap_that_is_not_next(first: int, last: int) -> None:
     feed = make_feed()
     hear(feed, 1)
 
-    assert feed.hear([gap_notice(ROOM, first, last)]) == []
+    assert feed.hear([render_gap(ROOM, first, last)]) == []
     assert (feed.last, feed.known, feed.has_hole) == (1, last, True)
 
 
 def test_it_takes_a_gap_once() -> None:
     feed = make_feed()
 
-    assert len(feed.hear([gap_notice(ROOM, 1, 5), gap_notice(ROOM, 1, 5)])) == 1
-    assert feed.hear([gap_notice(ROOM, 1, 5)]) == []
+    assert len(feed.hear([render_gap(ROOM, 1, 5), render_gap(ROOM, 1, 5)])) == 1
+    assert feed.hear([render_gap(ROOM, 1, 5)]) == []
 
 
 def test_it_forgets_what_was_parked_within_a_gap() -> None:
     feed = make_feed()
     hear(feed, 3, 7)
 
-    assert len(feed.hear([gap_notice(ROOM, 1, 5)])) == 1
+    assert len(feed.hear([render_gap(ROOM, 1, 5)])) == 1
     assert hear(feed, 6) == [6, 7]
 
 
@@ -167,7 +167,7 @@ def test_it_keeps_in_its_ring_only_what_comes_after_a_gap() -> None:
     feed = make_feed()
     hear(feed, 1, 2)
 
-    feed.hear([gap_notice(ROOM, 3, 5), notice(6)])
+    feed.hear([render_gap(ROOM, 3, 5), notice(6)])
 
     assert ring(feed) == [6]
     assert (after(feed, 2), after(feed, 5)) == (None, [6])

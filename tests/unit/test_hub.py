@@ -10,7 +10,7 @@ from messaging.fanout.feed import CHUNK_BYTES
 from messaging.fanout.hub import Interest
 from messaging.fanout.pages import RETRY_S
 from messaging.wire.limits import Limits
-from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import RoomHint, RoomNotice, SessionsChanged, UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.rooms import READ_S, House, Socket, notice
 

@@ -13,7 +13,7 @@ from accounts import revocation
 from accounts.services import set_active
 from foundation.errors import NotFound
 from messaging.fanout.relay import tell
-from rooms.events import SessionsChanged
+from rooms.notices import SessionsChanged
 
 
 class Command(BaseCommand):
