@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make run        install the dependencies and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
 	@echo "make test       install the dependencies and run the tests on SQLite and PostgreSQL   (ARGS=)"
-	@echo "make bench      measure against other servers and write docs/benchmarks.md (half an hour, on an idle machine)   (ARGS=)"
+	@echo "make bench      compare with other servers, write docs/benchmarks.md (half an hour, idle machine)   (ARGS=)"
 	@echo "make check      check style, types, import contracts, migrations and documents"
 	@echo "make format     format the code"
 	@echo "make install    only install the dependencies"
