@@ -12,9 +12,10 @@ from api.documents import to_yaml
 from api.schemas import REF, schemas_sent, schemas_taken
 from foundation.errors import DomainError, Invalid, RateLimited
 from messaging.errors import UnknownAction
-from messaging.wire.actions import ACTIONS, Action, RequestId
+from messaging.wire.actions import Action, RequestId
 from messaging.wire.closes import CLOSES
-from messaging.wire.events import EVENTS, VERSION
+from messaging.wire.events import VERSION
+from messaging.wire.registry import ACTIONS, EVENTS
 from messaging.wire.shapes import Error, error_of
 
 _CHANNEL: Final = {"$ref": "#/channels/socket"}

@@ -1,7 +1,7 @@
 """What all REST endpoints share: parse with a type, count the action, answer with a struct."""
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache, partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -132,19 +132,19 @@ class Endpoint(APIView):
         check_fields(value, self.limits)
         return value
 
-    def requested(self, kind: type[A], **named: object) -> A:
+    def requested(self, kind: type[A], *, override: Mapping[str, object] | None = None, **named: object) -> A:
         """Returns the action that the request asks for, checked as on the socket.
 
-        Its fields are the body's (or the query's, of a GET) and those that the path names. Raises `Invalid` and
-        `TooLarge`.
+        Its fields come from the body (or the query, of a GET), except those in `named`, which the path gives.
+        `override` replaces fields of the body. Raises `Invalid` and `TooLarge`.
         """
-        without = tuple(name for name in named if name in self.kwargs)
+        without = tuple(named)
         if self.request.method == "GET":
             given = self._parse(query_of(kind, without=without))
         else:
             given = self._decode(body_of(kind, without=without))
         try:
-            action = msgspec.convert({**msgspec.structs.asdict(given), **named}, type=kind)
+            action = msgspec.convert({**msgspec.structs.asdict(given), **(override or {}), **named}, type=kind)
         except msgspec.ValidationError as error:
             raise invalid(error) from None
         check_fields(action, self.limits)

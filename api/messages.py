@@ -47,7 +47,7 @@ class MessagesView(Endpoint):
             key = key.strip().removeprefix('"').removesuffix('"')
             if send.client_id not in (None, key):
                 raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
-            send = self.requested(Send, room=room, client_id=key)
+            send = self.requested(Send, room=room, override={"client_id": key})
         return Response(send_message(send, sender=self.principal), status=Send.contract.status)
 
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from messaging.wire.events import LOG_EVENTS
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
 from rooms.events import Gap
 

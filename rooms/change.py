@@ -31,17 +31,40 @@ class Change:
         """The seq of the entry that is appended next."""
         return self.head.seq + 1
 
-    def append(self, kind: type[LogEvent[Data]], data: Data, *, actor_id: UUID, user_id: UUID | None = None) -> None:
-        """Numbers an entry and renders it with `data`, its subject as it will be after the commit."""
+    def append(
+        self,
+        kind: type[LogEvent[Data]],
+        data: Data,
+        *,
+        actor_id: UUID,
+        user_id: UUID | None = None,
+        message_id: int | None = None,
+    ) -> None:
+        """Numbers an entry about a user or a message, and renders it with `data`: its subject after the commit."""
         self.head.seq += 1
         seq = self.head.seq
         self._entries.append(
             models.Entry(
-                room_id=self.room_id, seq=seq, kind=kind.name(), actor_id=actor_id, user_id=user_id, at=self.at
+                room_id=self.room_id,
+                seq=seq,
+                kind=kind.name(),
+                actor_id=actor_id,
+                user_id=user_id,
+                message_id=message_id,
+                at=self.at,
             )
         )
         self.notices.append(
-            render_entry(kind, room_id=self.room_id, seq=seq, at=self.at, actor_id=actor_id, data=data, user_id=user_id)
+            render_entry(
+                kind,
+                room_id=self.room_id,
+                seq=seq,
+                at=self.at,
+                actor_id=actor_id,
+                data=data,
+                user_id=user_id,
+                message_id=message_id,
+            )
         )
 
     def notify(self, user_id: UUID, event: Event) -> None:

@@ -10,7 +10,7 @@ from accounts.schema import Standing
 from accounts.selectors import list_changed_sessions, users_by_id
 from messaging.fanout.pages import Page
 from messaging.selectors.messages import messages_by_id
-from messaging.wire.events import LOG_EVENTS
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
 from rooms import models, selectors
 from rooms.access import access_room

@@ -80,6 +80,11 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
         return str(cls.__struct_config__.tag)
 
 
+def features() -> tuple[str, ...]:
+    """Returns what `hello` announces: the features of all actions."""
+    return tuple(sorted(feature for kind in Action.__subclasses__() for feature in kind.contract.features))
+
+
 class Join(Action, frozen=True, tag="join"):
     """Follow a room on this socket. Joining a public room makes you a member. `after` replays what is later."""
 
@@ -201,7 +206,3 @@ class Ping(Action, frozen=True, tag="ping"):
     """Ask whether the server is there."""
 
     contract = Contract(answer=Pong, refusals=(Internal,), request={}, reply=Pong(AT))
-
-
-ACTIONS: Final[dict[str, type[Action]]] = {kind.name(): kind for kind in Action.__subclasses__()}
-FEATURES: Final = tuple(sorted(feature for kind in ACTIONS.values() for feature in kind.contract.features))

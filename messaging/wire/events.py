@@ -1,13 +1,12 @@
 """The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`."""
 
-from collections.abc import Iterator
-from typing import Any, Final, TypeVar
+from typing import Final
 from uuid import UUID
 
 import msgspec
 
 from messaging.wire import samples
-from messaging.wire.actions import FEATURES
+from messaging.wire.actions import features
 from messaging.wire.limits import ANNOUNCED, Limits
 from messaging.wire.shapes import Greeting, Message
 from rooms.events import Event, LogEvent
@@ -25,7 +24,7 @@ class Hello(Event, frozen=True, kw_only=True, tag="hello"):
     example = {
         "data": Greeting(
             protocol=VERSION,
-            features=FEATURES,
+            features=features(),
             epoch=samples.EPOCH,
             user=ALICE,
             session=samples.SESSION_ID,
@@ -78,20 +77,3 @@ def message_created(message: Message) -> RoomNotice:
         data=message,
         message_id=message.id,
     )
-
-
-E = TypeVar("E", bound=Event)
-
-
-def _kinds(event: type[E]) -> Iterator[type[E]]:
-    """The kinds below `event` that are sent, in the order in which they are declared."""
-    for kind in event.__subclasses__():
-        if hasattr(kind, "example"):
-            yield kind
-        yield from _kinds(kind)
-
-
-# What may stand in a room's log, by name.
-LOG_EVENTS: Final[dict[str, type[LogEvent[Any]]]] = {kind.name(): kind for kind in _kinds(LogEvent)}
-# Everything that the server sends by itself, `hello` first.
-EVENTS: Final[dict[str, type[Event]]] = {kind.name(): kind for kind in _kinds(Event)}

@@ -9,10 +9,11 @@ from accounts.schema import User
 from foundation.errors import DomainError
 from foundation.schema import MAX_INTEGER, Timestamp
 from messaging.errors import UnknownAction
-from messaging.wire.actions import ACTIONS, FEATURES, Action, RequestId
+from messaging.wire.actions import Action, RequestId
 from messaging.wire.checks import check_fields, invalid
 from messaging.wire.events import VERSION, Advice, Draining, Hello, Revoked, SessionRevoked
 from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.registry import ACTIONS, FEATURES
 from messaging.wire.shapes import Error, Greeting, error_of
 
 SUBPROTOCOL: Final = "roomlog.v1"

@@ -22,8 +22,8 @@ from api.documents import render_openapi
 from api.urls import v1
 from foundation.errors import DomainError
 from foundation.text import MAX_JSON_DEPTH
-from messaging.wire.actions import ACTIONS
 from messaging.wire.limits import Limits
+from messaging.wire.registry import ACTIONS
 from tests.api.rest import Rest
 from tests.contract import documents
 from tests.engine import only_on

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from foundation.errors import DomainError
-from messaging.wire import actions, closes, frames, shapes
+from messaging.wire import closes, frames, registry, shapes
 from messaging.wire import events as message_events
 from messaging.wire.limits import ANNOUNCED, Limits
 from rooms import events as room_events
@@ -76,8 +76,8 @@ def test_every_event_has_an_example() -> None:
 
 
 def test_every_action_has_an_operation_with_a_typed_reply() -> None:
-    assert set(SOCKET.replies) == set(actions.ACTIONS) == set(OPERATIONS) - {"tell", "refuse"}
-    for action in actions.ACTIONS:
+    assert set(SOCKET.replies) == set(registry.ACTIONS) == set(OPERATIONS) - {"tell", "refuse"}
+    for action in registry.ACTIONS:
         operation = OPERATIONS[action]
         (request,) = (message["$ref"].rpartition("/")[2] for message in operation["messages"])
         sent = examples(request)[action]
@@ -106,7 +106,7 @@ def test_every_refusal_has_an_example() -> None:
         SOCKET.check_reply(payload)
 
 
-@pytest.mark.parametrize("door", [*sorted(actions.ACTIONS), "refuse"])
+@pytest.mark.parametrize("door", [*sorted(registry.ACTIONS), "refuse"])
 def test_whatever_is_sent_it_may_be_invalid_or_too_often(door: str) -> None:
     assert {"invalid", "rate_limited"} <= set(OPERATIONS[door]["x-errors"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from messaging.wire.actions import ACTIONS
+from messaging.wire.registry import ACTIONS
 from tests.engine import only_on
 
 PARSER = "@asyncapi/parser@3.6.3"

@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import yaml
 
-from messaging.wire.actions import ACTIONS
+from messaging.wire.registry import ACTIONS
 from tests.docs.blocks import ROOT
 
 Frame = dict[str, Any]

@@ -8,11 +8,10 @@ import pytest
 
 from api.urls import v1
 from foundation.errors import DomainError
-from messaging.wire import actions
-from messaging.wire.actions import ACTIONS
+from messaging.wire import registry
 from messaging.wire.closes import CLOSES
-from messaging.wire.events import EVENTS
 from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.registry import ACTIONS, EVENTS
 from rooms.permissions import Permission, Role
 from tests.docs.blocks import ROOT, table_under
 from tests.engine import only_on
@@ -75,7 +74,7 @@ def test_it_lists_every_address() -> None:
 
 
 def test_it_names_every_feature(text: str) -> None:
-    assert f'"features": {str(list(actions.FEATURES)).replace(chr(39), chr(34))}' in text
+    assert f'"features": {str(list(registry.FEATURES)).replace(chr(39), chr(34))}' in text
 
 
 def test_every_bound_stands_in_the_settings() -> None:

@@ -16,7 +16,7 @@ from foundation.schema import timestamp
 from messaging.append.decide import Decision, Key, Known, SenderStanding, State, key_of
 from messaging.append.submissions import Submission, shown_client_id
 from messaging.fanout.pages import Page
-from messaging.wire.events import LOG_EVENTS
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import Message, Sent, sender_of
 from rooms import schema as shapes
 from rooms.errors import LastOwner

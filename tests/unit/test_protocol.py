@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from foundation.errors import Overloaded
 from foundation.text import MAX_JSON_DEPTH
-from messaging.wire import actions, closes
-from messaging.wire.actions import ACTIONS, Action, History, Join, Leave, Ping, Read, Send, Sync
+from messaging.wire import closes, registry
+from messaging.wire.actions import Action, History, Join, Leave, Ping, Read, Send, Sync
 from messaging.wire.frames import (
     Rejected,
     decode,
@@ -24,6 +24,7 @@ from messaging.wire.frames import (
     peek,
 )
 from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.registry import ACTIONS
 from messaging.wire.shapes import Sent, Synced, SyncedRooms, error_of
 from rooms.errors import NotAMember
 from rooms.schema import Head
@@ -455,7 +456,7 @@ def test_it_tells_of_an_error_what_a_client_may_know() -> None:
     }
 
 
-FEATURE_LIST = msgspec.json.encode(actions.FEATURES)
+FEATURE_LIST = msgspec.json.encode(registry.FEATURES)
 
 
 def test_it_writes_hello() -> None:
