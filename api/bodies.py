@@ -23,9 +23,12 @@ def bounded(app: App, *, max_bytes: int) -> App:
     """`app`, an ASGI app of HTTP, with requests whose body is there; larger ones are answered with 413."""
 
     async def with_body(scope: Message, receive: Receive, send: Send) -> None:
-        body = await _read(scope, receive, max_bytes)
+        try:
+            body = await _read(scope, receive, max_bytes)
+        except TooLarge as error:
+            await _refuse(send, error)
+            return
         if body is None:
-            await _refuse(send, TooLarge(f"The body is larger than {max_bytes} bytes."))
             return
         headers = [header for header in scope["headers"] if header[0] not in _FRAMING]
         if body:
@@ -45,16 +48,21 @@ def bounded(app: App, *, max_bytes: int) -> App:
 
 
 async def _read(scope: Message, receive: Receive, max_bytes: int) -> bytes | None:
-    """The whole body, or as much as came before the client went; None for one that is too large."""
+    """Return the whole body, or None if the client disconnected before its end. Raises `TooLarge`."""
+    too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if len(announced) > 15 or int(announced) > max_bytes:
-        return None
+        raise too_large
     body, is_whole = b"", False
-    while not is_whole and len(body) <= max_bytes:
+    while not is_whole:
         message = await receive()
-        body += bytes(message.get("body", b""))
-        is_whole = not message.get("more_body")
-    return body if len(body) <= max_bytes else None
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if len(body) > max_bytes:
+            raise too_large
+        is_whole = not message.get("more_body", False)
+    return body
 
 
 async def _refuse(send: Send, error: TooLarge) -> None:
