@@ -5,14 +5,11 @@ import gc
 import signal
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from functools import partial
 from types import FrameType
 from typing import Any
 from uuid import UUID
 
 import structlog
-import uvicorn
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
@@ -32,8 +29,6 @@ SAFE_SQLITE = (3, 51, 3)
 
 # Far more objects than one batch makes: a young generation is looked at when most of it is dead.
 GC_THRESHOLDS = (20_000, 20, 50)
-
-TICK_S = 1.0  # how often the server makes its Date header anew
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +68,8 @@ def _spare_the_collector() -> None:
 class Drain:
     """Takes SIGTERM before the server does, lets the engine send everybody elsewhere, then hands the signal on.
 
-    uvicorn itself closes all sockets at once when it is told to stop, and its worker processes have no hook. Its main
-    loop is replaced, too, by one that is told.
+    uvicorn itself closes all sockets at once when it is told to stop, and its worker processes have no hook. SIGINT
+    is left to it.
     """
 
     def __init__(self, engine: Engine, *, grace_s: float) -> None:
@@ -82,28 +77,11 @@ class Drain:
         self._grace_s = grace_s
         self._server_handler: Any = None
         self._task: asyncio.Task[None] | None = None
-        self._is_stopping = asyncio.Event()
 
     def install(self) -> None:
         self._server_handler = signal.getsignal(signal.SIGTERM)
         if callable(self._server_handler):
             signal.signal(signal.SIGTERM, self._on_signal)
-            server = getattr(self._server_handler, "__self__", None)
-            if isinstance(server, uvicorn.Server):
-                signal.signal(signal.SIGINT, self._stop)
-                server.main_loop = partial(self._main_loop, server)  # type: ignore[method-assign]
-
-    async def _main_loop(self, server: uvicorn.Server) -> None:
-        """As uvicorn's, which wakes ten times a second, 0.2 ms of CPU each, for what it does once."""
-        while not await server.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._is_stopping.wait()
-
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        """Let the server have the signal, and look at once. SIGINT comes here without a drain."""
-        self._server_handler(number, frame)
-        self._engine.loop.call_soon_threadsafe(self._is_stopping.set)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._engine.loop.call_soon_threadsafe(self._start, number, frame)
@@ -119,7 +97,7 @@ class Drain:
         except Exception:
             log.exception("drain failed")
         finally:
-            self._stop(number, frame)
+            self._server_handler(number, frame)
 
 
 def _tell_of_sessions(user_id: UUID) -> None:
