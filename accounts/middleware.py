@@ -1,13 +1,9 @@
 """What django-allauth leaves out of its answers."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 
 from foundation.errors import Invalid
 from foundation.text import check_json
@@ -17,18 +13,14 @@ from foundation.text import check_json
 RETRY_AFTER_S = 60
 
 
-@sync_and_async_middleware
-def say_when_to_retry(get_response: Any) -> Any:
-    """`Retry-After` on each 429 that has none. `get_response` is of either kind, and so is what is returned."""
-    if iscoroutinefunction(get_response):
+def say_when_to_retry(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Add `Retry-After` to each 429 that has none."""
 
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            return _timed(await get_response(request))
-
-        return answer_async
-
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        return _timed(get_response(request))
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == 429:
+            response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+        return response
 
     return answer
 
@@ -52,9 +44,3 @@ class CheckBodies:
 
 def _invalid(message: str, **more: str) -> HttpResponse:
     return JsonResponse({"status": 400, "errors": [{"code": "invalid", "message": message, **more}]}, status=400)
-
-
-def _timed(response: HttpResponseBase) -> HttpResponseBase:
-    if response.status_code == 429:
-        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    return response

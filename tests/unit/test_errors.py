@@ -7,6 +7,7 @@ import rooms.errors
 from foundation.errors import DomainError, Invalid, NotFound, Overloaded
 from messaging.append.decide import Busy
 
+# Every code of the contract. Some are reserved for what is not built yet: no class has them.
 STATUSES = {
     "invalid": 400,
     "unknown_action": 400,
