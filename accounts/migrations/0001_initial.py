@@ -1,10 +1,10 @@
-
 import django.core.validators
-import foundation.fields
 import django.db.models.deletion
 import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
+
+import foundation.fields
 
 
 class Migration(migrations.Migration):
