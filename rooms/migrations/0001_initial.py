@@ -63,7 +63,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('pk', models.CompositePrimaryKey('room_id', 'user_id', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('room', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='rooms.room')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
                 ('role', models.PositiveSmallIntegerField(choices=[(10, 'Member'), (20, 'Moderator'), (30, 'Admin'), (40, 'Owner')], default=10)),
                 ('read_id', models.BigIntegerField(default=0)),
                 ('notify', models.CharField(default='all', max_length=10)),
@@ -79,7 +79,7 @@ class Migration(migrations.Migration):
             name='Entry',
             fields=[
                 ('pk', models.CompositePrimaryKey('room_id', 'seq', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('room', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='entries', to='rooms.room')),
+                ('room', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='rooms.room')),
                 ('seq', models.BigIntegerField()),
                 ('kind', models.CharField(max_length=32)),
                 ('actor_id', models.UUIDField()),
