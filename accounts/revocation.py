@@ -14,4 +14,4 @@ def announce(user_id: UUID) -> None:
 
     Whoever misses it finds it with the sweep.
     """
-    _listeners.tell(user_id)
+    _listeners.notify(user_id)

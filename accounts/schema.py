@@ -47,7 +47,7 @@ class Principal(Struct, frozen=True):
     expires_at: datetime
 
 
-class Standing(NamedTuple):
+class SessionStanding(NamedTuple):
     """The user of a session."""
 
     is_active: bool

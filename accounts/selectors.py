@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import models
-from accounts.schema import Standing, User, UserPage
+from accounts.schema import SessionStanding, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
 from foundation.sql import as_moment, as_uuid, bound_moment, look_up
@@ -86,13 +86,15 @@ def find_active_session(*, session_key: str) -> ActiveSession | None:
     return ActiveSession(session_data, as_moment(expires_at), user)
 
 
-def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Standing | None]:
+def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, SessionStanding | None]:
     """Of the sessions that were admitted with those `auth_versions`, by their keys: which are no longer as they were.
 
     What they are now; None where they ended. One query.
     """
     rows = look_up(_CHANGED_SESSIONS, auth_versions, bound_moment(timezone.now()))
-    return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
+    return {
+        key: None if version is None else SessionStanding(bool(is_active), version) for key, is_active, version in rows
+    }
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:

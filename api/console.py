@@ -47,7 +47,7 @@ class Shape(NamedTuple):
     schema: str
 
 
-class Message(NamedTuple):
+class DocumentedMessage(NamedTuple):
     shape: Shape
     examples: list[Any]
 
@@ -56,15 +56,15 @@ class Message(NamedTuple):
         return _pretty(self.examples[0])
 
 
-class Action(NamedTuple):
+class DocumentedAction(NamedTuple):
     name: str
-    request: Message
-    reply: Message
+    request: DocumentedMessage
+    reply: DocumentedMessage
     data: list[Part]
     errors: list[str]
 
 
-class Event(NamedTuple):
+class DocumentedEvent(NamedTuple):
     name: str
     shape: Shape
     example: str
@@ -73,9 +73,9 @@ class Event(NamedTuple):
 class Reference(NamedTuple):
     """All that the page of the socket shows, and `templates`, what the console offers to send."""
 
-    actions: list[Action]
-    events: list[Event]
-    refusal: Message
+    actions: list[DocumentedAction]
+    events: list[DocumentedEvent]
+    refusal: DocumentedMessage
     shapes: list[Shape]
     closes: list[dict[str, Any]]
     errors: list[dict[str, Any]]
@@ -91,10 +91,10 @@ class _Document:
         self.messages: dict[str, Any] = content["components"]["messages"]
         self.operations: dict[str, Any] = content["operations"]
 
-    def message(self, name: str) -> Message:
+    def message(self, name: str) -> DocumentedMessage:
         message = self.messages[name]
         examples = [example["payload"] for example in message["examples"]]
-        return Message(self.shape(_last(message["payload"])), examples)
+        return DocumentedMessage(self.shape(_last(message["payload"])), examples)
 
     def shape(self, name: str) -> Shape:
         schema = self.schemas[name]
@@ -105,21 +105,21 @@ class _Document:
         ]
         return Shape(name, _prose(schema.get("description", "")), fields, _pretty(schema))
 
-    def action(self, name: str) -> Action:
+    def action(self, name: str) -> DocumentedAction:
         operation = self.operations[name]
         request = self.message(_last(operation["messages"][0]))
         reply = self.message(_last(operation["reply"]["messages"][0]))
         (data,) = (field.type for field in reply.shape.fields if field.name == "data")
-        return Action(name, request, reply, data, operation["x-errors"])
+        return DocumentedAction(name, request, reply, data, operation["x-errors"])
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterator[DocumentedEvent]:
         """Each has an example of its own."""
         for reference in self.operations["tell"]["messages"]:
             message = self.message(_last(reference))
             for example in message.examples:
-                yield Event(example["event"], message.shape, _pretty(example))
+                yield DocumentedEvent(example["event"], message.shape, _pretty(example))
 
-    def template(self, action: Action) -> dict[str, Any]:
+    def template(self, action: DocumentedAction) -> dict[str, Any]:
         """The example, without the request id that the console gives, and with its switches as they are by default."""
         properties = self.schemas[action.request.shape.name]["properties"]
         return {

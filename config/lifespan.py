@@ -4,12 +4,12 @@ import asyncio
 import gc
 import signal
 import sqlite3
-from collections.abc import Awaitable, Callable
 from types import FrameType
 from typing import Any
 from uuid import UUID
 
 import structlog
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, LifespanScope
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import connection
@@ -21,9 +21,6 @@ from messaging.engine import Engine
 from rooms import broadcast
 from rooms.events import SessionsChanged
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 # Before it, a commit may be lost where it races a checkpoint of another connection. Here those of a process take turns.
 SAFE_SQLITE = (3, 51, 3)
 
@@ -33,7 +30,7 @@ GC_THRESHOLDS = (20_000, 20, 50)
 log = structlog.get_logger(__name__)
 
 
-async def lifespan(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """The ASGI lifespan: make the engine on this loop, wire it to what services tell; undo both at the end."""
     await receive()
     _warn_of_sqlite()

@@ -22,7 +22,7 @@ class Listeners(Generic[News]):
     def remove(self, listener: Callable[[News], None]) -> None:
         self._listeners.remove(listener)
 
-    def tell(self, news: News) -> None:
+    def notify(self, news: News) -> None:
         """Hand `news` to every listener. Never raises: what is committed is committed."""
         for listener in tuple(self._listeners):
             try:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
 from messaging.fanout.pages import Page
 from messaging.selectors.messages import _messages_by_id
@@ -19,7 +19,7 @@ from rooms.notices import member_notice, room_notice
 
 def list_changes(
     *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
     """What a sweep asks: which of the rooms have moved on, which of the sessions have changed. At most two queries."""
     return (
         selectors.list_moved_heads(known=heads) if heads else {},

@@ -94,6 +94,7 @@ def test_it_drops_a_room_whose_client_hangs_up(server: Server, alice: Person, fr
 @pytest.mark.parametrize("parts", [[], [b""], [MESSAGE], [MESSAGE, b" "]])
 async def test_it_does_not_call_the_app_for_a_client_that_hangs_up(parts: list[bytes]) -> None:
     calls: list[object] = []
+    scope: Any = {"type": "http", "headers": []}
     events = iter([{"type": "http.request", "body": part, "more_body": True} for part in parts])
 
     async def app(*arguments: object) -> None:
@@ -105,6 +106,6 @@ async def test_it_does_not_call_the_app_for_a_client_that_hangs_up(parts: list[b
     async def send(event: object) -> None:
         calls.append(event)
 
-    await bounded(app, max_bytes=MAX_BYTES)({"type": "http", "headers": []}, receive, send)
+    await bounded(app, max_bytes=MAX_BYTES)(scope, receive, send)
 
     assert calls == []
