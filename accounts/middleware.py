@@ -1,4 +1,4 @@
-"""What django-allauth leaves out of its answers."""
+"""Middleware for django-allauth's endpoints: `Retry-After` on 429, and a check of request bodies."""
 
 from collections.abc import Callable
 
@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from foundation.errors import Invalid
 from foundation.text import check_json
 
-# The longest window of those limits of allauth's that answer 429. What it refuses it does not count, so that after a
-# whole window there is room again.
+# The longest window of allauth's rate limits that answer 429. allauth does not count the requests that it refuses, so a
+# client that waits for a whole window is admitted.
 RETRY_AFTER_S = 60
 
 
@@ -26,7 +26,10 @@ def say_when_to_retry(get_response: Callable[[HttpRequest], HttpResponse]) -> Ca
 
 
 class CheckBodies:
-    """Refuses bodies that django-allauth would stumble over, in its own shape; ours are decoded by their endpoints."""
+    """Answers 400, in allauth's error shape, to request bodies that would make allauth raise.
+
+    Our own endpoints decode their bodies themselves.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -38,7 +41,7 @@ class CheckBodies:
             except Invalid as error:
                 return _invalid(error.detail, param=str(error.field).removeprefix("body."))
             except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                return _invalid("The body is no JSON, or nested too deep.")
+                return _invalid("The body is not valid JSON, or is nested too deeply.")
         return self._get_response(request)
 
 
