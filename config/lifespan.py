@@ -1,4 +1,4 @@
-"""What happens when a process starts to serve, and when it stops."""
+"""What a server process does when it starts and when it stops (the ASGI lifespan)."""
 
 import asyncio
 import gc
@@ -21,19 +21,22 @@ from messaging.engine import Engine
 from rooms import broadcast
 from rooms.events import SessionsChanged
 
-# Before it, a commit may be lost where it races a checkpoint of another connection. Here those of a process take turns.
+# Earlier versions can lose a commit that races a checkpoint of another process. Inside a process, writers take turns.
 SAFE_SQLITE = (3, 51, 3)
 
-# Far more objects than one batch makes: a young generation is looked at when most of it is dead.
+# Far more objects than one batch allocates, so that most of the young generation is garbage when it is collected.
 GC_THRESHOLDS = (20_000, 20, 50)
 
 log = structlog.get_logger(__name__)
 
 
 async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """The ASGI lifespan: make the engine on this loop, wire it to what services tell; undo both at the end."""
+    """Make the engine on the running loop and register it as a listener; undo both at shutdown.
+
+    Requests and sockets find the engine in `scope["state"]["engine"]`.
+    """
     await receive()
-    _warn_of_sqlite()
+    _warn_about_sqlite()
     engine = Engine(
         limits=settings.ROOMLOG_LIMITS,
         layer=get_channel_layer() if settings.REDIS_URLS else None,
@@ -42,31 +45,31 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
         append=Appender().append,
     )
     broadcast.add_listener(engine.publish)
-    revocation.add_listener(_tell_of_sessions)
+    revocation.add_listener(_publish_session_change)
     scope["state"]["engine"] = engine
     drain = Drain(engine, grace_s=settings.ROOMLOG_GRACE_S)
     drain.install()
-    _spare_the_collector()
+    _tune_garbage_collection()
     await send({"type": "lifespan.startup.complete"})
     await receive()
     await engine.close()
     broadcast.remove_listener(engine.publish)
-    revocation.remove_listener(_tell_of_sessions)
+    revocation.remove_listener(_publish_session_change)
     await send({"type": "lifespan.shutdown.complete"})
 
 
-def _spare_the_collector() -> None:
-    """Keep it off what start-up made, which stays: walking that took most of a pause (docs/benchmarks.md)."""
+def _tune_garbage_collection() -> None:
+    """Exclude what start-up allocated from collection: scanning it took most of each pause (docs/benchmarks.md)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
 
 
 class Drain:
-    """Takes SIGTERM before the server does, lets the engine send everybody elsewhere, then hands the signal on.
+    """Handles SIGTERM before uvicorn does: drains the engine, then calls uvicorn's handler.
 
-    uvicorn itself closes all sockets at once when it is told to stop, and its worker processes have no hook. SIGINT
-    is left to it.
+    uvicorn closes all sockets at once when it stops, and offers no hook in its worker processes. SIGINT is left to
+    uvicorn.
     """
 
     def __init__(self, engine: Engine, *, grace_s: float) -> None:
@@ -76,6 +79,7 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
+        """Wrap the handler of SIGTERM, if the server has set one. Call it on the main thread."""
         self._server_handler = signal.getsignal(signal.SIGTERM)
         if callable(self._server_handler):
             signal.signal(signal.SIGTERM, self._on_signal)
@@ -97,14 +101,14 @@ class Drain:
             self._server_handler(number, frame)
 
 
-def _tell_of_sessions(user_id: UUID) -> None:
+def _publish_session_change(user_id: UUID) -> None:
     broadcast.broadcast([SessionsChanged(user_id=user_id)])
 
 
-def _warn_of_sqlite() -> None:
+def _warn_about_sqlite() -> None:
     if connection.vendor == "sqlite" and sqlite3.sqlite_version_info < SAFE_SQLITE:
         log.warning(
-            "this SQLite may lose commits in a rare race of several processes: update it, or take PostgreSQL",
+            "this version of SQLite can lose a commit if several processes write: upgrade SQLite, or use PostgreSQL",
             version=sqlite3.sqlite_version,
             fixed_in=".".join(map(str, SAFE_SQLITE)),
             see="https://sqlite.org/wal.html#walresetbug",

@@ -70,13 +70,13 @@ def test_it_takes_a_number_at_its_bounds(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["0", "11", "-1"])
 def test_it_refuses_a_whole_number_out_of_bounds(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 1 and 10"):
+    with pytest.raises(ImproperlyConfigured, match="NAME must be between 1 and 10"):
         env(value).number("NAME", 1, least=1, most=10)
 
 
 @pytest.mark.parametrize("value", ["-0.1", "1.01", "nan", "inf", "-inf", "1e400"])
 def test_it_refuses_a_fraction_out_of_bounds(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 0 and 1"):
+    with pytest.raises(ImproperlyConfigured, match="NAME must be between 0 and 1"):
         env(value).number("NAME", 0.5, least=0, most=1)
 
 
