@@ -26,9 +26,9 @@ def test_it_works(alice: Person) -> None:
         "type": "urn:roomlog:error:not_found",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is nothing at this address.",
+        "detail": "No resource exists at this address.",
         "code": "not_found",
-        "errors": [{"code": "not_found", "field": None, "detail": "There is nothing at this address."}],
+        "errors": [{"code": "not_found", "field": None, "detail": "No resource exists at this address."}],
         "retry_after": None,
     }
 
