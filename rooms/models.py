@@ -70,7 +70,7 @@ class Entry(models.Model):
     """One change of a room. Points at its subject: a message, or a user."""
 
     pk = models.CompositePrimaryKey("room_id", "seq")
-    # Protected, because this key has no constraint: an append beside a cascade would leave entries without a room.
+    # Protected, because this key has no constraint: an append during a cascade would leave entries without a room.
     room = models.ForeignKey(
         Room, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="entries"
     )

@@ -1,4 +1,4 @@
-"""Every top-level package is checked: its imports by import-linter, its place among the layers, its types by mypy."""
+"""pyproject.toml names every top-level package: for import-linter, among the layers, and for mypy."""
 
 import re
 import tomllib

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def dora(alice: Person, bob: Person, room: UUID) -> Person:
-    """Has removed Bob from `room` and left it: of that entry she is the actor, and no member any more."""
+    """A former moderator of `room`, who removed Bob from it and then left."""
     dora = make_person("dora")
     add(alice, room, dora, role="moderator")
     services.remove_member(user_id=dora.id, room_id=room, member_id=bob.id)
