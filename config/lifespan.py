@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import revocation
-from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
+from messaging.services.send import appender
 from rooms import broadcast
 from rooms.notices import SessionsChanged
 
@@ -42,7 +42,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
         layer=get_channel_layer() if settings.REDIS_URLS else None,
         readers=DatabaseThreads(settings.ROOMLOG_READER_THREADS, name="reader"),
         writer_thread=DatabaseThreads(1, name="writer"),
-        append=Appender().append,
+        append=appender.append,
     )
     broadcast.add_listener(engine.publish)
     revocation.add_listener(_publish_session_change)
