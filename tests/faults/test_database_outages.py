@@ -14,7 +14,7 @@ from messaging.models import Message
 from rooms.models import Entry
 from tests.conftest import StartServer
 from tests.engine import only_on
-from tests.faults.tap import Tap
+from tests.faults.proxy import Tap
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client, Frame
