@@ -1,4 +1,4 @@
-"""SIGTERM under load to one of two, ten times: nothing acknowledged is lost, and clients are back on the other."""
+"""Two servers are restarted in turn under load: no acknowledged message is lost, and clients change to the other."""
 
 import os
 import threading
@@ -15,32 +15,32 @@ from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
 
-TIMES = int(os.environ.get("TEST_GOODBYES", "3"))
-GRACE_S, BACK_S = 10.0, 2.0
+RESTARTS = int(os.environ.get("TEST_RESTARTS", "3"))
+GRACE_S, RECONNECT_S = 10.0, 2.0
 
 
-class Talker:
-    """Sends all the while with a client_id each, retries what was not answered, moves on when it is sent away."""
+class RetryingSender:
+    """Sends one message after another, repeats each until it is acknowledged, and changes servers on disconnect."""
 
     def __init__(self, servers: list[Server], person: Person, room: UUID) -> None:
         self.servers, self.person, self.room = servers, person, room
         self.acknowledged: dict[str, int] = {}
         self.silence_s: list[float] = [0.0]
-        self.is_over = threading.Event()
+        self.is_stopping = threading.Event()
 
     def run(self) -> None:
-        place, heard_at = 0, time.monotonic()
-        while not self.is_over.is_set():
+        index, answered_at = 0, time.monotonic()
+        while not self.is_stopping.is_set():
             try:
-                with Client(self.servers[place % 2], self.person) as client:
-                    while not self.is_over.is_set():
-                        self.say(client, f"c-{len(self.acknowledged)}")
-                        self.silence_s.append(time.monotonic() - heard_at)
-                        heard_at = time.monotonic()
+                with Client(self.servers[index % 2], self.person) as client:
+                    while not self.is_stopping.is_set():
+                        self.send(client, f"c-{len(self.acknowledged)}")
+                        self.silence_s.append(time.monotonic() - answered_at)
+                        answered_at = time.monotonic()
             except (ConnectionClosed, OSError, EOFError, InvalidMessage):
-                place += 1
+                index += 1
 
-    def say(self, client: Client, key: str) -> None:
+    def send(self, client: Client, key: str) -> None:
         reply = client.act("send", room=str(self.room), text=key, client_id=key)
         if reply["response_status"] == 201:
             self.acknowledged[key] = reply["data"]["id"]
@@ -52,34 +52,34 @@ pytestmark = only_on("postgresql")
 
 
 def restart(server: Server) -> float:
-    """Send it away and bring it back. Returns the seconds until it was out."""
+    """Stop the server with SIGTERM and start it again. Returns how many seconds the stop took."""
     began = time.monotonic()
     server.stop()
-    out_s = time.monotonic() - began
+    stop_s = time.monotonic() - began
     server.start()
-    return out_s
+    return stop_s
 
 
-def test_it_loses_nothing(redis_pair: list[Server], room: UUID, alice: Person, bob: Person) -> None:
-    talkers = [Talker(redis_pair, person, room) for person in (alice, bob)]
-    out_s = []
+def test_it_loses_no_acknowledged_message(redis_pair: list[Server], room: UUID, alice: Person, bob: Person) -> None:
+    senders = [RetryingSender(redis_pair, person, room) for person in (alice, bob)]
+    stop_s = []
     with ThreadPoolExecutor() as pool:
-        talking = [pool.submit(talker.run) for talker in talkers]
-        for turn in range(TIMES):
+        futures = [pool.submit(sender.run) for sender in senders]
+        for turn in range(RESTARTS):
             time.sleep(0.3)
-            out_s.append(restart(redis_pair[turn % 2]))
-        for talker, done in zip(talkers, talking, strict=True):
-            talker.is_over.set()
-            done.result()
+            stop_s.append(restart(redis_pair[turn % 2]))
+        for sender, future in zip(senders, futures, strict=True):
+            sender.is_stopping.set()
+            future.result()
 
-    kept = {(m.sender_id, m.client_id): m.id for m in Message.objects.filter(room_id=room)}
-    for talker in talkers:
-        for key, message_id in talker.acknowledged.items():
-            assert kept[talker.person.id, key] == message_id
-    assert sorted(kept.values()) == list(range(1, len(kept) + 1))
+    stored = {(m.sender_id, m.client_id): m.id for m in Message.objects.filter(room_id=room)}
+    for sender in senders:
+        for key, message_id in sender.acknowledged.items():
+            assert stored[sender.person.id, key] == message_id
+    assert sorted(stored.values()) == list(range(1, len(stored) + 1))
     seqs = list(Entry.objects.filter(room_id=room).order_by("seq").values_list("seq", flat=True))
     assert seqs == list(range(1, len(seqs) + 1))
-    assert max(out_s) < GRACE_S
-    silence_s = max(max(talker.silence_s) for talker in talkers)
-    assert silence_s < BACK_S
-    print(f"\nout in {max(out_s):.2f} s, back within {silence_s:.2f} s at most; {len(kept)} messages")
+    assert max(stop_s) < GRACE_S
+    silence_s = max(max(sender.silence_s) for sender in senders)
+    assert silence_s < RECONNECT_S
+    print(f"\nstopped in {max(stop_s):.2f} s, clients back within {silence_s:.2f} s at most; {len(stored)} messages")
