@@ -3,12 +3,13 @@
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from accounts.schema import Standing
 from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
@@ -16,7 +17,7 @@ from messaging.fanout.hub import Hub, Interest
 from messaging.fanout.pages import Page
 from messaging.fanout.relay import Layer, Relay, room_group, user_group
 from messaging.fanout.sweep import Sweep
-from messaging.selectors.log import read_page
+from messaging.selectors.log import list_changes, read_page
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
@@ -74,7 +75,7 @@ class Engine(Interest):
             )
         self.sweep = Sweep(
             hub=self.hub,
-            readers=self.readers,
+            read_changes=self._read_changes,
             loop=self.loop,
             limits=limits,
             is_layer_healthy=lambda: self.relay is None or self.relay.is_healthy,
@@ -164,3 +165,8 @@ class Engine(Interest):
 
     async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
         return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)
+
+    async def _read_changes(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+        return await self.readers.run(list_changes, heads=heads, auth_versions=auth_versions)

@@ -5,17 +5,16 @@ revocation do not depend on the channel layer, and several processes on SQLite h
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from accounts.schema import Standing
 from foundation.errors import DomainError
-from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
-from messaging.selectors.log import list_changes
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames
@@ -28,6 +27,18 @@ REPORT_S = 60.0
 log = structlog.get_logger(__name__)
 
 
+class ReadChanges(Protocol):
+    """Reads what the database knows and this process may not.
+
+    Takes the newest seq known of each followed room and the `auth_version` of each signed-in session. Returns the head
+    of every room that has moved on, and the present standing of every session that has changed (None if it is gone).
+    """
+
+    def __call__(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> Awaitable[tuple[dict[UUID, int], dict[str, Standing | None]]]: ...
+
+
 class Sweep:
     """Used on the hub's loop; owns its task."""
 
@@ -35,13 +46,13 @@ class Sweep:
         self,
         *,
         hub: Hub,
-        readers: DatabaseThreads,
+        read_changes: ReadChanges,
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         is_layer_healthy: Callable[[], bool],
     ) -> None:
         self._hub = hub
-        self._readers = readers
+        self._read_changes = read_changes
         self._loop = loop
         self._interval_s = limits.sweep_interval_s
         self._is_layer_healthy = is_layer_healthy
@@ -108,7 +119,7 @@ class Sweep:
 
     async def _look(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
         """Hint what the heads say, and close what has ended. Returns how many entries were unheard of."""
-        moved, changed = await self._readers.run(list_changes, heads=heads, auth_versions=auth_versions)
+        moved, changed = await self._read_changes(heads=heads, auth_versions=auth_versions)
         repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
         for session_key, standing in changed.items():
             for sink in self._hub.sinks_of_session(session_key):
