@@ -66,7 +66,7 @@ class Delivery:
                 if follower.cursor == feed.last:
                     feed.make_live(follower)
                 return
-            found = feed.after(follower.cursor, max_bytes=CHUNK_BYTES)
+            found = feed.ring.after(follower.cursor, max_bytes=CHUNK_BYTES)
             if found is None:
                 if sink not in self._pulling:
                     self._pulling[sink] = follower

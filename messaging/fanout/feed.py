@@ -5,11 +5,11 @@ cursor is the feed's. Nothing is queued for it: what it missed is in the ring or
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from messaging.fanout.buffers import Parked, Ring
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from rooms.events import RoomNotice
@@ -17,7 +17,6 @@ from rooms.events import RoomNotice
 Outlet = Callable[[bytes], int]
 
 
-MAX_PARKED = 1_000
 CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
 
 
@@ -79,15 +78,12 @@ class Feed:
         self.room_id = room_id
         self.last: int | None = None  # the newest contiguous seq; None until a head was read
         self.known = 0  # the newest seq that is known to exist
-        self.ring: deque[RoomNotice] = deque()
-        self.ring_bytes = 0
+        self.ring = Ring(max_frames=ring_max_frames, max_bytes=ring_max_bytes)
         self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
         self.others: set[Follower] = set()
         self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._roster: Roster | None = None
-        self._parked: dict[int, RoomNotice] = {}
-        self._ring_max_frames = ring_max_frames
-        self._ring_max_bytes = ring_max_bytes
+        self._parked = Parked()
 
     @property
     def is_idle(self) -> bool:
@@ -136,13 +132,14 @@ class Feed:
     # -- entries ----------------------------------------------------------------------------------------------------
 
     def start(self, head: int) -> None:
-        """The log was read to reach `head`: the feed starts there, or has yet to hear of what lies between."""
+        """Record that the log reaches `head`. The first call sets where the feed starts; a later one is a hint."""
         if self.last is None:
             self.last = head
+            self._parked.drop_through(head)
         self.hint(head)
 
     def hint(self, seq: int) -> None:
-        """The log reaches at least to `seq`."""
+        """Record that the log reaches at least `seq`."""
         self.known = max(self.known, seq)
 
     def hear(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
@@ -153,74 +150,26 @@ class Feed:
             if notice.covers_from is not None:
                 ready += self._skip(notice)
             elif self.last is None or notice.seq > self.last:
-                self._parked[notice.seq] = notice
-        if self.last is None:
-            self._forget_parked()
-            return ready
-        while (notice_ := self._parked.pop(self.last + 1, None)) is not None:
-            ready.append(notice_)
+                self._parked.put(notice)
+        while self.last is not None and (following := self._parked.pop(self.last + 1)) is not None:
+            ready.append(following)
             self.last += 1
-        if self._parked:
-            self._parked = {seq: notice for seq, notice in self._parked.items() if seq > self.last}
-            self._forget_parked()
-        self._remember(ready)
+        self._parked.bound()
+        self.ring.extend(ready)
         return ready
 
-    def after(self, cursor: int, *, max_bytes: int) -> list[RoomNotice] | None:
-        """What the ring holds right after `cursor`, at least one, up to `max_bytes`; None if it reaches not back."""
-        if not self.ring or self.ring[0].seq > cursor + 1:
-            return None
-        found: list[RoomNotice] = []
-        size = 0
-        for place in range(cursor + 1 - self.ring[0].seq, len(self.ring)):
-            notice = self.ring[place]
-            size += len(notice.payload)
-            if found and size > max_bytes:
-                break
-            found.append(notice)
-        return found
-
     def _skip(self, gap: RoomNotice) -> list[RoomNotice]:
-        """Go on behind a hole that will never be filled, where it is the next thing."""
+        """Go on after a hole that will never be filled, if it begins right after `last`."""
         if self.last is None or gap.covers_from != self.last + 1:
             return []
         self.last = gap.seq
-        self._parked = {seq: notice for seq, notice in self._parked.items() if seq > gap.seq}
+        self._parked.drop_through(gap.seq)
         return [gap]
 
     def stop_healing(self) -> None:
         if self.healing is not None:
             self.healing.cancel()
             self.healing = None
-
-    def forget_ring(self) -> None:
-        self.ring.clear()
-        self.ring_bytes = 0
-
-    def _remember(self, notices: Sequence[RoomNotice]) -> None:
-        for notice in notices:
-            if notice.covers_from is not None:
-                self.forget_ring()  # it holds what is contiguous, only
-                continue
-            if notice.revises:
-                self._forget_message(notice.message_id)
-            self.ring.append(notice)
-            self.ring_bytes += len(notice.payload)
-        while len(self.ring) > self._ring_max_frames or self.ring_bytes > self._ring_max_bytes:
-            self._forget_oldest()
-
-    def _forget_message(self, message_id: int | None) -> None:
-        """Replay never shows what is gone: drop the message's earlier frames, and what stands before them."""
-        while any(notice.message_id == message_id for notice in self.ring):
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        self.ring_bytes -= len(self.ring.popleft().payload)
-
-    def _forget_parked(self) -> None:
-        """What is parked beyond its bound is in the log, too: keep what is next."""
-        if len(self._parked) > MAX_PARKED:
-            self._parked = {seq: self._parked[seq] for seq in sorted(self._parked)[:MAX_PARKED]}
 
 
 def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:

@@ -191,11 +191,11 @@ class Hub:
             sink.offer(frames)
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
-        before = feed.ring_bytes
+        before = feed.ring.bytes
         ready = feed.hear(notices)
         if ready:
             self._feeds.move_to_end(feed.room_id)
-            self._rings_bytes += feed.ring_bytes - before
+            self._rings_bytes += feed.ring.bytes - before
             self._bound_rings()
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
@@ -231,7 +231,7 @@ class Hub:
         feed.remove(follower)
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
-            self._rings_bytes -= feed.ring_bytes
+            self._rings_bytes -= feed.ring.bytes
             feed.stop_healing()
             self._interest.room_left(feed.room_id)
 
@@ -239,8 +239,8 @@ class Hub:
         for feed in self._feeds.values():
             if self._rings_bytes <= self._limits.rings_max_bytes:
                 return
-            self._rings_bytes -= feed.ring_bytes
-            feed.forget_ring()
+            self._rings_bytes -= feed.ring.bytes
+            feed.ring.clear()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from messaging.fanout.feed import MAX_PARKED, Feed
+from messaging.fanout.buffers import MAX_PARKED
+from messaging.fanout.feed import Feed
 from rooms.events import gap_notice
 from tests.unit.examples import ROOM
 from tests.unit.rooms import notice
@@ -20,11 +21,11 @@ def hear(feed: Feed, *seqs: int) -> list[int]:
 
 
 def ring(feed: Feed) -> list[int]:
-    return [held.seq for held in feed.ring]
+    return [held.seq for held in feed.ring.notices]
 
 
 def after(feed: Feed, cursor: int, *, max_bytes: int = 2**20) -> list[int] | None:
-    found = feed.after(cursor, max_bytes=max_bytes)
+    found = feed.ring.after(cursor, max_bytes=max_bytes)
     return None if found is None else [held.seq for held in found]
 
 
@@ -189,14 +190,14 @@ def test_it_keeps_no_more_bytes_than_it_may() -> None:
 
     feed.hear([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
 
-    assert (ring(feed), feed.ring_bytes) == ([2, 3], 80)
+    assert (ring(feed), feed.ring.bytes) == ([2, 3], 80)
 
 
 def test_it_keeps_no_frame_that_is_larger_than_the_ring() -> None:
     feed = make_feed(max_bytes=100)
 
     assert len(feed.hear([notice(1, size=40), notice(2, size=101)])) == 2
-    assert (ring(feed), feed.ring_bytes) == ([], 0)
+    assert (ring(feed), feed.ring.bytes) == ([], 0)
     assert after(feed, 1) is None
 
 
@@ -228,9 +229,9 @@ def test_it_forgets_its_ring_and_starts_another() -> None:
     feed = make_feed()
     hear(feed, 1, 2)
 
-    feed.forget_ring()
+    feed.ring.clear()
 
-    assert (after(feed, 0), feed.ring_bytes) == (None, 0)
+    assert (after(feed, 0), feed.ring.bytes) == (None, 0)
     assert hear(feed, 3) == [3]
     assert (after(feed, 1), after(feed, 2)) == (None, [3])
 
@@ -241,7 +242,7 @@ def test_it_drops_what_is_revised_and_all_before_it() -> None:
 
     feed.hear([notice(5, message_id=2, revises=True, size=10)])
 
-    assert (ring(feed), feed.ring_bytes) == ([3, 4, 5], 30)
+    assert (ring(feed), feed.ring.bytes) == ([3, 4, 5], 30)
 
 
 def test_it_drops_an_earlier_revision_too() -> None:
