@@ -93,6 +93,15 @@ class Feed:
     def has_hole(self) -> bool:
         return self.last is not None and self.last < self.known
 
+    @property
+    def held_bytes(self) -> int:
+        """The payload bytes that the feed holds in memory."""
+        return self.ring.bytes
+
+    def drop_held(self) -> None:
+        """Drop what the feed holds in memory; followers read it from the log instead."""
+        self.ring.clear()
+
     # -- followers --------------------------------------------------------------------------------------------------
 
     def make_live(self, follower: Follower) -> None:

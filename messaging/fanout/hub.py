@@ -5,11 +5,12 @@ the loop and the bounds are passed in.
 """
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
+from messaging.fanout.budget import Budget
 from messaging.fanout.delivery import Delivery
 from messaging.fanout.feed import Feed, Follower, Sink, chunks_of
 from messaging.fanout.pages import PageReader, Pages
@@ -55,8 +56,8 @@ class Hub:
         # The sinks through whose outlets nothing may go now, for something else is to go first. They say so themselves.
         self.unready: set[Sink] = set()
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
-        self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
-        self._rings_bytes = 0
+        self._feeds: dict[UUID, Feed] = {}
+        self._budget = Budget(limits.rings_max_bytes)
         self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
         self._sessions: defaultdict[str, list[Sink]] = defaultdict(list)
         # What the sinks of each session were admitted with. Of several the oldest admission tells: if that still
@@ -191,12 +192,9 @@ class Hub:
             sink.offer(frames)
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
-        before = feed.ring.bytes
         ready = feed.hear(notices)
         if ready:
-            self._feeds.move_to_end(feed.room_id)
-            self._rings_bytes += feed.ring.bytes - before
-            self._bound_rings()
+            self._budget.update(feed)
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
             for chunk in chunks_of(ready):
@@ -231,16 +229,9 @@ class Hub:
         feed.remove(follower)
         if feed.is_idle and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
-            self._rings_bytes -= feed.ring.bytes
+            self._budget.discard(feed)
             feed.stop_healing()
             self._interest.room_left(feed.room_id)
-
-    def _bound_rings(self) -> None:
-        for feed in self._feeds.values():
-            if self._rings_bytes <= self._limits.rings_max_bytes:
-                return
-            self._rings_bytes -= feed.ring.bytes
-            feed.ring.clear()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
