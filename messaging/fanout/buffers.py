@@ -69,25 +69,44 @@ class Ring:
 
 
 class Parked:
-    """Entries that arrived before the ones they follow, by seq; at most `MAX_PARKED`, the lowest ones."""
+    """Entries that arrived ahead of those they follow: at most `MAX_PARKED`, and at most `max_bytes` of payload."""
 
-    __slots__ = ("_notices",)
+    __slots__ = ("_max_bytes", "_notices", "bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int) -> None:
         self._notices: dict[int, RoomNotice] = {}
+        self._max_bytes = max_bytes
+        self.bytes = 0
 
     def put(self, notice: RoomNotice) -> None:
-        """Keep `notice`; an earlier one with the same seq is replaced."""
+        """Keep `notice` in place of an earlier one with the same seq. `bound` is to be called afterwards."""
+        self.pop(notice.seq)
         self._notices[notice.seq] = notice
+        self.bytes += len(notice.payload)
 
     def pop(self, seq: int) -> RoomNotice | None:
-        return self._notices.pop(seq, None)
+        notice = self._notices.pop(seq, None)
+        if notice is not None:
+            self.bytes -= len(notice.payload)
+        return notice
 
     def drop_through(self, seq: int) -> None:
         """Drop everything up to and including `seq`."""
-        self._notices = {kept: notice for kept, notice in self._notices.items() if kept > seq}
+        for parked in [parked for parked in self._notices if parked <= seq]:
+            self.pop(parked)
 
     def bound(self) -> None:
-        """Drop the highest seqs until the rest is within the bound: the lowest are needed first."""
-        if len(self._notices) > MAX_PARKED:
-            self._notices = {seq: self._notices[seq] for seq in sorted(self._notices)[:MAX_PARKED]}
+        """Drop the highest seqs until the rest is within the bounds: the lowest are needed first."""
+        if self._is_over:
+            for seq in sorted(self._notices, reverse=True):
+                self.pop(seq)
+                if not self._is_over:
+                    return
+
+    def clear(self) -> None:
+        self._notices.clear()
+        self.bytes = 0
+
+    @property
+    def _is_over(self) -> bool:
+        return len(self._notices) > MAX_PARKED or self.bytes > self._max_bytes

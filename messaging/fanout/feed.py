@@ -12,6 +12,7 @@ from uuid import UUID
 from messaging.fanout.buffers import Parked, Ring
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.events import RoomNotice
 
 Outlet = Callable[[bytes], int]
@@ -74,16 +75,16 @@ class Roster(NamedTuple):
 class Feed:
     """The order of one room's entries. All methods run on the hub's loop and never block."""
 
-    def __init__(self, room_id: UUID, *, ring_max_frames: int, ring_max_bytes: int) -> None:
+    def __init__(self, room_id: UUID, *, limits: Limits) -> None:
         self.room_id = room_id
         self.last: int | None = None  # the newest contiguous seq; None until a head was read
         self.known = 0  # the newest seq that is known to exist
-        self.ring = Ring(max_frames=ring_max_frames, max_bytes=ring_max_bytes)
+        self.ring = Ring(max_frames=limits.ring_max_frames, max_bytes=limits.ring_max_bytes)
         self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
         self.others: set[Follower] = set()
         self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._roster: Roster | None = None
-        self._parked = Parked()
+        self._parked = Parked(max_bytes=limits.parked_max_bytes)
 
     @property
     def is_idle(self) -> bool:
@@ -96,11 +97,12 @@ class Feed:
     @property
     def held_bytes(self) -> int:
         """The payload bytes that the feed holds in memory."""
-        return self.ring.bytes
+        return self.ring.bytes + self._parked.bytes
 
     def drop_held(self) -> None:
-        """Drop what the feed holds in memory; followers read it from the log instead."""
+        """Drop what the feed holds in memory. It is read from the log instead, as far as it is still needed."""
         self.ring.clear()
+        self._parked.clear()
 
     # -- followers --------------------------------------------------------------------------------------------------
 

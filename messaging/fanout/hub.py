@@ -116,9 +116,7 @@ class Hub:
         """Begin to follow, held: what happens from now on is kept for it. An earlier follow is replaced."""
         feed = self._feeds.get(room_id)
         if feed is None:
-            limits = self._limits
-            feed = Feed(room_id, ring_max_frames=limits.ring_max_frames, ring_max_bytes=limits.ring_max_bytes)
-            self._feeds[room_id] = feed
+            feed = self._feeds[room_id] = Feed(room_id, limits=self._limits)
             self._interest.room_followed(room_id)
         follower = Follower(feed, sink)
         feed.others.add(follower)
@@ -193,8 +191,8 @@ class Hub:
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
         ready = feed.hear(notices)
+        self._budget.update(feed)
         if ready:
-            self._budget.update(feed)
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
             for chunk in chunks_of(ready):

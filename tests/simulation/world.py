@@ -20,6 +20,7 @@ from tests.unit.examples import ALICE, BOB, CHARLIE, OTHER_ROOM, ROOM
 LIMITS = Limits(
     ring_max_frames=6,
     ring_max_bytes=4_000,
+    parked_max_bytes=2_000,
     rings_max_bytes=5_000,
     replay_page_entries=10,
     pages_max_bytes=8_000,

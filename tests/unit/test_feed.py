@@ -4,13 +4,17 @@ import pytest
 
 from messaging.fanout.buffers import MAX_PARKED
 from messaging.fanout.feed import Feed
+from messaging.wire.limits import Limits
 from rooms.events import gap_notice
 from tests.unit.examples import ROOM
 from tests.unit.rooms import notice
 
 
-def make_feed(*, head: int | None = 0, max_frames: int = 64, max_bytes: int = 64 * 1024) -> Feed:
-    feed = Feed(ROOM, ring_max_frames=max_frames, ring_max_bytes=max_bytes)
+def make_feed(
+    *, head: int | None = 0, max_frames: int = 64, max_bytes: int = 64 * 1024, parked_max_bytes: int = 64 * 1024
+) -> Feed:
+    limits = Limits(ring_max_frames=max_frames, ring_max_bytes=max_bytes, parked_max_bytes=parked_max_bytes)
+    feed = Feed(ROOM, limits=limits)
     if head is not None:
         feed.start(head)
     return feed
@@ -125,6 +129,46 @@ def test_it_bounds_what_is_parked_before_a_head_was_read() -> None:
     feed.start(7)
 
     assert len(hear(feed)) == MAX_PARKED
+
+
+def test_it_keeps_no_more_parked_bytes_than_it_may_and_drops_the_latest() -> None:
+    feed = make_feed(parked_max_bytes=100)
+
+    assert feed.hear([notice(seq, size=40) for seq in (5, 3, 2, 4)]) == []
+    assert feed.held_bytes == 80
+    assert hear(feed, 1) == [1, 2, 3]
+    assert (feed.known, feed.has_hole) == (5, True)
+
+
+def test_it_bounds_parked_bytes_before_a_head_was_read() -> None:
+    feed = make_feed(head=None, parked_max_bytes=100)
+
+    feed.hear([notice(seq, size=40) for seq in (8, 9, 10, 11)])
+
+    assert feed.held_bytes == 80
+
+
+def test_it_counts_a_parked_entry_once_however_often_it_arrives() -> None:
+    feed = make_feed()
+
+    feed.hear([notice(2, size=40), notice(2, size=40), notice(2, size=30)])
+
+    assert feed.held_bytes == 30
+
+
+def test_it_counts_no_parked_entry_that_it_has_passed_or_dropped() -> None:
+    feed = make_feed(head=None)
+    feed.hear([notice(3, size=40), notice(5, size=40), notice(7, size=40)])
+
+    feed.start(3)
+    assert feed.held_bytes == 80
+    feed.hear([gap_notice(ROOM, 4, 5)])
+    assert feed.held_bytes == 40
+    feed.drop_held()
+
+    assert feed.held_bytes == 0
+    assert hear(feed, 6) == [6]
+    assert feed.has_hole
 
 
 # -- gaps ---------------------------------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
 """What the hub keeps in memory for all rooms together, and what it costs to keep it within its bound."""
 
+import asyncio
 from uuid import UUID
 
 from messaging.wire.limits import Limits
-from tests.unit.rooms import House, Socket
+from tests.unit.examples import OTHER_ROOM, ROOM
+from tests.unit.rooms import READ_S, House, Socket
 from tests.unit.steps import count_lines
+
+HEALED_S = Limits().park_s + READ_S * 2  # after this time a hole has been filled from the log
 
 
 async def cost_of_a_message_at_the_bound(rooms: int) -> int:
@@ -26,3 +30,54 @@ async def cost_of_a_message_at_the_bound(rooms: int) -> int:
 
 async def test_a_message_at_the_bound_costs_the_same_however_many_rooms_are_followed() -> None:
     assert await cost_of_a_message_at_the_bound(rooms=10) == await cost_of_a_message_at_the_bound(rooms=1_000)
+
+
+async def test_parked_entries_of_all_rooms_together_are_bounded_and_read_from_the_log_instead() -> None:
+    house = House(Limits(rings_max_bytes=1_000))
+    sockets = {UUID(int=number): Socket() for number in range(20)}
+    for room, socket in sockets.items():
+        house.follow(socket, room)
+    new = {room: house.log.commit(3, room=room, size=100) for room in sockets}
+
+    for _, *later in new.values():
+        house.hub.publish(later)
+    for first, *_ in new.values():
+        house.hub.publish([first])
+    assert sum(socket.seqs == [1, 2, 3] for socket in sockets.values()) <= 5
+    await asyncio.sleep(HEALED_S)
+
+    assert all(socket.seqs == [1, 2, 3] for socket in sockets.values())
+    assert len(house.log.reads) >= 15
+    await house.hub.close()
+
+
+async def test_parked_entries_of_a_room_are_bounded_and_read_from_the_log_instead() -> None:
+    house = House(Limits(parked_max_bytes=1_000))
+    alice = Socket()
+    house.follow(alice)
+    first, *later = house.log.commit(20, size=100)
+
+    house.hub.publish(later)
+    house.hub.publish([first])
+    assert alice.seqs == list(range(1, 12))
+    await asyncio.sleep(HEALED_S)
+
+    assert alice.seqs == list(range(1, 21))
+    await house.hub.close()
+
+
+async def test_parked_entries_of_a_join_that_is_not_answered_yet_are_bounded() -> None:
+    house = House(Limits(rings_max_bytes=1_000))
+    alice, bob = Socket(), Socket()
+    follower = house.hub.hold(alice, ROOM)
+    house.happen(9, size=100)
+    house.follow(bob, OTHER_ROOM)
+    house.happen(9, room=OTHER_ROOM, size=100)
+
+    house.hub.release(follower, cursor=0, since=0, head=0)
+    assert alice.seqs == []
+    await asyncio.sleep(HEALED_S)
+
+    assert alice.seqs == bob.seqs == list(range(1, 10))
+    assert house.log.reads == [(ROOM, 0)]
+    await house.hub.close()

@@ -16,7 +16,7 @@ from tests.unit.virtual_time import run
 
 PEOPLE = 3
 # Small, so that rings overflow and pages end.
-LIMITS = Limits(ring_max_frames=4, ring_max_bytes=60, rings_max_bytes=50, replay_page_entries=3)
+LIMITS = Limits(ring_max_frames=4, ring_max_bytes=60, parked_max_bytes=30, rings_max_bytes=50, replay_page_entries=3)
 
 
 @dataclass
