@@ -14,8 +14,9 @@ from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.hub import Hub, Interest
+from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import Page
-from messaging.fanout.relay import Layer, Relay, room_group, user_group
+from messaging.fanout.relay import Relay
 from messaging.fanout.sweep import Sweep
 from messaging.selectors.log import list_changes, read_page
 from messaging.wire import closes, frames

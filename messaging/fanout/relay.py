@@ -8,16 +8,14 @@ doubles or delays the sweep finds.
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-from uuid import UUID
 
-import msgspec
 import structlog
 
+from messaging.fanout.layer import Layer, decode_notices, encode_message, group_of
+from messaging.fanout.outgoing import Outgoing
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.events import Notice
 
-MESSAGE_TYPE = "roomlog.notices"
 RETRY_S = 1.0
 CANCELLATIONS = 20  # a tenth of a second apart
 PING_S = 1.0
@@ -27,27 +25,6 @@ DEAF_AFTER_S = 3.0
 RENEW_S = 6 * 3600.0
 
 log = structlog.get_logger(__name__)
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Notice])
-
-
-class Layer(Protocol):
-    """What we use of a channel layer."""
-
-    async def new_channel(self) -> str: ...
-    async def send(self, channel: str, message: dict[str, Any]) -> None: ...
-    async def receive(self, channel: str) -> dict[str, Any]: ...
-    async def group_add(self, group: str, channel: str) -> None: ...
-    async def group_discard(self, group: str, channel: str) -> None: ...
-    async def group_send(self, group: str, message: dict[str, Any]) -> None: ...
-
-
-def room_group(room_id: UUID) -> str:
-    return f"room.{room_id.hex}"
-
-
-def user_group(user_id: UUID) -> str:
-    return f"user.{user_id.hex}"
 
 
 class Relay:
@@ -72,8 +49,7 @@ class Relay:
         self._wanted: set[str] = set()
         self._standing: set[str] = set()
         self._changed = asyncio.Event()
-        self._pending: dict[str, list[Notice]] = {}
-        self._pending_bytes = 0
+        self._outgoing = Outgoing(max_bytes=limits.relay_max_bytes)
         self._woken = asyncio.Event()
         self._broken_until = 0.0
         self._echoed_at = loop.time()
@@ -99,13 +75,7 @@ class Relay:
     def publish(self, notices: Sequence[Notice]) -> None:
         """Tell the other processes, some time. Beyond the bound of what waits only hints are kept."""
         for notice in notices:
-            group = _group_of(notice)
-            waiting = self._pending.setdefault(group, [])
-            self._pending_bytes += _size_of(notice)
-            if self._pending_bytes > self._limits.relay_max_bytes:
-                waiting[:] = _as_hints([*waiting, notice])
-            else:
-                waiting.append(notice)
+            self._outgoing.add(notice)
         self._woken.set()
 
     async def close(self) -> None:
@@ -132,7 +102,7 @@ class Relay:
                 if message["origin"] == self._origin:
                     self._echoed_at = self._loop.time()
                 else:
-                    self._deliver(_decoder.decode(message["notices"]))
+                    self._deliver(decode_notices(message["notices"]))
             except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
                 self._break(error)
                 self._channel = None
@@ -176,7 +146,7 @@ class Relay:
             if self._channel is not None:
                 try:
                     async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.send(self._channel, _message(self._origin, ()))
+                        await self._layer.send(self._channel, encode_message(self._origin, ()))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
             if self.is_healthy is not self._was_healthy:
@@ -187,13 +157,12 @@ class Relay:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            pending, self._pending, self._pending_bytes = self._pending, {}, 0
-            for group, notices in pending.items():
+            for group, notices in self._outgoing.take().items():
                 if self._loop.time() < self._broken_until:
                     break  # the sweep will tell them
                 try:
                     async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.group_send(group, _message(self._origin, notices))
+                        await self._layer.group_send(group, encode_message(self._origin, notices))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
             await asyncio.sleep(self._limits.relay_pause_s)
@@ -209,27 +178,4 @@ class Relay:
 async def tell(layer: Layer, notice: Notice, *, limits: Limits) -> None:
     """Publish one notice from a process that serves nobody, such as a command. Raises what the layer raises."""
     async with asyncio.timeout(limits.relay_timeout_s):
-        await layer.group_send(_group_of(notice), _message("", [notice]))
-
-
-def _message(origin: str, notices: Sequence[Notice]) -> dict[str, Any]:
-    return {"type": MESSAGE_TYPE, "origin": origin, "notices": _encoder.encode(notices)}
-
-
-def _group_of(notice: Notice) -> str:
-    if isinstance(notice, RoomNotice | RoomHint):
-        return room_group(notice.room_id)
-    return user_group(notice.user_id)
-
-
-def _size_of(notice: Notice) -> int:
-    return len(notice.payload) if isinstance(notice, RoomNotice | UserNotice) else 0
-
-
-def _as_hints(notices: Sequence[Notice]) -> list[Notice]:
-    """The least that says the same: how far the room's log reaches; what has no seq is dropped."""
-    reaches = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
-    if reaches:
-        return [RoomHint(room_id=reaches[0].room_id, seq=max(notice.seq for notice in reaches))]
-    changes: list[Notice] = [notice for notice in notices if isinstance(notice, SessionsChanged)]
-    return changes[:1]
+        await layer.group_send(group_of(notice), encode_message("", [notice]))

@@ -3,7 +3,8 @@
 import asyncio
 import random
 
-from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
+from messaging.fanout.layer import room_group
+from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, tell
 from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
