@@ -7,7 +7,9 @@ doubles or delays the sweep finds.
 
 import asyncio
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -47,8 +49,8 @@ class Relay:
         self._origin = secrets.token_hex(8)
         self._channel: str | None = None
         self._wanted: set[str] = set()
-        self._standing: set[str] = set()
-        self._changed = asyncio.Event()
+        self._due: OrderedDict[str, None] = OrderedDict()  # groups to be added or discarded, the first due first
+        self._due_changed = asyncio.Event()
         self._outgoing = Outgoing(max_bytes=limits.relay_max_bytes)
         self._woken = asyncio.Event()
         self._broken_until = 0.0
@@ -66,11 +68,11 @@ class Relay:
     def follow(self, group: str) -> None:
         """Ask for what others say to `group`; not awaited."""
         self._wanted.add(group)
-        self._changed.set()
+        self._make_due(group)
 
     def unfollow(self, group: str) -> None:
         self._wanted.discard(group)
-        self._changed.set()
+        self._make_due(group)
 
     def publish(self, notices: Sequence[Notice]) -> None:
         """Tell the other processes, some time. Beyond the bound of what waits only hints are kept."""
@@ -88,16 +90,19 @@ class Relay:
             if not pending:
                 return
 
+    def _make_due(self, group: str) -> None:
+        self._due[group] = None
+        self._due_changed.set()
+
     # -- tasks ------------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
         while True:
             try:
                 if self._channel is None:
-                    channel = await self._layer.new_channel()
-                    self._standing.clear()
-                    self._channel = channel
-                    self._changed.set()
+                    self._channel = await self._layer.new_channel()
+                    self._due = OrderedDict.fromkeys(self._wanted)
+                    self._due_changed.set()
                 message = await self._layer.receive(self._channel)
                 if message["origin"] == self._origin:
                     self._echoed_at = self._loop.time()
@@ -109,35 +114,37 @@ class Relay:
                 await asyncio.sleep(RETRY_S)
 
     async def _subscribe(self) -> None:
-        """Bring the groups that stand in line with the wanted ones."""
+        """Keep the channel in the wanted groups. All are added again every `RENEW_S`: some layers forget them."""
+        renew_at = self._loop.time() + RENEW_S
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(renew_at):
+                    await self._due_changed.wait()
+            self._due_changed.clear()
+            if self._loop.time() >= renew_at:
+                renew_at = self._loop.time() + RENEW_S
+                self._due.update(dict.fromkeys(self._wanted))
             try:
-                async with asyncio.timeout(RENEW_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                self._standing.clear()
-            self._changed.clear()
-            try:
-                await self._align()
+                while self._due and self._channel is not None:
+                    await self._align(self._due.popitem(last=False)[0], self._channel)
             except Exception as error:  # noqa: BLE001
                 self._break(error)
                 await asyncio.sleep(RETRY_S)
-                self._changed.set()
+                self._due_changed.set()
 
-    async def _align(self) -> None:
-        while (channel := self._channel) is not None and (wrong := self._wanted ^ self._standing):
-            for group in list(wrong):
-                if self._channel != channel:
-                    break  # a lost channel takes its groups with it
-                async with asyncio.timeout(self._limits.relay_timeout_s):
-                    if group in self._wanted:
-                        await self._layer.group_add(group, channel)
-                        if self._channel == channel:
-                            self._standing.add(group)
-                            self._caught_up(group)
-                    else:
-                        await self._layer.group_discard(group, channel)
-                        self._standing.discard(group)
+    async def _align(self, group: str, channel: str) -> None:
+        """Add `channel` to `group` if it is wanted, else discard it. If the call fails, the group is queued again."""
+        try:
+            async with asyncio.timeout(self._limits.relay_timeout_s):
+                if group not in self._wanted:
+                    await self._layer.group_discard(group, channel)
+                    return
+                await self._layer.group_add(group, channel)
+        except Exception:
+            self._due[group] = None
+            raise
+        if self._channel == channel:  # a lost channel takes its groups with it
+            self._caught_up(group)
 
     async def _ping(self) -> None:
         """Say something to oneself through the layer: some layers lose their connection without a word."""
