@@ -10,6 +10,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
 
@@ -25,6 +26,10 @@ PING_S = 1.0
 DEAF_AFTER_S = 3.0
 # Group membership expires after a day in some layers.
 RENEW_S = 6 * 3600.0
+
+WARN_EVERY_S = 60.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +60,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._broken_until = 0.0
         self._echoed_at = loop.time()
+        self._next_warning_at = 0.0  # about a malformed message
         self._was_healthy = True
         works = (self._receive, self._subscribe, self._publish, self._ping)
         self._tasks = [loop.create_task(work()) for work in works]
@@ -104,14 +110,38 @@ class Relay:
                     self._due = OrderedDict.fromkeys(self._wanted)
                     self._due_changed.set()
                 message = await self._layer.receive(self._channel)
-                if message["origin"] == self._origin:
-                    self._echoed_at = self._loop.time()
-                else:
-                    self._deliver(decode_notices(message["notices"]))
             except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
                 self._break(error)
                 self._channel = None
                 await asyncio.sleep(RETRY_S)
+            else:
+                self._accept(message)
+
+    def _accept(self, message: dict[str, Any]) -> None:
+        """Deliver what another process published, or note that one of our own messages came back."""
+        try:
+            is_own = message["origin"] == self._origin
+            notices = [] if is_own else decode_notices(message["notices"])
+        except (KeyError, TypeError, ValueError) as error:
+            self._log_malformed(error)
+            return
+        if is_own:
+            self._echoed_at = self._loop.time()
+        else:
+            self._call(self._deliver, notices)
+
+    def _log_malformed(self, error: Exception) -> None:
+        """Warn at most once a minute: while two versions run side by side, every message may be malformed."""
+        if self._loop.time() >= self._next_warning_at:
+            self._next_warning_at = self._loop.time() + WARN_EVERY_S
+            log.warning("malformed message from the channel layer; the sweep delivers", error=repr(error))
+
+    def _call(self, callback: Callable[[T], None], argument: T) -> None:
+        """Call into this process. An error there is ours, and no failure of the layer."""
+        try:
+            callback(argument)
+        except Exception:
+            log.exception("relay callback failed", callback=repr(callback))
 
     async def _subscribe(self) -> None:
         """Keep the channel in the wanted groups. All are added again every `RENEW_S`: some layers forget them."""
@@ -144,7 +174,7 @@ class Relay:
             self._due[group] = None
             raise
         if self._channel == channel:  # a lost channel takes its groups with it
-            self._caught_up(group)
+            self._call(self._caught_up, group)
 
     async def _ping(self) -> None:
         """Say something to oneself through the layer: some layers lose their connection without a word."""

@@ -1,14 +1,18 @@
 """The relay between this process and a channel layer that forgets, fails, and does not let go."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from messaging.fanout.layer import room_group
+import pytest
+
+from messaging.fanout.layer import MESSAGE_TYPE, encode_message, room_group
 from messaging.fanout.relay import PING_S, RENEW_S, Relay
 from messaging.wire.limits import Limits
 from rooms.events import Notice
-from tests.unit.examples import ROOM
+from tests.unit.examples import OTHER_ROOM, ROOM
+from tests.unit.rooms import notice
 
 HOUR_S = 3600.0
 
@@ -54,18 +58,25 @@ class FakeLayer:
 
 
 class Process:
-    """A relay on a fake layer, and what it delivered."""
+    """A relay on a fake layer, and what it delivered. Delivering the first `failures` batches raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, on_subscribed: Callable[[str], None] = lambda group: None) -> None:
         self.layer = FakeLayer()
         self.delivered: list[Notice] = []
+        self.failures = 0
         self.relay = Relay(
             self.layer,
             loop=asyncio.get_running_loop(),
             limits=Limits(relay_timeout_s=1_000_000),  # a ping waits for as long
-            deliver=self.delivered.extend,
-            caught_up=lambda group: None,
+            deliver=self.deliver,
+            caught_up=on_subscribed,
         )
+
+    def deliver(self, notices: Sequence[Notice]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ValueError("a fault of ours")
+        self.delivered += notices
 
 
 async def test_it_renews_its_groups_though_another_room_is_followed_every_hour() -> None:
@@ -106,6 +117,91 @@ async def test_it_subscribes_to_all_groups_once_the_layer_works_again() -> None:
     await process.relay.close()
 
     assert {group for group, _ in process.layer.added} == {room_group(ROOM), "room.other"}
+
+
+async def test_it_delivers_what_others_publish() -> None:
+    process = Process()
+
+    process.layer.messages.put_nowait(encode_message("other", [notice(1), notice(2)]))
+    await asyncio.sleep(0.1)
+    await process.relay.close()
+
+    assert process.delivered == [notice(1), notice(2)]
+
+
+# -- errors -------------------------------------------------------------------------------------------------------
+
+
+async def test_an_error_while_delivering_is_logged_and_no_failure_of_the_layer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    process = Process()
+    process.failures = 1
+
+    process.layer.messages.put_nowait(encode_message("other", [notice(1)]))
+    process.layer.messages.put_nowait(encode_message("other", [notice(2)]))
+    await asyncio.sleep(0.1)
+
+    assert process.delivered == [notice(2)]
+    assert (process.relay.is_healthy, process.layer.channels) == (True, 1)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    await process.relay.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": MESSAGE_TYPE, "origin": "other", "notices": b"\xc1"},
+        {"type": MESSAGE_TYPE, "origin": "other", "notices": b"\x91\x01"},
+        {"type": MESSAGE_TYPE, "origin": "other", "notices": None},
+        {"type": MESSAGE_TYPE, "origin": "other"},
+        {"type": MESSAGE_TYPE},
+        [],
+        None,
+    ],
+)
+async def test_a_malformed_message_is_skipped_and_no_failure_of_the_layer(
+    message: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = Process()
+
+    process.layer.messages.put_nowait(message)
+    process.layer.messages.put_nowait(encode_message("other", [notice(1)]))
+    await asyncio.sleep(0.1)
+
+    assert process.delivered == [notice(1)]
+    assert (process.relay.is_healthy, process.layer.channels) == (True, 1)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    await process.relay.close()
+
+
+async def test_many_malformed_messages_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    process = Process()
+
+    for _ in range(3):
+        for _ in range(100):
+            process.layer.messages.put_nowait({})
+        await asyncio.sleep(61)
+    await process.relay.close()
+
+    assert sum("malformed" in record.getMessage() for record in caplog.records) == 3
+
+
+async def test_an_error_while_a_subscription_is_reported_is_logged_and_no_failure_of_the_layer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def raise_error(group: str) -> None:
+        raise ValueError("a fault of ours")
+
+    process = Process(on_subscribed=raise_error)
+    process.relay.follow(room_group(ROOM))
+    process.relay.follow(room_group(OTHER_ROOM))
+    await asyncio.sleep(0.1)
+
+    assert process.relay.is_healthy
+    assert {group for group, _ in process.layer.added} == {room_group(ROOM), room_group(OTHER_ROOM)}
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+    await process.relay.close()
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
