@@ -16,7 +16,7 @@ from messaging.database_threads import DatabaseThreads
 from messaging.fanout.hub import Hub, Interest
 from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import Page
-from messaging.fanout.relay import Relay
+from messaging.fanout.relay import NoRelay, Relay
 from messaging.fanout.sweep import Sweep
 from messaging.selectors.log import list_changes, read_page
 from messaging.wire import closes, frames
@@ -69,7 +69,7 @@ class Engine(Interest):
         self.writer = Writer(
             append=lambda drafts: writer_thread.run(append, drafts), tell=tell, loop=self.loop, limits=limits
         )
-        self.relay: Relay | None = None
+        self.relay: Relay | NoRelay = NoRelay()
         if layer is not None:
             self.relay = Relay(
                 layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands
@@ -79,7 +79,7 @@ class Engine(Interest):
             read_changes=self._read_changes,
             loop=self.loop,
             limits=limits,
-            is_layer_healthy=lambda: self.relay is None or self.relay.is_healthy,
+            is_layer_healthy=lambda: self.relay.is_healthy,
         )
 
     def publish(self, notices: Sequence[Notice]) -> None:
@@ -92,12 +92,11 @@ class Engine(Interest):
     def readiness(self) -> Readiness:
         age_s = self.loop.time() - self.sweep.finished_at
         is_fresh = age_s < STALE_SWEEPS * self.limits.sweep_interval_s
-        layer = "none" if self.relay is None else "ok" if self.relay.is_healthy else "failing"
         return Readiness(
             ready=is_fresh and not self.is_draining,
             draining=self.is_draining,
             sweep_age_s=round(age_s, 3),
-            layer=layer,
+            layer=self.relay.state,
             sockets=len(self.hub.sinks()),
             pages_read=self.hub.pages_read,
         )
@@ -124,8 +123,7 @@ class Engine(Interest):
         """Answer what is on the pile, then stop."""
         await self.writer.drain()
         await self.sweep.close()
-        if self.relay is not None:
-            await self.relay.close()
+        await self.relay.close()
         await self.hub.close()
         self._writer_thread.shutdown()
         self.readers.shutdown()
@@ -133,20 +131,16 @@ class Engine(Interest):
     # -- what the hub is interested in --------------------------------------------------------------------------------
 
     def room_followed(self, room_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.follow(room_group(room_id))
+        self.relay.follow(room_group(room_id))
 
     def room_left(self, room_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.unfollow(room_group(room_id))
+        self.relay.unfollow(room_group(room_id))
 
     def user_came(self, user_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.follow(user_group(user_id))
+        self.relay.follow(user_group(user_id))
 
     def user_went(self, user_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.unfollow(user_group(user_id))
+        self.relay.unfollow(user_group(user_id))
 
     def sessions_changed(self, user_id: UUID) -> None:
         self.sweep.look_at_user(user_id)
@@ -161,8 +155,7 @@ class Engine(Interest):
 
     def _publish(self, notices: Sequence[Notice]) -> None:
         self.hub.publish(notices)
-        if self.relay is not None:
-            self.relay.publish(notices)
+        self.relay.publish(notices)
 
     async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
         return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)

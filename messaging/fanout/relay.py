@@ -71,6 +71,11 @@ class Relay:
         now = self._loop.time()
         return now >= self._broken_until and now - self._echoed_at < DEAF_AFTER_S
 
+    @property
+    def state(self) -> str:
+        """For reports on the process: "ok" or "failing"."""
+        return "ok" if self.is_healthy else "failing"
+
     def follow(self, group: str) -> None:
         """Ask for what others say to `group`; not awaited."""
         self._wanted.add(group)
@@ -210,6 +215,25 @@ class Relay:
             self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
         self._broken_until = self._loop.time() + self._limits.relay_break_s
+
+
+class NoRelay:
+    """Stands in for the relay of a process that has no channel layer: other processes read the log in their sweeps."""
+
+    is_healthy = True  # the sweep need not run more often than it is set to
+    state = "none"
+
+    def follow(self, group: str) -> None:
+        pass
+
+    def unfollow(self, group: str) -> None:
+        pass
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
 
 
 async def tell(layer: Layer, notice: Notice, *, limits: Limits) -> None:
