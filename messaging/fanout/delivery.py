@@ -2,13 +2,13 @@
 those behind. Pure.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence, Set
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import compress, repeat
 from operator import call
 from typing import Any
 from uuid import UUID
 
-from messaging.fanout.feed import CHUNK_BYTES, Feed, Follower, Outlet, Sink, chunks_of
+from messaging.fanout.feed import CHUNK_BYTES, Feed, Follower, Outlet, Sink, Unready, chunks_of
 from messaging.fanout.pages import Pages
 from messaging.wire.framing import Frames
 from rooms.events import RoomNotice
@@ -23,7 +23,7 @@ class Delivery:
         pages: Pages,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         unfollow: Callable[[Sink, UUID], None],
-        unready: Set[Sink],
+        unready: Unready,
     ) -> None:
         self._pages = pages
         self._spawn = spawn
@@ -36,7 +36,7 @@ class Delivery:
         """Write `notices` to every live follower; one whose socket is congested falls behind."""
         frames = Frames(tuple(notice.payload for notice in notices))
         roster = feed.roster()
-        unready = self._unready & roster.places.keys()
+        unready = self._unready.among(roster.places.keys())
         are_ready = bytearray(b"\1") * len(roster.outlets)
         for sink in unready:
             are_ready[roster.places[sink]] = 0

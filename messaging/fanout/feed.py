@@ -5,7 +5,7 @@ cursor is the feed's. Nothing is queued for it: what it missed is in the ring or
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -46,6 +46,31 @@ class Sink(Protocol):
         """What `outlet` did not take: to be sent before anything else."""
 
     def close(self, close: Close) -> None: ...
+
+
+class Unready:
+    """The sinks whose outlets must not be used now, because something else has to be written to them first.
+
+    A sink adds and discards itself. To the sinks in it the hub writes with `offer`.
+    """
+
+    __slots__ = ("_sinks",)
+
+    def __init__(self) -> None:
+        self._sinks: set[Sink] = set()
+
+    def __len__(self) -> int:
+        return len(self._sinks)
+
+    def add(self, sink: Sink) -> None:
+        self._sinks.add(sink)
+
+    def discard(self, sink: Sink) -> None:
+        self._sinks.discard(sink)
+
+    def among(self, sinks: KeysView[Sink]) -> set[Sink]:
+        """Return those of `sinks` that are unready. Takes as long as the smaller of the two is large."""
+        return self._sinks & sinks
 
 
 class Follower:

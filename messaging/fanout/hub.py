@@ -12,7 +12,7 @@ from uuid import UUID
 
 from messaging.fanout.budget import Budget
 from messaging.fanout.delivery import Delivery
-from messaging.fanout.feed import Feed, Follower, Sink, chunks_of
+from messaging.fanout.feed import Feed, Follower, Sink, Unready, chunks_of
 from messaging.fanout.pages import PageReader, Pages
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
@@ -53,8 +53,7 @@ class Hub:
         self._limits = limits
         self._interest = interest or Interest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
-        # The sinks through whose outlets nothing may go now, for something else is to go first. They say so themselves.
-        self.unready: set[Sink] = set()
+        self.unready = Unready()
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
         self._feeds: dict[UUID, Feed] = {}
         self._budget = Budget(limits.rings_max_bytes)
