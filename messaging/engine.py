@@ -4,7 +4,6 @@ import asyncio
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
@@ -13,7 +12,7 @@ from accounts.schema import Standing
 from messaging.append.submissions import Draft
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
-from messaging.fanout.hub import Hub, Interest
+from messaging.fanout.hub import Hub
 from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import Page
 from messaging.fanout.relay import NoRelay, Relay
@@ -24,9 +23,6 @@ from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.broadcast import broadcast
 from rooms.events import Notice
-
-if TYPE_CHECKING:
-    from messaging.transport.socket import Socket
 
 SLICES = 10  # in which the sockets are closed when the process drains
 STALE_SWEEPS = 5  # intervals without a sweep, after which a process is not ready
@@ -43,7 +39,7 @@ class Readiness(msgspec.Struct, frozen=True):
     pages_read: int
 
 
-class Engine(Interest):
+class Engine:
     """Made on the loop that it serves, at start-up; closed at shutdown. `publish` may be called from any thread.
 
     Without a `layer` the processes hear each other through the sweep.
@@ -104,7 +100,7 @@ class Engine(Interest):
     async def drain(self, *, grace_s: float) -> None:
         """Send everybody elsewhere, in slices: what was read is answered, then the socket is closed. Bounded."""
         self.is_draining = True
-        sockets: list[Socket] = self.hub.sinks()  # type: ignore[assignment]
+        sockets = self.hub.sinks()
         random.shuffle(sockets)
         for socket in sockets:
             advice_ms = random.randrange(int(self.limits.reconnect_spread_s * 1000) + 1)  # noqa: S311
@@ -133,13 +129,13 @@ class Engine(Interest):
     def room_followed(self, room_id: UUID) -> None:
         self.relay.follow(room_group(room_id))
 
-    def room_left(self, room_id: UUID) -> None:
+    def room_unfollowed(self, room_id: UUID) -> None:
         self.relay.unfollow(room_group(room_id))
 
-    def user_came(self, user_id: UUID) -> None:
+    def user_connected(self, user_id: UUID) -> None:
         self.relay.follow(user_group(user_id))
 
-    def user_went(self, user_id: UUID) -> None:
+    def user_disconnected(self, user_id: UUID) -> None:
         self.relay.unfollow(user_group(user_id))
 
     def sessions_changed(self, user_id: UUID) -> None:

@@ -45,7 +45,11 @@ class Sink(Protocol):
     def keep(self, wire: bytes) -> None:
         """What `outlet` did not take: to be sent before anything else."""
 
-    def close(self, close: Close) -> None: ...
+    def close(self, close: Close) -> None:
+        """Write what is pending, then a close frame."""
+
+    async def leave(self, close: Close) -> None:
+        """Read no more, and close once every request that was read has been answered."""
 
 
 class Unready:

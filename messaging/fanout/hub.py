@@ -7,7 +7,7 @@ the loop and the bounds are passed in.
 import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from messaging.fanout.budget import Budget
@@ -19,23 +19,42 @@ from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 
-class Interest:
-    """What the hub has followers for; told to whoever brings it news. This one is told in vain."""
+class Interest(Protocol):
+    """Callbacks that the hub invokes when what this process needs to hear of changes. They must not block."""
 
     def room_followed(self, room_id: UUID) -> None:
-        """The first follower of a room came."""
+        """A room gained its first follower in this process."""
 
-    def room_left(self, room_id: UUID) -> None:
-        """The last one went."""
+    def room_unfollowed(self, room_id: UUID) -> None:
+        """A room lost its last follower in this process."""
 
-    def user_came(self, user_id: UUID) -> None:
-        """The first socket of a user came."""
+    def user_connected(self, user_id: UUID) -> None:
+        """A user opened their first socket in this process."""
 
-    def user_went(self, user_id: UUID) -> None:
-        """The last one went."""
+    def user_disconnected(self, user_id: UUID) -> None:
+        """A user's last socket in this process is gone."""
 
     def sessions_changed(self, user_id: UUID) -> None:
-        """A user's sockets are to be looked at."""
+        """Sessions of a user who has sockets in this process may have ended."""
+
+
+class NoInterest:
+    """An `Interest` that does nothing."""
+
+    def room_followed(self, room_id: UUID) -> None:
+        pass
+
+    def room_unfollowed(self, room_id: UUID) -> None:
+        pass
+
+    def user_connected(self, user_id: UUID) -> None:
+        pass
+
+    def user_disconnected(self, user_id: UUID) -> None:
+        pass
+
+    def sessions_changed(self, user_id: UUID) -> None:
+        pass
 
 
 class Hub:
@@ -51,7 +70,7 @@ class Hub:
     ) -> None:
         self._loop = loop
         self._limits = limits
-        self._interest = interest or Interest()
+        self._interest = interest or NoInterest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
         self.unready = Unready()
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
@@ -69,7 +88,7 @@ class Hub:
     def register(self, sink: Sink) -> None:
         """`sink` hears what is for its user."""
         if sink.user_id not in self._users:
-            self._interest.user_came(sink.user_id)
+            self._interest.user_connected(sink.user_id)
         self._users[sink.user_id].add(sink)
         self._sessions[sink.session_key].append(sink)
         self._note_auth_version(sink.session_key)
@@ -83,7 +102,7 @@ class Hub:
             sinks.discard(sink)
             if not sinks:
                 del self._users[sink.user_id]
-                self._interest.user_went(sink.user_id)
+                self._interest.user_disconnected(sink.user_id)
             self._sessions[sink.session_key].remove(sink)
             self._note_auth_version(sink.session_key)
 
@@ -228,7 +247,7 @@ class Hub:
             del self._feeds[feed.room_id]
             self._budget.discard(feed)
             feed.stop_healing()
-            self._interest.room_left(feed.room_id)
+            self._interest.room_unfollowed(feed.room_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -88,6 +88,9 @@ class Socket:
     def close(self, close: Close) -> None:
         self.closed = close
 
+    async def leave(self, close: Close) -> None:
+        self.close(close)
+
     def drain(self, hub: Hub) -> None:
         self.congested, self.taken = False, 0
         hub.drained(self)

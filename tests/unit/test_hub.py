@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from messaging.fanout.feed import CHUNK_BYTES
-from messaging.fanout.hub import Interest
 from messaging.fanout.pages import RETRY_S
 from messaging.wire.limits import Limits
 from rooms.events import RoomHint, RoomNotice, SessionsChanged, UserNotice
@@ -943,7 +942,7 @@ async def test_it_tells_the_other_sockets_of_a_user_when_one_is_gone(house: Hous
 # -- interest -----------------------------------------------------------------------------------------------------
 
 
-class Diary(Interest):
+class Diary:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
@@ -952,14 +951,14 @@ class Diary(Interest):
     def room_followed(self, room_id: UUID) -> None:
         self.entries.append(("followed", room_id))
 
-    def room_left(self, room_id: UUID) -> None:
-        self.entries.append(("left", room_id))
+    def room_unfollowed(self, room_id: UUID) -> None:
+        self.entries.append(("unfollowed", room_id))
 
-    def user_came(self, user_id: UUID) -> None:
-        self.entries.append(("came", user_id))
+    def user_connected(self, user_id: UUID) -> None:
+        self.entries.append(("connected", user_id))
 
-    def user_went(self, user_id: UUID) -> None:
-        self.entries.append(("went", user_id))
+    def user_disconnected(self, user_id: UUID) -> None:
+        self.entries.append(("disconnected", user_id))
 
     def sessions_changed(self, user_id: UUID) -> None:
         self.entries.append(("changed", user_id))
@@ -977,7 +976,7 @@ async def test_it_tells_of_the_first_and_the_last_follower_of_a_room() -> None:
     house.hub.unfollow(alice, ROOM)
     house.hub.unfollow(bob, ROOM)
 
-    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM), ("left", ROOM)], [])
+    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM), ("unfollowed", ROOM)], [])
 
 
 async def test_it_does_not_leave_a_room_whose_only_follower_joins_again() -> None:
@@ -998,7 +997,7 @@ async def test_it_leaves_a_room_whose_last_follower_was_removed() -> None:
 
     house.happen(evicts=BOB.id)
 
-    assert diary.entries == [("followed", ROOM), ("left", ROOM)]
+    assert diary.entries == [("followed", ROOM), ("unfollowed", ROOM)]
 
 
 async def test_it_tells_of_the_first_and_the_last_socket_of_a_user() -> None:
@@ -1011,10 +1010,10 @@ async def test_it_tells_of_the_first_and_the_last_socket_of_a_user() -> None:
     assert set(hub.sinks()) == set(hub.sinks_of(ALICE.id)) == {phone, laptop}
     assert hub.sinks_of(BOB.id) == []
     hub.unregister(phone)
-    assert diary.entries == [("came", ALICE.id)]
+    assert diary.entries == [("connected", ALICE.id)]
     hub.unregister(laptop)
 
-    assert diary.entries == [("came", ALICE.id), ("went", ALICE.id)]
+    assert diary.entries == [("connected", ALICE.id), ("disconnected", ALICE.id)]
     assert hub.sinks() == []
 
 
@@ -1042,7 +1041,7 @@ async def test_it_passes_on_that_sessions_of_a_user_who_is_here_have_changed() -
 
     hub.publish([SessionsChanged(user_id=ALICE.id), SessionsChanged(user_id=BOB.id)])
 
-    assert diary.entries == [("came", ALICE.id), ("changed", ALICE.id)]
+    assert diary.entries == [("connected", ALICE.id), ("changed", ALICE.id)]
 
 
 # -- the end ------------------------------------------------------------------------------------------------------
