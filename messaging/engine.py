@@ -14,7 +14,7 @@ from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.hub import Hub
 from messaging.fanout.layer import Layer, room_group, user_group
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.fanout.relay import NoRelay, Relay
 from messaging.fanout.sweep import Sweep
 from messaging.selectors.log import list_changes, read_page
@@ -153,7 +153,7 @@ class Engine:
         self.hub.publish(notices)
         self.relay.publish(notices)
 
-    async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
+    async def _read_page(self, room_id: UUID, after: int, limit: int) -> EntryPage:
         return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)
 
     async def _read_changes(

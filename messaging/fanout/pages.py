@@ -22,7 +22,7 @@ RETRY_S = 0.5  # before the log is read again that could not be, or had not got 
 log = structlog.get_logger(__name__)
 
 
-class Page(msgspec.Struct, frozen=True):
+class EntryPage(msgspec.Struct, frozen=True):
     """Entries of one room in their order; `floor` is the oldest seq that the room keeps."""
 
     floor: int
@@ -34,7 +34,7 @@ class Page(msgspec.Struct, frozen=True):
         return sum(len(notice.payload) for notice in self.notices)
 
 
-PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, Page]]  # room, after, limit
+PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, EntryPage]]  # room, after, limit
 
 _Key = tuple[UUID, int]
 
@@ -44,7 +44,7 @@ class _Kept:
 
     __slots__ = ("size", "task", "timer", "used_at")
 
-    def __init__(self, task: asyncio.Task[Page]) -> None:
+    def __init__(self, task: asyncio.Task[EntryPage]) -> None:
         self.task = task
         self.size = 0
         self.used_at = 0.0
@@ -106,7 +106,7 @@ class Pages:
             kept.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _page(self, key: _Key) -> Page:
+    async def _page(self, key: _Key) -> EntryPage:
         kept = self._pages.get(key)
         if kept is None:
             kept = self._read(key)

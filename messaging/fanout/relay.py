@@ -236,7 +236,7 @@ class NoRelay:
         pass
 
 
-async def tell(layer: Layer, notice: Notice, *, limits: Limits) -> None:
+async def publish_one(layer: Layer, notice: Notice, *, limits: Limits) -> None:
     """Publish one notice from a process that serves nobody, such as a command. Raises what the layer raises."""
     async with asyncio.timeout(limits.relay_timeout_s):
         await layer.group_send(group_of(notice), encode_message("", [notice]))

@@ -7,7 +7,7 @@ import msgspec
 
 from accounts.schema import Standing
 from accounts.selectors import list_changed_sessions, users_by_id
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.selectors.messages import _messages_by_id
 from messaging.wire.events import message_created
 from messaging.wire.shapes import LogPage
@@ -27,7 +27,7 @@ def list_changes(
     )
 
 
-def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
+def read_page(*, room_id: UUID, after: int, limit: int) -> EntryPage:
     """The entries that follow `after` as notices, each with its subject as it is now. At most six queries.
 
     Asks nobody's leave: it fills the feed of a room, which gives each follower what is theirs.
@@ -49,7 +49,7 @@ def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
             notices.append(member_notice(room_id=room_id, seq=entry.seq, kind=entry.kind, at=entry.at, change=change))
         elif room is not None:
             notices.append(room_notice(entry, room))
-    return Page(floor=selectors.get_floor(room_id=room_id), notices=notices)
+    return EntryPage(floor=selectors.get_floor(room_id=room_id), notices=notices)
 
 
 def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:

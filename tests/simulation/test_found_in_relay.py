@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from messaging.fanout.layer import room_group
-from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, tell
+from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, publish_one
 from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
@@ -49,7 +49,7 @@ def test_it_works() -> None:
         ears.relay.follow(room_group(ROOM))
         await asyncio.sleep(DEAF_AFTER_S)
 
-        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await publish_one(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
         await asyncio.sleep(0.1)
 
         assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
@@ -68,7 +68,7 @@ def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> No
         await ears.lose_channel()
         await asyncio.sleep(10 * RETRY_S)
 
-        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await publish_one(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
         await asyncio.sleep(0.1)
 
         assert ears.relay.is_healthy

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from messaging.fanout.feed import Follower, Outlet
 from messaging.fanout.hub import Hub, Interest
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
@@ -40,10 +40,10 @@ class Log:
         self.entries[room] += new
         return new
 
-    async def read_page(self, room: UUID, after: int, limit: int) -> Page:
+    async def read_page(self, room: UUID, after: int, limit: int) -> EntryPage:
         self.reads.append((room, after))
         found = [entry for entry in self.entries[room] if self.floor <= entry.seq > after][:limit]
-        page = Page(floor=self.floor, notices=found)
+        page = EntryPage(floor=self.floor, notices=found)
         await asyncio.sleep(READ_S)
         if self.failures:
             self.failures -= 1

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from messaging.fanout.pages import KEEP_S, Page, Pages
+from messaging.fanout.pages import KEEP_S, EntryPage, Pages
 from rooms.events import RoomNotice
 from tests.unit.examples import OTHER_ROOM, ROOM
 from tests.unit.rooms import READ_S, Log, notice
@@ -77,7 +77,7 @@ async def test_it_keeps_a_page_while_it_is_asked_for(pages: Pages, log: Log) -> 
 
 
 async def test_it_keeps_a_page_that_took_long_to_read(log: Log) -> None:
-    async def read_page(room_id: UUID, after: int, limit: int) -> Page:
+    async def read_page(room_id: UUID, after: int, limit: int) -> EntryPage:
         await asyncio.sleep(KEEP_S * 2)
         return await log.read_page(room_id, after, limit)
 
@@ -274,8 +274,8 @@ async def test_it_sees_no_gap_right_before_the_floor(pages: Pages, log: Log) -> 
 
 
 async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> None:
-    async def read_page(room_id: UUID, after: int, limit: int) -> Page:
-        return Page(floor=4, notices=[notice(seq) for seq in range(1, 6)])
+    async def read_page(room_id: UUID, after: int, limit: int) -> EntryPage:
+        return EntryPage(floor=4, notices=[notice(seq) for seq in range(1, 6)])
 
     pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
 
