@@ -5,8 +5,7 @@ the loop and the bounds are passed in.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from messaging.fanout.budget import Budget
 from messaging.fanout.delivery import Delivery
 from messaging.fanout.feed import Feed, Follower, Sink, Unready, chunks_of
 from messaging.fanout.pages import PageReader, Pages
+from messaging.fanout.sinks import Sinks
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
@@ -76,50 +76,36 @@ class Hub:
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
         self._feeds: dict[UUID, Feed] = {}
         self._budget = Budget(limits.rings_max_bytes)
-        self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
-        self._sessions: defaultdict[str, list[Sink]] = defaultdict(list)
-        # What the sinks of each session were admitted with. Of several the oldest admission tells: if that still
-        # stands, so do the newer.
-        self.auth_versions: dict[str, int] = {}
+        self._sinks = Sinks()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- sockets ---------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink) -> None:
-        """`sink` hears what is for its user."""
-        if sink.user_id not in self._users:
+        """Add a socket. From now on it gets what is published to its user."""
+        if self._sinks.add(sink):
             self._interest.user_connected(sink.user_id)
-        self._users[sink.user_id].add(sink)
-        self._sessions[sink.session_key].append(sink)
-        self._note_auth_version(sink.session_key)
 
     def unregister(self, sink: Sink) -> None:
-        """Forget `sink`, and all that it follows."""
+        """Remove a socket, and its follow of every room."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
-        sinks = self._users.get(sink.user_id, set())
-        if sink in sinks:
-            sinks.discard(sink)
-            if not sinks:
-                del self._users[sink.user_id]
-                self._interest.user_disconnected(sink.user_id)
-            self._sessions[sink.session_key].remove(sink)
-            self._note_auth_version(sink.session_key)
-
-    def _note_auth_version(self, session_key: str) -> None:
-        if sinks := self._sessions[session_key]:
-            self.auth_versions[session_key] = min(sink.auth_version for sink in sinks)
-        else:
-            del self._sessions[session_key], self.auth_versions[session_key]
+        if self._sinks.discard(sink):
+            self._interest.user_disconnected(sink.user_id)
 
     def sinks(self) -> list[Sink]:
-        return [sink for sinks in self._users.values() for sink in sinks]
+        return self._sinks.all()
 
     def sinks_of(self, user_id: UUID) -> list[Sink]:
-        return list(self._users.get(user_id, ()))
+        return self._sinks.of_user(user_id)
 
     def sinks_of_session(self, session_key: str) -> list[Sink]:
-        return list(self._sessions.get(session_key, ()))
+        return self._sinks.of_session(session_key)
+
+    @property
+    def auth_versions(self) -> Mapping[str, int]:
+        """For each session that has sockets here, the lowest `auth_version` that one of them was admitted with."""
+        return self._sinks.auth_versions
 
     @property
     def pages_read(self) -> int:
@@ -185,7 +171,7 @@ class Hub:
                 case UserNotice():
                     self._tell(notice)
                 case SessionsChanged():
-                    if notice.user_id in self._users:
+                    if self._sinks.of_user(notice.user_id):
                         self._interest.sessions_changed(notice.user_id)
         for room_id, heard in rooms.items():
             if (feed := self._feeds.get(room_id)) is not None:
@@ -204,7 +190,7 @@ class Hub:
     def _tell(self, notice: UserNotice) -> None:
         """What has no seq is dropped for a congested socket."""
         frames = Frames((notice.payload,))
-        for sink in self._users.get(notice.user_id, ()):
+        for sink in self._sinks.of_user(notice.user_id):
             sink.offer(frames)
 
     def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:

@@ -87,7 +87,7 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                repaired = await self._look(self._hub.known_heads(), self._hub.auth_versions.copy())
+                repaired = await self._look(self._hub.known_heads(), dict(self._hub.auth_versions))
             except DomainError:
                 pass  # the database is not to be had, which is logged where that is found
             except Exception:
