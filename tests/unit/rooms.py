@@ -5,6 +5,8 @@ from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from messaging.fanout.feed import Follower, Outlet
 from messaging.fanout.hub import Hub, Interest
 from messaging.fanout.pages import EntryPage
@@ -15,6 +17,11 @@ from rooms.events import RoomNotice
 from tests.unit.examples import ALICE, ROOM
 
 READ_S = 0.001  # what reading a page takes
+PARK_S = Limits().park_s
+HEALED_S = PARK_S + READ_S + 0.001  # by then a hole was refilled
+LONG_S = 10.0
+
+Caplog = pytest.LogCaptureFixture
 
 
 def notice(seq: int, *, room: UUID = ROOM, size: int = 0, **fields: Any) -> RoomNotice:
@@ -116,3 +123,7 @@ class House:
         new = self.log.commit(count, room=room, **fields)
         self.hub.publish(new)
         return new
+
+
+def alarms(caplog: Caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]

@@ -4,11 +4,65 @@ import asyncio
 from uuid import UUID
 
 from messaging.wire.limits import Limits
-from tests.unit.examples import OTHER_ROOM, ROOM
-from tests.unit.rooms import READ_S, House, Socket
+from rooms.events import RoomHint
+from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
+from tests.unit.rooms import HEALED_S, LONG_S, PARK_S, READ_S, House, Socket
 from tests.unit.steps import count_lines
 
-HEALED_S = Limits().park_s + READ_S * 2  # after this time a hole has been filled from the log
+
+async def test_it_forgets_the_ring_of_the_least_recently_active_room_past_its_bound() -> None:
+    house = House(Limits(rings_max_bytes=1_000))
+    alice, bob = Socket(ALICE.id), Socket(BOB.id)
+    house.follow(alice)
+    house.follow(alice, OTHER_ROOM)
+    house.happen(2, room=OTHER_ROOM, size=300)
+    house.happen(2, size=300)
+
+    house.follow(bob, after=0)
+    assert bob.seqs == [1, 2]
+    house.follow(bob, OTHER_ROOM, after=0)
+    await asyncio.sleep(HEALED_S)
+
+    assert bob.seqs == [1, 2, 1, 2]
+    assert house.log.reads == [(OTHER_ROOM, 0)]
+    await house.hub.close()
+
+
+async def test_it_counts_no_ring_of_a_room_that_was_forgotten() -> None:
+    house = House(Limits(rings_max_bytes=1_000))
+    alice = Socket(ALICE.id)
+    for place in range(20):
+        house.follow(alice, UUID(int=place))
+        house.happen(2, room=UUID(int=place), size=300)
+        house.hub.unfollow(alice, UUID(int=place))
+
+    await _assert_that_rings_serve(house)
+
+
+async def test_it_counts_no_ring_of_a_room_that_was_forgotten_while_a_page_was_read() -> None:
+    house = House(Limits(rings_max_bytes=1_000))
+    alice = Socket(ALICE.id)
+    house.follow(alice)
+    house.log.commit(3, size=300)
+    house.hub.publish([RoomHint(room_id=ROOM, seq=3)])
+    await asyncio.sleep(PARK_S + READ_S / 2)
+    house.hub.unfollow(alice, ROOM)
+    house.follow(alice)  # another feed of the same room
+    await asyncio.sleep(LONG_S)
+    house.hub.unfollow(alice, ROOM)
+
+    await _assert_that_rings_serve(house)
+
+
+async def _assert_that_rings_serve(house: House) -> None:
+    """A new follower of a room gets from its ring what is well within the bound."""
+    alice, bob = Socket(ALICE.id), Socket(BOB.id)
+    house.log.reads.clear()
+    house.follow(alice, OTHER_ROOM)
+    house.happen(2, room=OTHER_ROOM, size=300)
+    house.follow(bob, OTHER_ROOM, after=0)
+    assert (bob.seqs, house.log.reads) == ([1, 2], [])
+    await house.hub.close()
 
 
 async def cost_of_a_message_at_the_bound(rooms: int) -> int:
