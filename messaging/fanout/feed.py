@@ -1,7 +1,7 @@
-"""The feed of one room in one process: what is contiguous, what is parked, who is level and who is behind. Pure.
+"""The feed of one room in one process: the order of its entries, and the sockets that follow it. Pure.
 
-A follower is *held* until its join has been answered, *behind* while it has a cursor of its own, and *live* when its
-cursor is the feed's. Nothing is queued for it: what it missed is in the ring or in the log.
+A follower is *held* until its join has been answered, *behind* while it has a cursor of its own, and *live* while its
+cursor is the feed's. Nothing is queued for a follower: what it has not received is in the ring or in the log.
 """
 
 import asyncio
@@ -15,47 +15,48 @@ from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.events import RoomNotice
 
+CHUNK_BYTES = 64 * 1024  # written to a socket at once, before it is asked whether it is congested
+
+# Sends framed bytes straight to the kernel and returns how many it took. Raises `OSError` if it takes none.
 Outlet = Callable[[bytes], int]
 
 
-CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
-
-
 class Sink(Protocol):
-    """One socket, as the hub sees it. Never blocks; what is written is sent in order."""
+    """One socket, as the hub sees it. Writes never block, and are sent in the order in which they were made."""
 
     user_id: UUID
     session_key: str
     session_id: UUID
     auth_version: int
+    # By room. Written by the hub only.
     followers: dict[UUID, "Follower"]
-    # To send through at once, unless the sink is among the hub's `unready`. None where there is none, or none any more:
-    # then its feeds forget their rosters.
+    # None if every write must go through `write`. A sink that loses its outlet calls `forget_roster` on its feeds.
     outlet: Outlet | None
 
     @property
     def congested(self) -> bool:
-        """Whether more should wait. Once it no longer is, `Hub.drained` is called."""
+        """Whether its buffer is full. When it no longer is, the sink calls `Hub.drained`."""
 
-    def write(self, frames: Frames) -> None: ...
+    def write(self, frames: Frames) -> None:
+        """Send `frames`, or buffer them."""
 
     def offer(self, frames: Frames) -> bool:
-        """Write, unless congested; false where it is."""
+        """Write `frames` unless the sink is congested. Returns whether they were written."""
 
     def keep(self, wire: bytes) -> None:
-        """What `outlet` did not take: to be sent before anything else."""
+        """Buffer what `outlet` did not take of a write. It is sent before any later write."""
 
     def close(self, close: Close) -> None:
-        """Write what is pending, then a close frame."""
+        """Send a close frame after everything that was written."""
 
     async def leave(self, close: Close) -> None:
-        """Read no more, and close once every request that was read has been answered."""
+        """Stop reading, and close once every request that was read has been answered."""
 
 
 class Unready:
     """The sinks whose outlets must not be used now, because something else has to be written to them first.
 
-    A sink adds and discards itself. To the sinks in it the hub writes with `offer`.
+    A sink adds and discards itself. The hub writes to such a sink with `offer`.
     """
 
     __slots__ = ("_sinks",)
@@ -73,19 +74,24 @@ class Unready:
         self._sinks.discard(sink)
 
     def among(self, sinks: KeysView[Sink]) -> set[Sink]:
-        """Return those of `sinks` that are unready. Takes as long as the smaller of the two is large."""
+        """Return those of `sinks` that are unready, in time proportional to the smaller of the two sets."""
         return self._sinks & sinks
 
 
 class Follower:
-    """A socket in a room. `since` is its member's joined seq: a removal after it cuts, an earlier one is history."""
+    """A socket that follows a room.
+
+    `cursor` is the seq that it has received so far, or None while it is held; it is not maintained while the follower
+    is live. `since` is the seq at which its user's membership began: a later removal of that user ends the follow, an
+    earlier one is history.
+    """
 
     __slots__ = ("cursor", "feed", "since", "sink")
 
     def __init__(self, feed: "Feed", sink: Sink) -> None:
         self.feed = feed
         self.sink = sink
-        self.cursor: int | None = None  # None while held
+        self.cursor: int | None = None
         self.since = 0
 
     @property
@@ -94,33 +100,35 @@ class Follower:
 
 
 class Roster(NamedTuple):
-    """The sinks of a feed's live followers: those with an outlet by their place in `outlets`, and the others."""
+    """The sinks of a feed's live followers. `places` gives the index in `outlets` of each sink that has an outlet."""
 
     places: dict[Sink, int]
     outlets: list[Outlet]
-    others: list[Sink]
+    without_outlet: list[Sink]
 
 
 class Feed:
-    """The order of one room's entries. All methods run on the hub's loop and never block."""
+    """Entries of one room, and the room's followers. Used on the hub's loop only; no method blocks."""
 
     def __init__(self, room_id: UUID, *, limits: Limits) -> None:
         self.room_id = room_id
-        self.last: int | None = None  # the newest contiguous seq; None until a head was read
+        self.last: int | None = None  # the newest seq up to which there is no hole; None until a head was read
         self.known = 0  # the newest seq that is known to exist
         self.ring = Ring(max_frames=limits.ring_max_frames, max_bytes=limits.ring_max_bytes)
-        self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
-        self.others: set[Follower] = set()
-        self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
+        self.live: dict[Sink, Follower] = {}  # in the order in which they came, so that their memory lies side by side
+        self.not_live: set[Follower] = set()  # held, or behind
+        self.refill: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._roster: Roster | None = None
         self._parked = Parked(max_bytes=limits.parked_max_bytes)
 
     @property
     def is_idle(self) -> bool:
-        return not self.live and not self.others
+        """Whether the room has no followers."""
+        return not self.live and not self.not_live
 
     @property
     def has_hole(self) -> bool:
+        """Whether entries are known to exist that have not arrived."""
         return self.last is not None and self.last < self.known
 
     @property
@@ -129,22 +137,27 @@ class Feed:
         return self.ring.bytes + self._parked.bytes
 
     def drop_held(self) -> None:
-        """Drop what the feed holds in memory. It is read from the log instead, as far as it is still needed."""
+        """Drop what the feed holds in memory. What is still needed of it is read from the log."""
         self.ring.clear()
         self._parked.clear()
+
+    def cancel_refill(self) -> None:
+        if self.refill is not None:
+            self.refill.cancel()
+            self.refill = None
 
     # -- followers --------------------------------------------------------------------------------------------------
 
     def make_live(self, follower: Follower) -> None:
-        """It is level: from now on its cursor is the feed's."""
-        self.others.discard(follower)
+        """From now on the follower's cursor is the feed's. It must have received everything up to `last`."""
+        self.not_live.discard(follower)
         self.live[follower.sink] = follower
         self._roster = None
 
     def make_behind(self, follower: Follower, *, cursor: int) -> None:
-        """It goes on after `cursor` by itself."""
+        """From now on the live follower has a cursor of its own."""
         del self.live[follower.sink]
-        self.others.add(follower)
+        self.not_live.add(follower)
         follower.cursor = cursor
         self._roster = None
 
@@ -152,21 +165,25 @@ class Feed:
         if follower.is_live:
             del self.live[follower.sink]
             self._roster = None
-        self.others.discard(follower)
+        self.not_live.discard(follower)
 
     def roster(self) -> Roster:
-        """Kept until a follower comes, goes, falls behind or loses its outlet: a message looks at none of them."""
+        """Return the sinks of the live followers.
+
+        The roster is kept until a follower joins, leaves, falls behind or loses its outlet, so that a message does not
+        have to look at each follower.
+        """
         if self._roster is None:
             direct = [sink for sink in self.live if sink.outlet is not None]
             self._roster = Roster(
                 places={sink: place for place, sink in enumerate(direct)},
                 outlets=[outlet for sink in direct if (outlet := sink.outlet) is not None],
-                others=[sink for sink in self.live if sink.outlet is None],
+                without_outlet=[sink for sink in self.live if sink.outlet is None],
             )
         return self._roster
 
     def forget_roster(self) -> None:
-        """One of them lost its outlet."""
+        """Must be called when a follower's sink loses its outlet."""
         self._roster = None
 
     # -- entries ----------------------------------------------------------------------------------------------------
@@ -182,8 +199,11 @@ class Feed:
         """Record that the log reaches at least `seq`."""
         self.known = max(self.known, seq)
 
-    def hear(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
-        """Take `notices` in any order, any number of times; return those that are next in line, in order."""
+    def accept(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
+        """Take notices in any order and any number of times. Returns the entries that are next in line, in order.
+
+        Entries beyond the next one are parked, and returned by the call that fills the hole before them.
+        """
         ready: list[RoomNotice] = []
         for notice in notices:
             self.hint(notice.seq)
@@ -199,21 +219,16 @@ class Feed:
         return ready
 
     def _skip(self, gap: RoomNotice) -> list[RoomNotice]:
-        """Go on after a hole that will never be filled, if it begins right after `last`."""
+        """Go on after entries that no longer exist, if they begin right after `last`."""
         if self.last is None or gap.covers_from != self.last + 1:
             return []
         self.last = gap.seq
         self._parked.drop_through(gap.seq)
         return [gap]
 
-    def stop_healing(self) -> None:
-        if self.healing is not None:
-            self.healing.cancel()
-            self.healing = None
-
 
 def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
-    """Cut `notices` behind every removal, and so that no chunk is much larger than `CHUNK_BYTES`."""
+    """Split `notices` after every removal of a member, and wherever a chunk has reached `CHUNK_BYTES`."""
     start = size = 0
     for place, notice in enumerate(notices):
         size += len(notice.payload)

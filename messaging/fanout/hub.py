@@ -1,7 +1,7 @@
-"""The hub: every socket of this process, the rooms they follow, and the writing of what happened to them. Pure.
+"""The hub: every socket of this process, and the rooms that they follow. Pure.
 
-Entries come in any order from `publish`; each follower gets them in the order of the log, each once. Reading pages,
-the loop and the bounds are passed in.
+`publish` takes notices in any order. Each follower of a room receives its entries in the order of the log, each once.
+The reader of pages, the event loop and the limits are passed in.
 """
 
 import asyncio
@@ -20,45 +20,36 @@ from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNoti
 
 
 class Interest(Protocol):
-    """Callbacks that the hub invokes when what this process needs to hear of changes. They must not block."""
+    """Callbacks that the hub invokes when a room gains its first follower or loses its last. They must not block."""
 
     def room_followed(self, room_id: UUID) -> None:
-        """A room gained its first follower in this process."""
+        """A room gained its first follower here."""
 
     def room_unfollowed(self, room_id: UUID) -> None:
-        """A room lost its last follower in this process."""
+        """A room lost its last follower here."""
 
     def user_connected(self, user_id: UUID) -> None:
-        """A user opened their first socket in this process."""
+        """A user opened their first socket here."""
 
     def user_disconnected(self, user_id: UUID) -> None:
-        """A user's last socket in this process is gone."""
+        """A user's last socket here has closed."""
 
     def sessions_changed(self, user_id: UUID) -> None:
-        """Sessions of a user who has sockets in this process may have ended."""
+        """Sessions of a user who has sockets here may have ended."""
 
 
 class NoInterest:
     """An `Interest` that does nothing."""
 
-    def room_followed(self, room_id: UUID) -> None:
-        pass
-
-    def room_unfollowed(self, room_id: UUID) -> None:
-        pass
-
-    def user_connected(self, user_id: UUID) -> None:
-        pass
-
-    def user_disconnected(self, user_id: UUID) -> None:
-        pass
-
-    def sessions_changed(self, user_id: UUID) -> None:
-        pass
+    def room_followed(self, room_id: UUID) -> None: ...
+    def room_unfollowed(self, room_id: UUID) -> None: ...
+    def user_connected(self, user_id: UUID) -> None: ...
+    def user_disconnected(self, user_id: UUID) -> None: ...
+    def sessions_changed(self, user_id: UUID) -> None: ...
 
 
 class Hub:
-    """Used on one loop only; `publish` from another thread goes through `call_soon_threadsafe`."""
+    """Used on one loop only. Other threads call `publish` through `loop.call_soon_threadsafe`."""
 
     def __init__(
         self,
@@ -79,19 +70,23 @@ class Hub:
         self._sinks = Sinks()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # -- sockets ---------------------------------------------------------------------------------------------------
+    # -- sockets ----------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink) -> None:
-        """Add a socket. From now on it gets what is published to its user."""
+        """Add a socket. From now on it receives what is published to its user."""
         if self._sinks.add(sink):
             self._interest.user_connected(sink.user_id)
 
     def unregister(self, sink: Sink) -> None:
-        """Remove a socket, and its follow of every room."""
+        """Remove a socket and end all its follows. Does nothing if it was removed before."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
         if self._sinks.discard(sink):
             self._interest.user_disconnected(sink.user_id)
+
+    def drained(self, sink: Sink) -> None:
+        """Must be called when `sink` is no longer congested: it goes on in every room in which it is behind."""
+        self._delivery.drained(sink)
 
     def sinks(self) -> list[Sink]:
         return self._sinks.all()
@@ -104,62 +99,76 @@ class Hub:
 
     @property
     def auth_versions(self) -> Mapping[str, int]:
-        """For each session that has sockets here, the lowest `auth_version` that one of them was admitted with."""
+        """The lowest `auth_version` that a socket of each session was admitted with, by session key."""
         return self._sinks.auth_versions
 
-    @property
-    def pages_read(self) -> int:
-        """How many pages of logs were read so far, for all followers together."""
-        return self._pages.read
-
-    def known_heads(self) -> dict[UUID, int]:
-        """The rooms that are followed, and how far their logs are known to reach."""
-        return {room_id: feed.known for room_id, feed in self._feeds.items()}
+    # -- following --------------------------------------------------------------------------------------------------
 
     def hold(self, sink: Sink, room_id: UUID) -> Follower:
-        """Begin to follow, held: what happens from now on is kept for it. An earlier follow is replaced."""
+        """Begin to follow a room. Nothing is written to the follower until it is released.
+
+        Call this before reading the head that the join is answered with, so that no entry falls between the two. If
+        the sink follows the room already, the new follower replaces the old one.
+        """
         feed = self._feeds.get(room_id)
         if feed is None:
             feed = self._feeds[room_id] = Feed(room_id, limits=self._limits)
             self._interest.room_followed(room_id)
         follower = Follower(feed, sink)
-        feed.others.add(follower)
+        feed.not_live.add(follower)
         self.unfollow(sink, room_id)
         sink.followers[room_id] = follower
         return follower
 
     def release(self, follower: Follower, *, cursor: int, since: int, head: int) -> None:
-        """Let `follower` have what comes after `cursor`: its room's log reached `head` when membership was read."""
+        """Write to a held follower what comes after `cursor`, and from then on whatever is published.
+
+        `head` is the seq that the log had reached when the membership was read, and `since` the seq at which that
+        membership began. Does nothing if the follower was unfollowed or replaced meanwhile.
+        """
         feed = follower.feed
-        if follower not in feed.others:
+        if follower not in feed.not_live:
             return
         follower.cursor, follower.since = cursor, since
         feed.start(head)
-        self._hear(feed, ())
+        self._accept(feed, ())
         self._delivery.catch_up(follower)
 
     def unfollow(self, sink: Sink, room_id: UUID) -> None:
+        """End a follow. Nothing more is written for it. Does nothing if there is none."""
         follower = sink.followers.pop(room_id, None)
-        if follower is not None:
-            self._discard(follower)
+        if follower is None:
+            return
+        feed = follower.feed
+        feed.remove(follower)
+        if feed.is_idle and self._feeds.get(room_id) is feed:
+            del self._feeds[room_id]
+            self._budget.discard(feed)
+            feed.cancel_refill()
+            self._interest.room_unfollowed(room_id)
 
-    def drained(self, sink: Sink) -> None:
-        """`sink` takes more again: go on with whatever it is behind in."""
-        self._delivery.drained(sink)
+    def known_heads(self) -> dict[UUID, int]:
+        """The newest seq that is known to exist in each room that is followed."""
+        return {room_id: feed.known for room_id, feed in self._feeds.items()}
+
+    @property
+    def pages_read(self) -> int:
+        """How many pages of logs were read since the start."""
+        return self._pages.pages_read
 
     async def close(self) -> None:
         """Stop every task and timer."""
         for feed in self._feeds.values():
-            feed.stop_healing()
+            feed.cancel_refill()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._pages.close()
 
-    # -- what happened ----------------------------------------------------------------------------------------------
+    # -- publishing -------------------------------------------------------------------------------------------------
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Tell whom it concerns. Notices may be late, doubled or out of order."""
+        """Write `notices` to the sockets that they concern. They may be late, doubled or out of order."""
         rooms: dict[UUID, list[RoomNotice]] = {}
         for notice in notices:
             match notice:
@@ -169,71 +178,63 @@ class Hub:
                 case RoomHint():
                     self.hint(notice)
                 case UserNotice():
-                    self._tell(notice)
+                    self._write_to_user(notice)
                 case SessionsChanged():
                     if self._sinks.of_user(notice.user_id):
                         self._interest.sessions_changed(notice.user_id)
-        for room_id, heard in rooms.items():
+        for room_id, entries in rooms.items():
             if (feed := self._feeds.get(room_id)) is not None:
-                self._hear(feed, heard)
+                self._accept(feed, entries)
 
     def hint(self, hint: RoomHint) -> int:
-        """The log of a room reaches at least to `hint.seq`. Returns how many entries of it were news."""
+        """Record that a room's log reaches at least `hint.seq`. Missing entries are read from the log.
+
+        Returns how many entries were not known to exist, or 0 if the room is not followed.
+        """
         feed = self._feeds.get(hint.room_id)
         if feed is None or hint.seq <= feed.known:
             return 0
-        unheard = hint.seq - feed.known if feed.last is not None else 0
+        unknown = hint.seq - feed.known if feed.last is not None else 0
         feed.hint(hint.seq)
-        self._hear(feed, ())
-        return unheard
+        self._accept(feed, ())
+        return unknown
 
-    def _tell(self, notice: UserNotice) -> None:
-        """What has no seq is dropped for a congested socket."""
+    def _write_to_user(self, notice: UserNotice) -> None:
+        """Congested sockets miss it: a notice without a seq cannot be read again."""
         frames = Frames((notice.payload,))
         for sink in self._sinks.of_user(notice.user_id):
             sink.offer(frames)
 
-    def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
-        ready = feed.hear(notices)
+    def _accept(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
+        ready = feed.accept(notices)
         self._budget.update(feed)
         if ready:
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
             for chunk in chunks_of(ready):
                 self._delivery.deliver(feed, chunk)
-            for follower in list(feed.others):
+            for follower in list(feed.not_live):
                 if follower.cursor is not None:
                     self._delivery.catch_up(follower)
         if not feed.has_hole:
-            feed.stop_healing()
+            feed.cancel_refill()
         elif not feed.is_idle:
-            self._heal(feed)
+            self._schedule_refill(feed)
 
     # -- holes ------------------------------------------------------------------------------------------------------
 
-    def _heal(self, feed: Feed) -> None:
-        """Give a hole a moment to fill by itself, then ask the log: one reader for all."""
-        if feed.healing is None:
-            feed.healing = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
+    def _schedule_refill(self, feed: Feed) -> None:
+        """Wait a moment, in which the missing notices may arrive, then read the log, once for all followers."""
+        if feed.refill is None:
+            feed.refill = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
 
     def _start_refill(self, feed: Feed) -> None:
-        feed.healing = self._spawn(self._refill(feed))
+        feed.refill = self._spawn(self._refill(feed))
 
     async def _refill(self, feed: Feed) -> None:
         while feed.has_hole and not feed.is_idle:
             assert feed.last is not None  # noqa: S101
-            self._hear(feed, await self._pages.try_after(feed.room_id, feed.last))
-
-    # -- housekeeping -----------------------------------------------------------------------------------------------
-
-    def _discard(self, follower: Follower) -> None:
-        feed = follower.feed
-        feed.remove(follower)
-        if feed.is_idle and self._feeds.get(feed.room_id) is feed:
-            del self._feeds[feed.room_id]
-            self._budget.discard(feed)
-            feed.stop_healing()
-            self._interest.room_unfollowed(feed.room_id)
+            self._accept(feed, await self._pages.poll_after(feed.room_id, feed.last))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -1,8 +1,8 @@
-"""The relay: what this process committed, told to the others; what they committed, told to the hub here.
+"""The relay: publishes to other processes what this one committed, and delivers here what they published. Pure.
 
-The only caller of the channel layer. One channel for the process; a group for each room that has a follower here and
-for each user that has a socket here. What the layer carries are hints: nothing waits for it, and whatever it loses,
-doubles or delays the sweep finds.
+It is the only caller of the channel layer. The process has one channel, which is in the group of each room that is
+followed here and of each user who has a socket here. Nothing waits for the layer: what it loses, doubles or delays, the
+sweep finds.
 """
 
 import asyncio
@@ -19,15 +19,13 @@ from messaging.fanout.outgoing import Outgoing
 from messaging.wire.limits import Limits
 from rooms.events import Notice
 
-RETRY_S = 1.0
-CANCELLATIONS = 20  # a tenth of a second apart
+RETRY_S = 1.0  # between two tries to receive or to subscribe
 PING_S = 1.0
-# Without an echo of one's own pings, after which the layer counts as unhealthy.
-DEAF_AFTER_S = 3.0
-# Group membership expires after a day in some layers.
-RENEW_S = 6 * 3600.0
-
+ECHO_TIMEOUT_S = 3.0  # without any of its own messages, after which the layer is unhealthy
+RENEW_S = 6 * 3600.0  # some layers forget the members of a group after a day
 WARN_EVERY_S = 60.0
+CANCELLATIONS = 20  # of a task that does not end
+CANCEL_EVERY_S = 0.1
 
 T = TypeVar("T")
 
@@ -35,7 +33,11 @@ log = structlog.get_logger(__name__)
 
 
 class Relay:
-    """Used on one loop. `deliver` takes what others committed; `caught_up` hears of a group that now stands."""
+    """Used on one loop only. Owns its tasks, which run until `close`.
+
+    `deliver` is called with the notices that other processes published, and `on_subscribed` with the name of a group
+    once the process is in it: what was published to the group before that was missed.
+    """
 
     def __init__(
         self,
@@ -44,76 +46,72 @@ class Relay:
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         deliver: Callable[[Sequence[Notice]], None],
-        caught_up: Callable[[str], None],
+        on_subscribed: Callable[[str], None],
     ) -> None:
         self._layer = layer
         self._loop = loop
         self._limits = limits
         self._deliver = deliver
-        self._caught_up = caught_up
+        self._on_subscribed = on_subscribed
         self._origin = secrets.token_hex(8)
         self._channel: str | None = None
-        self._wanted: set[str] = set()
-        self._due: OrderedDict[str, None] = OrderedDict()  # groups to be added or discarded, the first due first
-        self._due_changed = asyncio.Event()
+        self._wanted: set[str] = set()  # the groups to be in
+        self._due: OrderedDict[str, None] = OrderedDict()  # the groups to be added or discarded, in order
+        self._is_due = asyncio.Event()
         self._outgoing = Outgoing(max_bytes=limits.relay_max_bytes)
-        self._woken = asyncio.Event()
+        self._has_outgoing = asyncio.Event()
         self._broken_until = 0.0
         self._echoed_at = loop.time()
-        self._next_warning_at = 0.0  # about a malformed message
-        self._was_healthy = True
-        works = (self._receive, self._subscribe, self._publish, self._ping)
+        self._next_warning_at = 0.0  # about malformed messages
+        self._was_healthy = True  # when it was last logged
+        works = (self._receive, self._keep_subscribed, self._publish, self._ping)
         self._tasks = [loop.create_task(work()) for work in works]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the layer did what it was asked lately, and this process hears itself through it."""
+        """Whether calls of the layer work, and the messages that this process sends to itself arrive."""
         now = self._loop.time()
-        return now >= self._broken_until and now - self._echoed_at < DEAF_AFTER_S
+        return now >= self._broken_until and now - self._echoed_at < ECHO_TIMEOUT_S
 
     @property
     def state(self) -> str:
-        """For reports on the process: "ok" or "failing"."""
+        """What `/readyz` shows: "ok" or "failing"."""
         return "ok" if self.is_healthy else "failing"
 
-    def follow(self, group: str) -> None:
-        """Ask for what others say to `group`; not awaited."""
+    def subscribe(self, group: str) -> None:
+        """Ask to receive what is published to `group`. Does not wait for the layer."""
         self._wanted.add(group)
         self._make_due(group)
 
-    def unfollow(self, group: str) -> None:
+    def unsubscribe(self, group: str) -> None:
         self._wanted.discard(group)
         self._make_due(group)
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Tell the other processes, some time. Beyond the bound of what waits only hints are kept."""
+        """Publish to the other processes soon. Past `relay_max_bytes` of waiting notices, only hints are published."""
         for notice in notices:
             self._outgoing.add(notice)
-        self._woken.set()
+        self._has_outgoing.set()
 
     async def close(self) -> None:
-        """End the tasks. Clients of Redis have been seen to swallow a cancellation: who goes on is cancelled again."""
+        """End the tasks. Each is cancelled until it ends: clients of Redis have been seen to swallow a cancellation."""
         pending = set(self._tasks)
         for _ in range(CANCELLATIONS):
             for task in pending:
                 task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=0.1)
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_EVERY_S)
             if not pending:
                 return
 
-    def _make_due(self, group: str) -> None:
-        self._due[group] = None
-        self._due_changed.set()
-
-    # -- tasks ------------------------------------------------------------------------------------------------------
+    # -- receiving --------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
         while True:
             try:
                 if self._channel is None:
                     self._channel = await self._layer.new_channel()
-                    self._due = OrderedDict.fromkeys(self._wanted)
-                    self._due_changed.set()
+                    self._due = OrderedDict.fromkeys(self._wanted)  # a new channel is in no group
+                    self._is_due.set()
                 message = await self._layer.receive(self._channel)
             except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
                 self._break(error)
@@ -123,52 +121,59 @@ class Relay:
                 self._accept(message)
 
     def _accept(self, message: dict[str, Any]) -> None:
-        """Deliver what another process published, or note that one of our own messages came back."""
+        """Deliver what another process published, or note that a message of this process has arrived."""
         try:
             is_own = message["origin"] == self._origin
             notices = [] if is_own else decode_notices(message["notices"])
         except (KeyError, TypeError, ValueError) as error:
-            self._log_malformed(error)
+            self._warn_of_malformed(error)
             return
         if is_own:
             self._echoed_at = self._loop.time()
         else:
             self._call(self._deliver, notices)
 
-    def _log_malformed(self, error: Exception) -> None:
-        """Warn at most once a minute: while two versions run side by side, every message may be malformed."""
+    def _warn_of_malformed(self, error: Exception) -> None:
+        """Log once a minute: while two versions run side by side, each message of the other may be malformed."""
         if self._loop.time() >= self._next_warning_at:
             self._next_warning_at = self._loop.time() + WARN_EVERY_S
             log.warning("malformed message from the channel layer; the sweep delivers", error=repr(error))
 
     def _call(self, callback: Callable[[T], None], argument: T) -> None:
-        """Call into this process. An error there is ours, and no failure of the layer."""
+        """Call into the rest of the process. An error there is no failure of the layer."""
         try:
             callback(argument)
         except Exception:
             log.exception("relay callback failed", callback=repr(callback))
 
-    async def _subscribe(self) -> None:
-        """Keep the channel in the wanted groups. All are added again every `RENEW_S`: some layers forget them."""
+    # -- groups -----------------------------------------------------------------------------------------------------
+
+    def _make_due(self, group: str) -> None:
+        self._due[group] = None
+        self._is_due.set()
+
+    async def _keep_subscribed(self) -> None:
+        """Keep the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
         renew_at = self._loop.time() + RENEW_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(renew_at):
-                    await self._due_changed.wait()
-            self._due_changed.clear()
+                    await self._is_due.wait()
+            self._is_due.clear()
             if self._loop.time() >= renew_at:
                 renew_at = self._loop.time() + RENEW_S
                 self._due.update(dict.fromkeys(self._wanted))
             try:
                 while self._due and self._channel is not None:
-                    await self._align(self._due.popitem(last=False)[0], self._channel)
+                    group, _ = self._due.popitem(last=False)
+                    await self._update_membership(group, self._channel)
             except Exception as error:  # noqa: BLE001
                 self._break(error)
                 await asyncio.sleep(RETRY_S)
-                self._due_changed.set()
+                self._is_due.set()
 
-    async def _align(self, group: str, channel: str) -> None:
-        """Add `channel` to `group` if it is wanted, else discard it. If the call fails, the group is queued again."""
+    async def _update_membership(self, group: str, channel: str) -> None:
+        """Add `channel` to `group` if it is wanted, else discard it. If the call fails, the group is due again."""
         try:
             async with asyncio.timeout(self._limits.relay_timeout_s):
                 if group not in self._wanted:
@@ -178,11 +183,29 @@ class Relay:
         except Exception:
             self._due[group] = None
             raise
-        if self._channel == channel:  # a lost channel takes its groups with it
-            self._call(self._caught_up, group)
+        if self._channel == channel:  # else it was lost, and its groups with it
+            self._call(self._on_subscribed, group)
+
+    # -- publishing -------------------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        while True:
+            await self._has_outgoing.wait()
+            self._has_outgoing.clear()
+            for group, notices in self._outgoing.take().items():
+                if self._loop.time() < self._broken_until:
+                    break  # the sweeps of the other processes find what is dropped here
+                try:
+                    async with asyncio.timeout(self._limits.relay_timeout_s):
+                        await self._layer.group_send(group, encode_message(self._origin, notices))
+                except Exception as error:  # noqa: BLE001
+                    self._break(error)
+            await asyncio.sleep(self._limits.relay_pause_s)
+
+    # -- health -----------------------------------------------------------------------------------------------------
 
     async def _ping(self) -> None:
-        """Say something to oneself through the layer: some layers lose their connection without a word."""
+        """Send messages to this process through the layer: some layers lose their connection without an error."""
         while True:
             await asyncio.sleep(PING_S)
             if self._channel is not None:
@@ -195,22 +218,8 @@ class Relay:
                 self._was_healthy = self.is_healthy
                 log.warning("channel layer", healthy=self._was_healthy)
 
-    async def _publish(self) -> None:
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            for group, notices in self._outgoing.take().items():
-                if self._loop.time() < self._broken_until:
-                    break  # the sweep will tell them
-                try:
-                    async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.group_send(group, encode_message(self._origin, notices))
-                except Exception as error:  # noqa: BLE001
-                    self._break(error)
-            await asyncio.sleep(self._limits.relay_pause_s)
-
     def _break(self, error: Exception) -> None:
-        """Leave the layer alone for a while."""
+        """Count the layer as failed, and publish nothing, for `relay_break_s`."""
         if self._was_healthy:
             self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
@@ -218,25 +227,21 @@ class Relay:
 
 
 class NoRelay:
-    """Stands in for the relay of a process that has no channel layer: other processes read the log in their sweeps."""
+    """The relay of a process that has no channel layer. It does nothing: the sweep finds what others committed."""
 
-    is_healthy = True  # the sweep need not run more often than it is set to
+    is_healthy = True  # or the sweep would run at the interval that is meant for a failing layer
     state = "none"
 
-    def follow(self, group: str) -> None:
-        pass
-
-    def unfollow(self, group: str) -> None:
-        pass
-
-    def publish(self, notices: Sequence[Notice]) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
+    def subscribe(self, group: str) -> None: ...
+    def unsubscribe(self, group: str) -> None: ...
+    def publish(self, notices: Sequence[Notice]) -> None: ...
+    async def close(self) -> None: ...
 
 
 async def publish_one(layer: Layer, notice: Notice, *, limits: Limits) -> None:
-    """Publish one notice from a process that serves nobody, such as a command. Raises what the layer raises."""
+    """Publish one notice from a process that has no relay, such as a management command.
+
+    Raises `TimeoutError` after `relay_timeout_s`, and what the layer raises.
+    """
     async with asyncio.timeout(limits.relay_timeout_s):
         await layer.group_send(group_of(notice), encode_message("", [notice]))

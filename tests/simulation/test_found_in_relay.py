@@ -4,7 +4,7 @@ import asyncio
 import random
 
 from messaging.fanout.layer import room_group
-from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, publish_one
+from messaging.fanout.relay import ECHO_TIMEOUT_S, RETRY_S, Relay, publish_one
 from messaging.wire.limits import Limits
 from rooms.events import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
@@ -33,7 +33,7 @@ class Ears:
             loop=asyncio.get_running_loop(),
             limits=Limits(),
             deliver=self.heard.extend,
-            caught_up=lambda group: None,
+            on_subscribed=lambda group: None,
         )
 
     async def lose_channel(self) -> None:
@@ -46,8 +46,8 @@ class Ears:
 def test_it_works() -> None:
     async def live() -> None:
         ears = Ears()
-        ears.relay.follow(room_group(ROOM))
-        await asyncio.sleep(DEAF_AFTER_S)
+        ears.relay.subscribe(room_group(ROOM))
+        await asyncio.sleep(ECHO_TIMEOUT_S)
 
         await publish_one(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
         await asyncio.sleep(0.1)
@@ -63,7 +63,7 @@ def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> No
         ears = Ears()
         await asyncio.sleep(0.1)
         ears.layer.call_s = RETRY_S + 0.5  # within the relay's own timeout
-        ears.relay.follow(room_group(ROOM))
+        ears.relay.subscribe(room_group(ROOM))
         await asyncio.sleep(0.1)
         await ears.lose_channel()
         await asyncio.sleep(10 * RETRY_S)

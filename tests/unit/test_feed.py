@@ -21,7 +21,7 @@ def make_feed(
 
 
 def hear(feed: Feed, *seqs: int) -> list[int]:
-    return [heard.seq for heard in feed.hear([notice(seq) for seq in seqs])]
+    return [heard.seq for heard in feed.accept([notice(seq) for seq in seqs])]
 
 
 def ring(feed: Feed) -> list[int]:
@@ -134,7 +134,7 @@ def test_it_bounds_what_is_parked_before_a_head_was_read() -> None:
 def test_it_keeps_no_more_parked_bytes_than_it_may_and_drops_the_latest() -> None:
     feed = make_feed(parked_max_bytes=100)
 
-    assert feed.hear([notice(seq, size=40) for seq in (5, 3, 2, 4)]) == []
+    assert feed.accept([notice(seq, size=40) for seq in (5, 3, 2, 4)]) == []
     assert feed.held_bytes == 80
     assert hear(feed, 1) == [1, 2, 3]
     assert (feed.known, feed.has_hole) == (5, True)
@@ -143,7 +143,7 @@ def test_it_keeps_no_more_parked_bytes_than_it_may_and_drops_the_latest() -> Non
 def test_it_bounds_parked_bytes_before_a_head_was_read() -> None:
     feed = make_feed(head=None, parked_max_bytes=100)
 
-    feed.hear([notice(seq, size=40) for seq in (8, 9, 10, 11)])
+    feed.accept([notice(seq, size=40) for seq in (8, 9, 10, 11)])
 
     assert feed.held_bytes == 80
 
@@ -151,18 +151,18 @@ def test_it_bounds_parked_bytes_before_a_head_was_read() -> None:
 def test_it_counts_a_parked_entry_once_however_often_it_arrives() -> None:
     feed = make_feed()
 
-    feed.hear([notice(2, size=40), notice(2, size=40), notice(2, size=30)])
+    feed.accept([notice(2, size=40), notice(2, size=40), notice(2, size=30)])
 
     assert feed.held_bytes == 30
 
 
 def test_it_counts_no_parked_entry_that_it_has_passed_or_dropped() -> None:
     feed = make_feed(head=None)
-    feed.hear([notice(3, size=40), notice(5, size=40), notice(7, size=40)])
+    feed.accept([notice(3, size=40), notice(5, size=40), notice(7, size=40)])
 
     feed.start(3)
     assert feed.held_bytes == 80
-    feed.hear([gap_notice(ROOM, 4, 5)])
+    feed.accept([gap_notice(ROOM, 4, 5)])
     assert feed.held_bytes == 40
     feed.drop_held()
 
@@ -178,7 +178,7 @@ def test_it_goes_on_behind_a_gap() -> None:
     feed = make_feed()
     hear(feed, 1, 6)
 
-    heard = feed.hear([gap_notice(ROOM, 2, 5)])
+    heard = feed.accept([gap_notice(ROOM, 2, 5)])
 
     assert [(found.covers_from, found.seq) for found in heard] == [(2, 5), (None, 6)]
     assert (feed.last, feed.has_hole) == (6, False)
@@ -189,22 +189,22 @@ def test_it_takes_no_gap_that_is_not_next(first: int, last: int) -> None:
     feed = make_feed()
     hear(feed, 1)
 
-    assert feed.hear([gap_notice(ROOM, first, last)]) == []
+    assert feed.accept([gap_notice(ROOM, first, last)]) == []
     assert (feed.last, feed.known, feed.has_hole) == (1, last, True)
 
 
 def test_it_takes_a_gap_once() -> None:
     feed = make_feed()
 
-    assert len(feed.hear([gap_notice(ROOM, 1, 5), gap_notice(ROOM, 1, 5)])) == 1
-    assert feed.hear([gap_notice(ROOM, 1, 5)]) == []
+    assert len(feed.accept([gap_notice(ROOM, 1, 5), gap_notice(ROOM, 1, 5)])) == 1
+    assert feed.accept([gap_notice(ROOM, 1, 5)]) == []
 
 
 def test_it_forgets_what_was_parked_within_a_gap() -> None:
     feed = make_feed()
     hear(feed, 3, 7)
 
-    assert len(feed.hear([gap_notice(ROOM, 1, 5)])) == 1
+    assert len(feed.accept([gap_notice(ROOM, 1, 5)])) == 1
     assert hear(feed, 6) == [6, 7]
 
 
@@ -212,7 +212,7 @@ def test_it_keeps_in_its_ring_only_what_comes_after_a_gap() -> None:
     feed = make_feed()
     hear(feed, 1, 2)
 
-    feed.hear([gap_notice(ROOM, 3, 5), notice(6)])
+    feed.accept([gap_notice(ROOM, 3, 5), notice(6)])
 
     assert ring(feed) == [6]
     assert (after(feed, 2), after(feed, 5)) == (None, [6])
@@ -232,7 +232,7 @@ def test_it_keeps_the_newest_frames() -> None:
 def test_it_keeps_no_more_bytes_than_it_may() -> None:
     feed = make_feed(max_bytes=100)
 
-    feed.hear([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
+    feed.accept([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
 
     assert (ring(feed), feed.ring.bytes) == ([2, 3], 80)
 
@@ -240,7 +240,7 @@ def test_it_keeps_no_more_bytes_than_it_may() -> None:
 def test_it_keeps_no_frame_that_is_larger_than_the_ring() -> None:
     feed = make_feed(max_bytes=100)
 
-    assert len(feed.hear([notice(1, size=40), notice(2, size=101)])) == 2
+    assert len(feed.accept([notice(1, size=40), notice(2, size=101)])) == 2
     assert (ring(feed), feed.ring.bytes) == ([], 0)
     assert after(feed, 1) is None
 
@@ -263,7 +263,7 @@ def test_it_does_not_find_what_the_ring_no_longer_holds(cursor: int) -> None:
 
 def test_it_finds_no_more_than_was_asked_for_but_one_at_least() -> None:
     feed = make_feed()
-    feed.hear([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
+    feed.accept([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
 
     assert after(feed, 0, max_bytes=80) == [1, 2]
     assert after(feed, 0, max_bytes=1) == [1]
@@ -282,26 +282,26 @@ def test_it_forgets_its_ring_and_starts_another() -> None:
 
 def test_it_drops_what_is_revised_and_all_before_it() -> None:
     feed = make_feed()
-    feed.hear([notice(seq, message_id=seq, size=10) for seq in (1, 2, 3, 4)])
+    feed.accept([notice(seq, message_id=seq, size=10) for seq in (1, 2, 3, 4)])
 
-    feed.hear([notice(5, message_id=2, revises=True, size=10)])
+    feed.accept([notice(5, message_id=2, revises=True, size=10)])
 
     assert (ring(feed), feed.ring.bytes) == ([3, 4, 5], 30)
 
 
 def test_it_drops_an_earlier_revision_too() -> None:
     feed = make_feed()
-    feed.hear([notice(1, message_id=1), notice(2, message_id=1, revises=True), notice(3, message_id=3)])
+    feed.accept([notice(1, message_id=1), notice(2, message_id=1, revises=True), notice(3, message_id=3)])
 
-    feed.hear([notice(4, message_id=1, revises=True)])
+    feed.accept([notice(4, message_id=1, revises=True)])
 
     assert ring(feed) == [3, 4]
 
 
 def test_it_keeps_its_ring_when_what_is_revised_is_not_in_it() -> None:
     feed = make_feed()
-    feed.hear([notice(1, message_id=1), notice(2)])
+    feed.accept([notice(1, message_id=1), notice(2)])
 
-    feed.hear([notice(3, message_id=9, revises=True)])
+    feed.accept([notice(3, message_id=9, revises=True)])
 
     assert ring(feed) == [1, 2, 3]

@@ -33,22 +33,22 @@ def seqs(notices: list[RoomNotice]) -> list[int]:
 async def test_it_works(pages: Pages, log: Log) -> None:
     log.commit(7)
 
-    assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
-    assert seqs(await pages.after(ROOM, 5)) == [6, 7]
+    assert seqs(await pages.read_after(ROOM, 0)) == [1, 2, 3, 4, 5]
+    assert seqs(await pages.read_after(ROOM, 5)) == [6, 7]
 
 
 @pytest.mark.parametrize(("cursor", "expected"), [(1, [2, 3, 4, 5]), (4, [5]), (5, [6, 7]), (6, [7])])
 async def test_it_gives_what_follows_a_cursor(pages: Pages, log: Log, cursor: int, expected: list[int]) -> None:
     log.commit(7)
 
-    assert seqs(await pages.after(ROOM, cursor)) == expected
+    assert seqs(await pages.read_after(ROOM, cursor)) == expected
 
 
 @pytest.mark.parametrize("cursor", [7, 10, 12])
 async def test_it_gives_nothing_where_the_log_ends(pages: Pages, log: Log, cursor: int) -> None:
     log.commit(7)
 
-    assert await pages.after(ROOM, cursor) == []
+    assert await pages.read_after(ROOM, cursor) == []
 
 
 # -- sharing ------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ async def test_it_gives_nothing_where_the_log_ends(pages: Pages, log: Log, curso
 async def test_it_reads_once_for_all_who_ask_at_once(pages: Pages, log: Log) -> None:
     log.commit(7)
 
-    found = await asyncio.gather(*(pages.after(ROOM, cursor) for cursor in (0, 3, 3, 5, 6)))
+    found = await asyncio.gather(*(pages.read_after(ROOM, cursor) for cursor in (0, 3, 3, 5, 6)))
 
     assert [seqs(notices) for notices in found] == [[1, 2, 3, 4, 5], [4, 5], [4, 5], [6, 7], [7]]
     assert sorted(log.reads) == [(ROOM, 0), (ROOM, 5)]
@@ -65,13 +65,13 @@ async def test_it_reads_once_for_all_who_ask_at_once(pages: Pages, log: Log) -> 
 
 async def test_it_keeps_a_page_while_it_is_asked_for(pages: Pages, log: Log) -> None:
     log.commit(5)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
     await asyncio.sleep(KEEP_S * 0.9)
 
-    await pages.after(ROOM, 2)
+    await pages.read_after(ROOM, 2)
     assert len(log.reads) == 1
     await asyncio.sleep(KEEP_S * 2.2)
-    await pages.after(ROOM, 2)
+    await pages.read_after(ROOM, 2)
 
     assert len(log.reads) == 2
 
@@ -84,8 +84,8 @@ async def test_it_keeps_a_page_that_took_long_to_read(log: Log) -> None:
     pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
     log.commit(5)
 
-    await pages.after(ROOM, 0)
-    await pages.after(ROOM, 2)
+    await pages.read_after(ROOM, 0)
+    await pages.read_after(ROOM, 2)
 
     assert len(log.reads) == 1
     await pages.close()
@@ -93,56 +93,56 @@ async def test_it_keeps_a_page_that_took_long_to_read(log: Log) -> None:
 
 async def test_it_reads_a_page_anew_that_has_grown_since(pages: Pages, log: Log) -> None:
     log.commit(4)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
     log.commit()
 
-    assert seqs(await pages.after(ROOM, 4)) == [5]
+    assert seqs(await pages.read_after(ROOM, 4)) == [5]
 
 
 async def test_it_keeps_rooms_apart(pages: Pages, log: Log) -> None:
     log.commit(5)
     log.commit(5, room=OTHER_ROOM)
 
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
 
-    assert [found.room_id for found in await pages.after(OTHER_ROOM, 0)] == [OTHER_ROOM] * 5
+    assert [found.room_id for found in await pages.read_after(OTHER_ROOM, 0)] == [OTHER_ROOM] * 5
 
 
 async def test_it_reads_again_what_was_forgotten(pages: Pages, log: Log) -> None:
     for room in (ROOM, OTHER_ROOM):
         log.commit(5, room=room)
-        await pages.after(room, 0)
+        await pages.read_after(room, 0)
 
     pages.forget(ROOM)
-    await pages.after(ROOM, 0)
-    await pages.after(OTHER_ROOM, 0)
+    await pages.read_after(ROOM, 0)
+    await pages.read_after(OTHER_ROOM, 0)
 
     assert log.reads == [(ROOM, 0), (OTHER_ROOM, 0), (ROOM, 0)]
 
 
 async def test_it_does_not_give_out_a_page_whose_reading_was_overtaken(pages: Pages, log: Log) -> None:
     log.commit(5)
-    first = asyncio.create_task(pages.after(ROOM, 0))
+    first = asyncio.create_task(pages.read_after(ROOM, 0))
     await asyncio.sleep(READ_S / 2)
 
     pages.forget(ROOM)
     log.entries[ROOM][0] = notice(1, size=9)
-    second = await pages.after(ROOM, 0)
+    second = await pages.read_after(ROOM, 0)
     await first
-    third = await pages.after(ROOM, 0)
+    third = await pages.read_after(ROOM, 0)
 
     assert len(second[0].payload) == len(third[0].payload) == 9
 
 
 async def test_it_keeps_a_page_for_all_of_its_moment_though_an_older_one_was_forgotten(pages: Pages, log: Log) -> None:
     log.commit(5)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
     await asyncio.sleep(KEEP_S / 2)
     pages.forget(ROOM)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
 
     await asyncio.sleep(KEEP_S * 0.8)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
 
     assert len(log.reads) == 2
 
@@ -153,11 +153,11 @@ async def test_it_keeps_a_page_for_all_of_its_moment_though_an_older_one_was_for
 async def test_it_keeps_no_more_bytes_than_it_may(pages: Pages, log: Log) -> None:
     log.commit(15, size=MAX_BYTES // 10)  # two pages are kept, not three
     for cursor in (0, 5, 10):
-        await pages.after(ROOM, cursor)
+        await pages.read_after(ROOM, cursor)
     log.reads.clear()
 
     for cursor in (10, 5, 0):
-        await pages.after(ROOM, cursor)
+        await pages.read_after(ROOM, cursor)
 
     assert log.reads == [(ROOM, 0)]
 
@@ -165,11 +165,11 @@ async def test_it_keeps_no_more_bytes_than_it_may(pages: Pages, log: Log) -> Non
 async def test_what_was_asked_for_longest_ago_gives_way(pages: Pages, log: Log) -> None:
     log.commit(15, size=MAX_BYTES // 10)
     for cursor in (0, 5, 0, 10):
-        await pages.after(ROOM, cursor)
+        await pages.read_after(ROOM, cursor)
     log.reads.clear()
 
     for cursor in (0, 10, 5):
-        await pages.after(ROOM, cursor)
+        await pages.read_after(ROOM, cursor)
 
     assert log.reads == [(ROOM, 5)]
 
@@ -178,22 +178,22 @@ async def test_it_gives_a_page_that_is_too_large_to_be_kept(pages: Pages, log: L
     log.commit(5, size=MAX_BYTES)
 
     for _ in range(2):
-        assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+        assert seqs(await pages.read_after(ROOM, 0)) == [1, 2, 3, 4, 5]
     assert len(log.reads) == 2
 
 
 async def test_what_was_dropped_does_not_count(pages: Pages, log: Log) -> None:
     log.commit(10, size=MAX_BYTES // 10)
-    await pages.after(ROOM, 0)
+    await pages.read_after(ROOM, 0)
     await asyncio.sleep(KEEP_S * 1.1)
     for _ in range(3):
-        await pages.after(ROOM, 0)
-        await pages.after(ROOM, 5)
+        await pages.read_after(ROOM, 0)
+        await pages.read_after(ROOM, 5)
         pages.forget(ROOM)
     log.reads.clear()
 
     for cursor in (0, 5, 0, 5):
-        await pages.after(ROOM, cursor)
+        await pages.read_after(ROOM, cursor)
 
     assert log.reads == [(ROOM, 0), (ROOM, 5)]
 
@@ -206,13 +206,13 @@ async def test_it_raises_what_reading_raises_and_reads_anew(pages: Pages, log: L
     log.failures = 1
 
     with pytest.raises(ConnectionError):
-        await pages.after(ROOM, 0)
-    assert seqs(await pages.after(ROOM, 0)) == [1, 2, 3, 4, 5]
+        await pages.read_after(ROOM, 0)
+    assert seqs(await pages.read_after(ROOM, 0)) == [1, 2, 3, 4, 5]
 
 
 async def test_it_goes_on_reading_for_the_others_when_one_gives_up(pages: Pages, log: Log) -> None:
     log.commit(5)
-    first, second = asyncio.create_task(pages.after(ROOM, 0)), asyncio.create_task(pages.after(ROOM, 0))
+    first, second = asyncio.create_task(pages.read_after(ROOM, 0)), asyncio.create_task(pages.read_after(ROOM, 0))
     await asyncio.sleep(READ_S / 2)
 
     first.cancel()
@@ -227,8 +227,8 @@ async def test_it_ends_before_a_hole_and_raises_an_alarm(
     log.commit(5)
     del log.entries[ROOM][2]
 
-    assert seqs(await pages.after(ROOM, 0)) == [1, 2]
-    assert await pages.after(ROOM, 2) == []
+    assert seqs(await pages.read_after(ROOM, 0)) == [1, 2]
+    assert await pages.read_after(ROOM, 2) == []
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
@@ -239,7 +239,7 @@ async def test_it_begins_with_the_gap_that_retention_left(pages: Pages, log: Log
     log.commit(5)
     log.floor = 4
 
-    gap, *rest = await pages.after(ROOM, 1)
+    gap, *rest = await pages.read_after(ROOM, 1)
 
     assert (gap.covers_from, gap.seq) == (2, 3)
     assert seqs(rest) == [4, 5]
@@ -249,28 +249,28 @@ async def test_it_goes_on_behind_a_gap_of_many_pages(pages: Pages, log: Log) -> 
     log.commit(20)
     log.floor = 14
 
-    gap, *rest = await pages.after(ROOM, 2)
+    gap, *rest = await pages.read_after(ROOM, 2)
 
     assert (gap.covers_from, gap.seq) == (3, 13)
     assert seqs(rest) == [14, 15, 16, 17, 18]
-    assert seqs(await pages.after(ROOM, 13)) == [14, 15, 16, 17, 18]
+    assert seqs(await pages.read_after(ROOM, 13)) == [14, 15, 16, 17, 18]
 
 
 async def test_it_gives_a_gap_alone_where_nothing_is_kept(pages: Pages, log: Log) -> None:
     log.commit(5)
     log.floor = 6
 
-    (gap,) = await pages.after(ROOM, 2)
+    (gap,) = await pages.read_after(ROOM, 2)
 
     assert (gap.covers_from, gap.seq) == (3, 5)
-    assert await pages.after(ROOM, 5) == []
+    assert await pages.read_after(ROOM, 5) == []
 
 
 async def test_it_sees_no_gap_right_before_the_floor(pages: Pages, log: Log) -> None:
     log.commit(5)
     log.floor = 4
 
-    assert seqs(await pages.after(ROOM, 3)) == [4, 5]
+    assert seqs(await pages.read_after(ROOM, 3)) == [4, 5]
 
 
 async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> None:
@@ -279,7 +279,7 @@ async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> No
 
     pages = Pages(read_page, loop=asyncio.get_running_loop(), size=SIZE, max_bytes=MAX_BYTES)
 
-    gap, *rest = await pages.after(ROOM, 0)
+    gap, *rest = await pages.read_after(ROOM, 0)
 
     assert (gap.covers_from, gap.seq, seqs(rest)) == (1, 3, [4, 5])
 
@@ -289,7 +289,7 @@ async def test_it_leaves_out_what_retention_took_while_the_page_was_read() -> No
 
 async def test_it_stops_reading_when_closed(pages: Pages, log: Log) -> None:
     log.commit(5)
-    waiting = asyncio.create_task(pages.after(ROOM, 0))
+    waiting = asyncio.create_task(pages.read_after(ROOM, 0))
     await asyncio.sleep(READ_S / 2)
 
     await pages.close()

@@ -69,7 +69,7 @@ class Process:
             loop=asyncio.get_running_loop(),
             limits=Limits(relay_timeout_s=1_000_000),  # a ping waits for as long
             deliver=self.deliver,
-            caught_up=on_subscribed,
+            on_subscribed=on_subscribed,
         )
 
     def deliver(self, notices: Sequence[Notice]) -> None:
@@ -81,10 +81,10 @@ class Process:
 
 async def test_it_renews_its_groups_though_another_room_is_followed_every_hour() -> None:
     process = Process()
-    process.relay.follow(room_group(ROOM))
+    process.relay.subscribe(room_group(ROOM))
 
     for hour in range(24):
-        process.relay.follow(f"room.{hour}")
+        process.relay.subscribe(f"room.{hour}")
         await asyncio.sleep(HOUR_S)
     await process.relay.close()
 
@@ -95,12 +95,12 @@ async def test_it_renews_its_groups_though_another_room_is_followed_every_hour()
 
 async def test_it_leaves_a_group_whose_room_was_unfollowed_while_it_could_not_be_renewed() -> None:
     process = Process()
-    process.relay.follow(room_group(ROOM))
+    process.relay.subscribe(room_group(ROOM))
     await asyncio.sleep(RENEW_S - 1)
     process.layer.failures = 1
     await asyncio.sleep(1.5)
 
-    process.relay.unfollow(room_group(ROOM))
+    process.relay.unsubscribe(room_group(ROOM))
     await asyncio.sleep(10)
     await process.relay.close()
 
@@ -110,8 +110,8 @@ async def test_it_leaves_a_group_whose_room_was_unfollowed_while_it_could_not_be
 async def test_it_subscribes_to_all_groups_once_the_layer_works_again() -> None:
     process = Process()
     process.layer.failures = 3
-    process.relay.follow(room_group(ROOM))
-    process.relay.follow("room.other")
+    process.relay.subscribe(room_group(ROOM))
+    process.relay.subscribe("room.other")
 
     await asyncio.sleep(10)
     await process.relay.close()
@@ -194,8 +194,8 @@ async def test_an_error_while_a_subscription_is_reported_is_logged_and_no_failur
         raise ValueError("a fault of ours")
 
     process = Process(on_subscribed=raise_error)
-    process.relay.follow(room_group(ROOM))
-    process.relay.follow(room_group(OTHER_ROOM))
+    process.relay.subscribe(room_group(ROOM))
+    process.relay.subscribe(room_group(OTHER_ROOM))
     await asyncio.sleep(0.1)
 
     assert process.relay.is_healthy

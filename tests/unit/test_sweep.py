@@ -80,8 +80,8 @@ async def test_it_sweeps_a_requested_room_without_waiting_for_the_interval(proce
     process.house.follow(alice, OTHER_ROOM)
     process.house.log.commit(2)
 
-    process.sweep.look_at_room(ROOM)
-    process.sweep.look_at_room(UUID(int=9))  # which is not followed here
+    process.sweep.request_room(ROOM)
+    process.sweep.request_room(UUID(int=9))  # which is not followed here
     await asyncio.sleep(INTERVAL_S / 2)
 
     assert alice.seqs == [1, 2]
@@ -104,7 +104,7 @@ async def test_it_sweeps_again_after_an_error(process: Process, error: Exception
     process.house.follow(alice)
     process.house.log.commit(2)
     process.database.error = error
-    process.sweep.look_at_room(ROOM)
+    process.sweep.request_room(ROOM)
     await asyncio.sleep(SWEPT_S)
     assert alice.seqs == []
 
@@ -169,8 +169,8 @@ async def test_it_checks_a_requested_user_without_waiting_for_the_interval(proce
     process.house.hub.register(alice)
     process.database.standings["s-1"] = None
 
-    process.sweep.look_at_user(ALICE.id)
-    process.sweep.look_at_user(BOB.id)  # who has no socket here
+    process.sweep.request_user(ALICE.id)
+    process.sweep.request_user(BOB.id)  # who has no socket here
     await asyncio.sleep(INTERVAL_S / 2)
 
     assert alice.closed == SESSION_REVOKED
