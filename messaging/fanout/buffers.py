@@ -80,7 +80,8 @@ class Parked:
 
     def put(self, notice: RoomNotice) -> None:
         """Keep `notice` in place of an earlier one with the same seq. `bound` is to be called afterwards."""
-        self.pop(notice.seq)
+        if notice.seq in self._notices:
+            self.pop(notice.seq)
         self._notices[notice.seq] = notice
         self.bytes += len(notice.payload)
 

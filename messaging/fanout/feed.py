@@ -197,7 +197,8 @@ class Feed:
 
     def hint(self, seq: int) -> None:
         """Record that the log reaches at least `seq`."""
-        self.known = max(self.known, seq)
+        if seq > self.known:
+            self.known = seq
 
     def accept(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
         """Take notices in any order and any number of times. Returns the entries that are next in line, in order.
