@@ -1,179 +1,191 @@
-"""Holes in what the hub hears of a room: they heal, are refilled from the log, or are gaps for good."""
+"""Holes in what the hub has received of a room: filled by late notices, from the log, or by a gap."""
 
 import asyncio
 
 from messaging.fanout.pages import RETRY_S
 from rooms.events import RoomHint
 from tests.unit.examples import ALICE, BOB, ROOM
-from tests.unit.rooms import HEALED_S, LONG_S, PARK_S, READ_S, Caplog, House, Socket, alarms, notice
+from tests.unit.in_memory import (
+    LONG_S,
+    PARK_S,
+    READ_S,
+    REFILLED_S,
+    Caplog,
+    FakeSocket,
+    InMemoryChat,
+    logged_errors,
+    notice,
+)
 
 
-async def test_it_lets_a_hole_heal_by_itself(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
-    first, second = house.log.commit(2)
+async def test_it_waits_for_missing_notices_before_it_reads_the_log(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    first, second = chat.log.commit(2)
 
-    house.hub.publish([second])
+    chat.hub.publish([second])
     await asyncio.sleep(PARK_S * 0.9)
-    house.hub.publish([first])
+    chat.hub.publish([first])
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1, 2]
-    assert house.log.reads == []
+    assert chat.log.reads == []
 
 
-async def test_it_refills_a_hole_that_stays_from_the_log(house: House) -> None:
-    alice, bob = Socket(ALICE.id), Socket(BOB.id)
-    house.follow(alice)
-    house.follow(bob)
-    house.happen()
-    new = house.log.commit(4)
+async def test_it_refills_a_hole_from_the_log(chat: InMemoryChat) -> None:
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
+    chat.follow(alice)
+    chat.follow(bob)
+    chat.post()
+    new = chat.log.commit(4)
 
-    house.hub.publish([new[1], new[3]])
-    await asyncio.sleep(HEALED_S)
+    chat.hub.publish([new[1], new[3]])
+    await asyncio.sleep(REFILLED_S)
 
     assert alice.seqs == bob.seqs == [1, 2, 3, 4, 5]
-    assert house.log.reads == [(ROOM, 0)]  # pages lie at multiples of their size
+    assert chat.log.reads == [(ROOM, 0)]  # pages begin at multiples of their size
 
 
-async def test_it_gives_each_hole_a_moment_of_its_own(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
+async def test_it_waits_for_each_hole_separately(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
     for _ in range(3):
-        first, second = house.log.commit(2)
-        house.hub.publish([second])
+        first, second = chat.log.commit(2)
+        chat.hub.publish([second])
         await asyncio.sleep(PARK_S * 0.6)
-        house.hub.publish([first])
+        chat.hub.publish([first])
 
     assert alice.seqs == [1, 2, 3, 4, 5, 6]
-    assert house.log.reads == []
+    assert chat.log.reads == []
 
 
-async def test_it_hears_of_entries_by_a_hint_alone(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(3)
+async def test_it_reads_the_entries_that_a_hint_reveals(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(3)
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=3)])
-    await asyncio.sleep(HEALED_S)
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=3)])
+    await asyncio.sleep(REFILLED_S)
 
     assert alice.seqs == [1, 2, 3]
 
 
-async def test_it_ignores_a_hint_of_what_is_known(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.happen(3)
+async def test_it_ignores_a_hint_of_known_entries(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.post(3)
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=3), RoomHint(room_id=ROOM, seq=1)])
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=3), RoomHint(room_id=ROOM, seq=1)])
     await asyncio.sleep(LONG_S)
 
-    assert house.log.reads == []
+    assert chat.log.reads == []
 
 
-async def test_it_refills_a_long_hole_page_by_page(small: House) -> None:
-    alice = Socket()
-    small.follow(alice)
-    small.log.commit(12)
+async def test_it_refills_a_long_hole_page_by_page(small_chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    small_chat.follow(alice)
+    small_chat.log.commit(12)
 
-    small.hub.publish([RoomHint(room_id=ROOM, seq=12)])
+    small_chat.hub.publish([RoomHint(room_id=ROOM, seq=12)])
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == list(range(1, 13))
-    assert small.log.reads == [(ROOM, 0), (ROOM, 5), (ROOM, 10)]
+    assert small_chat.log.reads == [(ROOM, 0), (ROOM, 5), (ROOM, 10)]
 
 
-async def test_it_goes_on_while_a_hole_is_refilled(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(2)
-    house.hub.publish([RoomHint(room_id=ROOM, seq=2)])
+async def test_it_accepts_notices_while_a_hole_is_refilled(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(2)
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=2)])
 
     await asyncio.sleep(PARK_S + READ_S / 2)  # the page is being read
-    house.happen(2)
+    chat.post(2)
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1, 2, 3, 4]
-    assert house.log.reads == [(ROOM, 0)]
+    assert chat.log.reads == [(ROOM, 0)]
 
 
-async def test_it_asks_again_after_a_failed_read(house: House, caplog: Caplog) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(2)
-    house.log.failures = 2
+async def test_it_reads_again_after_a_failed_read(chat: InMemoryChat, caplog: Caplog) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(2)
+    chat.log.failures = 2
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=2)])
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=2)])
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1, 2]
-    assert len(house.log.reads) == 3
-    assert len(alarms(caplog)) == 2
+    assert len(chat.log.reads) == 3
+    assert len(logged_errors(caplog)) == 2
 
 
-async def test_it_raises_an_alarm_about_a_hole_in_the_log_and_waits(house: House, caplog: Caplog) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(3)
-    del house.log.entries[ROOM][1]
+async def test_it_logs_an_error_and_waits_if_the_log_has_a_hole(chat: InMemoryChat, caplog: Caplog) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(3)
+    del chat.log.entries[ROOM][1]
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=3)])
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=3)])
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1]
-    assert alarms(caplog)
-    assert len(house.log.reads) <= 2 + LONG_S / RETRY_S
+    assert logged_errors(caplog)
+    assert len(chat.log.reads) <= 2 + LONG_S / RETRY_S
 
 
-async def test_it_does_not_hammer_the_log_for_a_follower_before_a_hole(house: House) -> None:
-    alice = Socket()
-    house.log.commit(3)
-    del house.log.entries[ROOM][1]
+async def test_it_pauses_between_reads_for_a_follower_before_a_hole_in_the_log(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.log.commit(3)
+    del chat.log.entries[ROOM][1]
 
-    house.follow(alice, after=0)
+    chat.follow(alice, after=0)
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [1]
-    assert len(house.log.reads) <= 2 + LONG_S / RETRY_S
+    assert len(chat.log.reads) <= 2 + LONG_S / RETRY_S
 
 
-async def test_it_heals_no_hole_of_a_room_that_everybody_left(house: House) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(2)
-    house.hub.publish([notice(2)])
+async def test_it_does_not_refill_a_room_without_followers(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(2)
+    chat.hub.publish([notice(2)])
 
-    house.hub.unfollow(alice, ROOM)
+    chat.hub.unfollow(alice, ROOM)
     await asyncio.sleep(LONG_S)
 
-    assert house.log.reads == []
+    assert chat.log.reads == []
 
 
-async def test_it_raises_no_alarm_when_everybody_leaves_while_a_page_is_read(house: House, caplog: Caplog) -> None:
-    alice = Socket()
-    house.follow(alice)
-    house.log.commit(2)
-    house.hub.publish([RoomHint(room_id=ROOM, seq=2)])
+async def test_it_logs_no_error_if_the_last_follower_leaves_while_a_page_is_read(
+    chat: InMemoryChat, caplog: Caplog
+) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    chat.log.commit(2)
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=2)])
     await asyncio.sleep(PARK_S + READ_S / 2)
 
-    house.hub.unfollow(alice, ROOM)
+    chat.hub.unfollow(alice, ROOM)
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == []
-    assert alarms(caplog) == []
+    assert logged_errors(caplog) == []
 
 
-async def test_it_heals_a_hole_though_the_room_was_left_with_one(house: House) -> None:
-    alice, bob = Socket(ALICE.id), Socket(BOB.id)
-    house.follow(bob)
-    removal, _, last = [*house.log.commit(evicts=BOB.id), *house.log.commit(2)]
-    house.hub.publish([removal, last])  # Bob is cut before the hole
+async def test_it_refills_a_hole_of_a_room_that_was_once_left_with_one(chat: InMemoryChat) -> None:
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
+    chat.follow(bob)
+    removal, _, last = [*chat.log.commit(evicts=BOB.id), *chat.log.commit(2)]
+    chat.hub.publish([removal, last])  # the hole is after the end of Bob's follow
     assert bob.seqs == [1]
 
-    follower = house.hub.hold(alice, ROOM)
-    new = house.log.commit(2)
-    house.hub.publish([new[1]])
-    house.hub.release(follower, cursor=3, since=3, head=3)
+    follower = chat.hub.hold(alice, ROOM)
+    new = chat.log.commit(2)
+    chat.hub.publish([new[1]])
+    chat.hub.release(follower, cursor=3, since=3, head=3)
     await asyncio.sleep(LONG_S)
 
     assert alice.seqs == [4, 5]
@@ -182,47 +194,47 @@ async def test_it_heals_a_hole_though_the_room_was_left_with_one(house: House) -
 # -- gaps -----------------------------------------------------------------------------------------------------------
 
 
-async def test_it_tells_of_a_gap_where_retention_took_what_is_missing(house: House) -> None:
-    alice = Socket()
-    house.log.commit(9)
-    house.log.floor = 6
+async def test_it_sends_a_gap_for_entries_that_retention_deleted(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.log.commit(9)
+    chat.log.floor = 6
 
-    house.follow(alice, after=2)
-    await asyncio.sleep(HEALED_S)
-    house.happen()
+    chat.follow(alice, after=2)
+    await asyncio.sleep(REFILLED_S)
+    chat.post()
 
     gap = b'{"event":"gap","room":"01990000-0000-7000-8000-000000000001","from":3,"to":5,"reason":"retention"}'
     assert alice.payloads == [gap, b"6", b"7", b"8", b"9", b"10"]
 
 
-async def test_it_tells_live_followers_of_a_gap_and_goes_on(house: House) -> None:
-    alice, bob = Socket(ALICE.id), Socket(BOB.id)
-    house.follow(alice)
-    house.happen(2)
-    house.log.commit(5)
-    house.log.floor = 6
+async def test_it_sends_a_gap_to_live_followers_and_goes_on(chat: InMemoryChat) -> None:
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
+    chat.follow(alice)
+    chat.post(2)
+    chat.log.commit(5)
+    chat.log.floor = 6
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=7)])
-    await asyncio.sleep(HEALED_S)
-    house.happen()
-    house.follow(bob, after=5)
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=7)])
+    await asyncio.sleep(REFILLED_S)
+    chat.post()
+    chat.follow(bob, after=5)
 
     gap = b'{"event":"gap","room":"01990000-0000-7000-8000-000000000001","from":3,"to":5,"reason":"retention"}'
     assert alice.payloads == [b"1", b"2", gap, b"6", b"7", b"8"]
     assert bob.seqs == [6, 7, 8]
 
 
-async def test_it_tells_a_congested_follower_of_all_of_a_gap(house: House) -> None:
-    slow = Socket()
-    house.follow(slow)
+async def test_it_sends_the_whole_gap_to_a_follower_that_was_congested(chat: InMemoryChat) -> None:
+    slow = FakeSocket()
+    chat.follow(slow)
     slow.congested = True
-    house.log.commit(7)
-    house.log.floor = 6
+    chat.log.commit(7)
+    chat.log.floor = 6
 
-    house.hub.publish([RoomHint(room_id=ROOM, seq=7)])
-    await asyncio.sleep(HEALED_S)
-    slow.drain(house.hub)
-    await asyncio.sleep(HEALED_S)
+    chat.hub.publish([RoomHint(room_id=ROOM, seq=7)])
+    await asyncio.sleep(REFILLED_S)
+    slow.drain(chat.hub)
+    await asyncio.sleep(REFILLED_S)
 
     gap = b'{"event":"gap","room":"01990000-0000-7000-8000-000000000001","from":1,"to":5,"reason":"retention"}'
     assert slow.payloads == [gap, b"6", b"7"]

@@ -1,92 +1,92 @@
-"""What the hub calls back: the first and the last follower of a room, the first and the last socket of a user."""
+"""The callbacks of the hub: the first and last follower of a room, the first and last socket of a user."""
 
 from uuid import UUID
 
 from rooms.events import SessionsChanged
 from tests.unit.examples import ALICE, BOB, ROOM
-from tests.unit.rooms import House, Socket
+from tests.unit.in_memory import FakeSocket, InMemoryChat
 
 
-class Diary:
-    """Keeps what it is told."""
+class Recorder:
+    """An `Interest` that records its calls."""
 
     def __init__(self) -> None:
-        self.entries: list[tuple[str, UUID]] = []
+        self.calls: list[tuple[str, UUID]] = []
 
     def room_followed(self, room_id: UUID) -> None:
-        self.entries.append(("followed", room_id))
+        self.calls.append(("followed", room_id))
 
     def room_unfollowed(self, room_id: UUID) -> None:
-        self.entries.append(("unfollowed", room_id))
+        self.calls.append(("unfollowed", room_id))
 
     def user_connected(self, user_id: UUID) -> None:
-        self.entries.append(("connected", user_id))
+        self.calls.append(("connected", user_id))
 
     def user_disconnected(self, user_id: UUID) -> None:
-        self.entries.append(("disconnected", user_id))
+        self.calls.append(("disconnected", user_id))
 
     def sessions_changed(self, user_id: UUID) -> None:
-        self.entries.append(("changed", user_id))
+        self.calls.append(("changed", user_id))
 
 
-async def test_it_tells_of_the_first_and_the_last_follower_of_a_room() -> None:
-    diary = Diary()
-    house = House(interest=diary)
-    alice, bob = Socket(ALICE.id), Socket(BOB.id)
+async def test_it_reports_the_first_and_the_last_follower_of_a_room() -> None:
+    recorder = Recorder()
+    chat = InMemoryChat(interest=recorder)
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
 
-    house.follow(alice)
-    house.follow(bob)
-    house.follow(alice, after=0)
-    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM)], [ROOM])
-    house.hub.unfollow(alice, ROOM)
-    house.hub.unfollow(bob, ROOM)
+    chat.follow(alice)
+    chat.follow(bob)
+    chat.follow(alice, after=0)
+    assert (recorder.calls, list(chat.hub.known_heads())) == ([("followed", ROOM)], [ROOM])
+    chat.hub.unfollow(alice, ROOM)
+    chat.hub.unfollow(bob, ROOM)
 
-    assert (diary.entries, list(house.hub.known_heads())) == ([("followed", ROOM), ("unfollowed", ROOM)], [])
-
-
-async def test_it_does_not_leave_a_room_whose_only_follower_joins_again() -> None:
-    diary = Diary()
-    house = House(interest=diary)
-    alice = Socket()
-
-    house.follow(alice)
-    house.follow(alice)
-
-    assert diary.entries == [("followed", ROOM)]
+    assert (recorder.calls, list(chat.hub.known_heads())) == ([("followed", ROOM), ("unfollowed", ROOM)], [])
 
 
-async def test_it_leaves_a_room_whose_last_follower_was_removed() -> None:
-    diary = Diary()
-    house = House(interest=diary)
-    house.follow(Socket(BOB.id))
+async def test_it_does_not_report_a_room_whose_only_follower_joins_again() -> None:
+    recorder = Recorder()
+    chat = InMemoryChat(interest=recorder)
+    alice = FakeSocket()
 
-    house.happen(evicts=BOB.id)
+    chat.follow(alice)
+    chat.follow(alice)
 
-    assert diary.entries == [("followed", ROOM), ("unfollowed", ROOM)]
+    assert recorder.calls == [("followed", ROOM)]
 
 
-async def test_it_tells_of_the_first_and_the_last_socket_of_a_user() -> None:
-    diary = Diary()
-    hub = House(interest=diary).hub
-    phone, laptop = Socket(ALICE.id), Socket(ALICE.id)
+async def test_it_reports_a_room_whose_last_follower_was_removed() -> None:
+    recorder = Recorder()
+    chat = InMemoryChat(interest=recorder)
+    chat.follow(FakeSocket(BOB.id))
+
+    chat.post(evicts=BOB.id)
+
+    assert recorder.calls == [("followed", ROOM), ("unfollowed", ROOM)]
+
+
+async def test_it_reports_the_first_and_the_last_socket_of_a_user() -> None:
+    recorder = Recorder()
+    hub = InMemoryChat(interest=recorder).hub
+    phone, laptop = FakeSocket(ALICE.id), FakeSocket(ALICE.id)
 
     hub.register(phone)
     hub.register(laptop)
     assert set(hub.sinks()) == set(hub.sinks_of(ALICE.id)) == {phone, laptop}
     assert hub.sinks_of(BOB.id) == []
     hub.unregister(phone)
-    assert diary.entries == [("connected", ALICE.id)]
+    assert recorder.calls == [("connected", ALICE.id)]
     hub.unregister(laptop)
 
-    assert diary.entries == [("connected", ALICE.id), ("disconnected", ALICE.id)]
+    assert recorder.calls == [("connected", ALICE.id), ("disconnected", ALICE.id)]
     assert hub.sinks() == []
 
 
-async def test_it_passes_on_that_sessions_of_a_user_who_is_here_have_changed() -> None:
-    diary = Diary()
-    hub = House(interest=diary).hub
-    hub.register(Socket(ALICE.id))
+async def test_it_reports_changed_sessions_of_connected_users_only() -> None:
+    recorder = Recorder()
+    hub = InMemoryChat(interest=recorder).hub
+    hub.register(FakeSocket(ALICE.id))
 
     hub.publish([SessionsChanged(user_id=ALICE.id), SessionsChanged(user_id=BOB.id)])
 
-    assert diary.entries == [("connected", ALICE.id), ("changed", ALICE.id)]
+    assert recorder.calls == [("connected", ALICE.id), ("changed", ALICE.id)]

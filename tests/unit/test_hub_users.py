@@ -1,49 +1,49 @@
-"""The sockets of users and of their sessions."""
+"""Sockets by user and by session."""
 
 from rooms.events import UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM
-from tests.unit.rooms import House, Socket
+from tests.unit.in_memory import FakeSocket, InMemoryChat
 
 
-async def test_it_tells_every_socket_of_a_user(house: House) -> None:
-    phone, laptop, bob = Socket(ALICE.id), Socket(ALICE.id), Socket(BOB.id)
+async def test_it_writes_to_every_socket_of_a_user(chat: InMemoryChat) -> None:
+    phone, laptop, bob = FakeSocket(ALICE.id), FakeSocket(ALICE.id), FakeSocket(BOB.id)
     for socket in (phone, laptop, bob):
-        house.hub.register(socket)
+        chat.hub.register(socket)
 
-    house.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
+    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
 
     assert (phone.seqs, laptop.seqs, bob.seqs) == ([7], [7], [])
 
 
-async def test_it_tells_the_other_sockets_of_a_user_when_one_is_gone(house: House) -> None:
-    phone, laptop = Socket(ALICE.id), Socket(ALICE.id)
-    house.hub.register(phone)
-    house.hub.register(laptop)
+async def test_it_writes_to_the_other_sockets_of_a_user_after_one_closed(chat: InMemoryChat) -> None:
+    phone, laptop = FakeSocket(ALICE.id), FakeSocket(ALICE.id)
+    chat.hub.register(phone)
+    chat.hub.register(laptop)
 
-    house.hub.unregister(phone)
-    house.hub.unregister(phone)
-    house.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
+    chat.hub.unregister(phone)
+    chat.hub.unregister(phone)
+    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
 
     assert (phone.seqs, laptop.seqs) == ([], [7])
 
 
-async def test_it_forgets_a_socket_that_is_gone(house: House) -> None:
-    alice = Socket()
-    house.hub.register(alice)
-    house.follow(alice)
-    house.follow(alice, OTHER_ROOM)
+async def test_it_forgets_a_closed_socket(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.hub.register(alice)
+    chat.follow(alice)
+    chat.follow(alice, OTHER_ROOM)
 
-    house.hub.unregister(alice)
-    house.happen()
-    house.happen(room=OTHER_ROOM)
-    house.hub.publish([UserNotice(user_id=ALICE.id, payload=b"1")])
+    chat.hub.unregister(alice)
+    chat.post()
+    chat.post(room=OTHER_ROOM)
+    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"1")])
 
     assert (alice.seqs, alice.followers) == ([], {})
 
 
-async def test_it_knows_the_oldest_admission_of_each_session() -> None:
-    hub = House().hub
-    before, after = Socket(ALICE.id), Socket(ALICE.id)
+async def test_it_keeps_the_lowest_auth_version_of_each_session() -> None:
+    hub = InMemoryChat().hub
+    before, after = FakeSocket(ALICE.id), FakeSocket(ALICE.id)
     after.auth_version = before.auth_version + 1
 
     hub.register(after)

@@ -1,4 +1,4 @@
-"""The relay between this process and a channel layer that forgets, fails, and does not let go."""
+"""The relay on a channel layer that forgets groups, fails, sends nonsense, and swallows cancellations."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from messaging.fanout.relay import PING_S, RENEW_S, Relay
 from messaging.wire.limits import Limits
 from rooms.events import Notice
 from tests.unit.examples import OTHER_ROOM, ROOM
-from tests.unit.rooms import notice
+from tests.unit.in_memory import notice
 
 HOUR_S = 3600.0
 
@@ -38,7 +38,7 @@ class FakeLayer:
     async def send(self, channel: str, message: dict[str, Any]) -> None:
         try:
             await asyncio.Event().wait()
-        except asyncio.CancelledError:  # as clients of Redis have been seen to do
+        except asyncio.CancelledError:  # clients of Redis have been seen to do this
             self.swallowed += 1
 
     async def receive(self, channel: str) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class FakeLayer:
 
 
 class Process:
-    """A relay on a fake layer, and what it delivered. Delivering the first `failures` batches raises."""
+    """A relay on a fake layer, and what it delivered. The first `failures` calls of `deliver` raise."""
 
     def __init__(self, *, on_subscribed: Callable[[str], None] = lambda group: None) -> None:
         self.layer = FakeLayer()
@@ -67,7 +67,7 @@ class Process:
         self.relay = Relay(
             self.layer,
             loop=asyncio.get_running_loop(),
-            limits=Limits(relay_timeout_s=1_000_000),  # a ping waits for as long
+            limits=Limits(relay_timeout_s=1_000_000),  # so that a ping does not time out
             deliver=self.deliver,
             on_subscribed=on_subscribed,
         )

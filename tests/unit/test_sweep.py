@@ -12,7 +12,7 @@ from messaging.fanout.sweep import UNHEALTHY_FACTOR, Sweep
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.limits import Limits
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
-from tests.unit.rooms import House, Socket
+from tests.unit.in_memory import FakeSocket, InMemoryChat
 
 INTERVAL_S = Limits().sweep_interval_s
 SWEPT_S = INTERVAL_S * 1.5  # after this time a sweep has run and its reads are done
@@ -20,10 +20,10 @@ READ_S = 0.001
 
 
 class Database:
-    """Answers the sweep from `house.log` and `standings`, and records what it was asked."""
+    """Answers the sweep from `chat.log` and `standings`, and records what it was asked."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, chat: InMemoryChat) -> None:
+        self.chat = chat
         self.standings: dict[str, Standing | None] = {}
         self.rooms_asked: list[set[UUID]] = []
         self.error: Exception | None = None
@@ -36,7 +36,7 @@ class Database:
         await asyncio.sleep(READ_S)
         if self.error is not None:
             raise self.error
-        now = {room: self.house.log.head(room) for room in heads}
+        now = {room: self.chat.log.head(room) for room in heads}
         return {room: head for room, head in now.items() if head > heads[room]}, changed
 
 
@@ -44,11 +44,11 @@ class Process:
     """A hub and its sweep over a database in memory."""
 
     def __init__(self) -> None:
-        self.house = House()
-        self.database = Database(self.house)
+        self.chat = InMemoryChat()
+        self.database = Database(self.chat)
         self.is_layer_healthy = True
         self.sweep = Sweep(
-            hub=self.house.hub,
+            hub=self.chat.hub,
             read_changes=self.database.read_changes,
             loop=asyncio.get_running_loop(),
             limits=Limits(),
@@ -61,13 +61,13 @@ async def process() -> AsyncIterator[Process]:
     process = Process()
     yield process
     await process.sweep.close()
-    await process.house.hub.close()
+    await process.chat.hub.close()
 
 
 async def test_it_works(process: Process) -> None:
-    alice = Socket()
-    process.house.follow(alice)
-    process.house.log.commit(3)
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.log.commit(3)
 
     await asyncio.sleep(SWEPT_S)
 
@@ -75,10 +75,10 @@ async def test_it_works(process: Process) -> None:
 
 
 async def test_it_sweeps_a_requested_room_without_waiting_for_the_interval(process: Process) -> None:
-    alice = Socket()
-    process.house.follow(alice)
-    process.house.follow(alice, OTHER_ROOM)
-    process.house.log.commit(2)
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.follow(alice, OTHER_ROOM)
+    process.chat.log.commit(2)
 
     process.sweep.request_room(ROOM)
     process.sweep.request_room(UUID(int=9))  # which is not followed here
@@ -100,9 +100,9 @@ async def test_it_sweeps_more_often_while_the_layer_is_unhealthy(process: Proces
 
 @pytest.mark.parametrize("error", [Unavailable(), ConnectionError("the database is down")])
 async def test_it_sweeps_again_after_an_error(process: Process, error: Exception) -> None:
-    alice = Socket()
-    process.house.follow(alice)
-    process.house.log.commit(2)
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.log.commit(2)
     process.database.error = error
     process.sweep.request_room(ROOM)
     await asyncio.sleep(SWEPT_S)
@@ -119,9 +119,9 @@ async def test_it_sweeps_again_after_an_error(process: Process, error: Exception
 
 @pytest.mark.parametrize("standing", [None, Standing(is_active=True, auth_version=2)])
 async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, standing: Standing | None) -> None:
-    phone, laptop = Socket(), Socket()
-    process.house.hub.register(phone)
-    process.house.hub.register(laptop)
+    phone, laptop = FakeSocket(), FakeSocket()
+    process.chat.hub.register(phone)
+    process.chat.hub.register(laptop)
     process.database.standings["s-1"] = standing
 
     await asyncio.sleep(SWEPT_S)
@@ -131,8 +131,8 @@ async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, stan
 
 
 async def test_it_closes_the_sockets_of_an_inactive_user(process: Process) -> None:
-    alice = Socket()
-    process.house.hub.register(alice)
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
     process.database.standings["s-1"] = Standing(is_active=False, auth_version=2)
 
     await asyncio.sleep(SWEPT_S)
@@ -141,10 +141,10 @@ async def test_it_closes_the_sockets_of_an_inactive_user(process: Process) -> No
 
 
 async def test_it_keeps_a_socket_that_was_admitted_with_the_new_auth_version(process: Process) -> None:
-    old, new = Socket(), Socket()
+    old, new = FakeSocket(), FakeSocket()
     new.auth_version = 2
-    process.house.hub.register(old)
-    process.house.hub.register(new)
+    process.chat.hub.register(old)
+    process.chat.hub.register(new)
     process.database.standings["s-1"] = Standing(is_active=True, auth_version=2)
 
     await asyncio.sleep(SWEPT_S)
@@ -153,10 +153,10 @@ async def test_it_keeps_a_socket_that_was_admitted_with_the_new_auth_version(pro
 
 
 async def test_it_keeps_the_sockets_of_other_sessions(process: Process) -> None:
-    alice, bob = Socket(ALICE.id), Socket(BOB.id)
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
     bob.session_key = "s-2"
-    process.house.hub.register(alice)
-    process.house.hub.register(bob)
+    process.chat.hub.register(alice)
+    process.chat.hub.register(bob)
     process.database.standings["s-1"] = None
 
     await asyncio.sleep(SWEPT_S)
@@ -165,8 +165,8 @@ async def test_it_keeps_the_sockets_of_other_sessions(process: Process) -> None:
 
 
 async def test_it_checks_a_requested_user_without_waiting_for_the_interval(process: Process) -> None:
-    alice = Socket()
-    process.house.hub.register(alice)
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
     process.database.standings["s-1"] = None
 
     process.sweep.request_user(ALICE.id)
