@@ -113,7 +113,7 @@ class World:
         ]
 
     def drain(self, client: Client) -> None:
-        """Let `client` read again; one that has heard nothing for long begins anew, as the protocol advises."""
+        """Let `client` read again. After a long silence it reconnects instead, as the protocol advises."""
         silent_s = client.served_by.loop.time() - client.stopped_at
         if client.is_reading or silent_s < 2 * LIMITS.stalled_writer_s:
             client.drain()
