@@ -18,10 +18,10 @@ COPY api api
 COPY config config
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 DATA_DIR=/data LOG_FORMAT=json
 USER roomlog
-# The generated secret key, and SQLite where no DATABASE_URL is given.
+# Holds the generated secret key, and the SQLite database if DATABASE_URL is not set.
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --start-period=30s --interval=10s --timeout=3s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=2)"]
-# Name your hosts in ALLOWED_HOSTS.
+# Set ALLOWED_HOSTS to the host names of your server.
 CMD ["python", "manage.py", "serve", "--host", "0.0.0.0", "--port", "8000"]

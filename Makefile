@@ -1,5 +1,5 @@
-# Everything a newcomer and CI need. Uses uv when it is on the PATH, plain venv
-# and pip otherwise; both install the same hashed locks.
+# Everything that a new contributor and CI need. Uses uv if it is on the PATH, otherwise venv and pip. Both install the
+# same hashed locks.
 
 PYTHON ?= python3
 BIND ?= 127.0.0.1
@@ -9,24 +9,24 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-# Folders whose tests do not depend on the database: they run on SQLite only.
+# Folders of tests that do not depend on the database engine. They run on SQLite only.
 ON_ONE_ENGINE := unit simulation contract docs api e2e benchmarks
 
 export DATA_DIR
-# Without kept byte code each server that a test starts would compile everything anew.
+# Without cached bytecode, each server that a test starts would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help run test bench check format install documents lock clean
 
 help:
-	@echo "make run        set up and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
-	@echo "make test       set up and run the tests on SQLite and PostgreSQL   (ARGS=)"
-	@echo "make bench      measure beside others and write docs/benchmarks.md (half an hour, on an idle machine)   (ARGS=)"
-	@echo "make check      style, types, import contracts, migrations, documents"
-	@echo "make format     put the code in shape"
-	@echo "make install    only set up"
-	@echo "make documents  write openapi.yaml and asyncapi.yaml anew"
-	@echo "make lock       resolve the dependencies anew (needs uv)"
+	@echo "make run        install the dependencies and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
+	@echo "make test       install the dependencies and run the tests on SQLite and PostgreSQL   (ARGS=)"
+	@echo "make bench      compare with other servers, write docs/benchmarks.md (half an hour, idle machine)   (ARGS=)"
+	@echo "make check      check style, types, import contracts, migrations and documents"
+	@echo "make format     format the code"
+	@echo "make install    only install the dependencies"
+	@echo "make documents  regenerate openapi.yaml and asyncapi.yaml"
+	@echo "make lock       resolve the dependencies again (needs uv)"
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/python manage.py serve --host $(BIND) --port $(PORT)

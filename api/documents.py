@@ -20,6 +20,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from api.problems import CONTENT_TYPE, Problem
 from api.schemas import schemas_sent, schemas_taken
+from messaging.wire.actions import Action
 
 # Where django-allauth is served, and what its names are led by beside ours (both have a User).
 _ALLAUTH_ROOT = "_allauth/"
@@ -62,6 +63,11 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 def answers(kind: Any, *, status: int = 200) -> dict[Any, Any]:
     """The answers of an endpoint: `kind` (None for an empty one) with `status`, or a problem."""
     return {status: OpenApiResponse(kind), ("default", CONTENT_TYPE): Problem}
+
+
+def answers_of(action: type[Action]) -> dict[Any, Any]:
+    """The answers of an endpoint that does what an action of the socket does."""
+    return answers(action.contract.answer, status=action.contract.status)
 
 
 def parameters_of(query: type[msgspec.Struct]) -> list[OpenApiParameter]:

@@ -1,11 +1,16 @@
-"""What every REST endpoint shares: parse with a type, count the action, answer with a struct."""
+"""What all REST endpoints share: parse with a type, count the action, answer with a struct."""
 
-from collections.abc import Collection
+import inspect
+from collections.abc import Collection, Mapping
+from functools import cache, partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
+from django.urls import register_converter
+from django.urls.converters import UUIDConverter
+from msgspec import NODEFAULT
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,11 +19,21 @@ from accounts.schema import Principal
 from foundation.errors import Invalid
 from foundation.text import check_json
 from messaging.throttling import throttle
-from messaging.wire.actions import PageLimit
-from messaging.wire.checks import check_data, invalid
+from messaging.wire.actions import Action, PageLimit
+from messaging.wire.checks import check_fields, invalid
 from messaging.wire.limits import Limits
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
+A = TypeVar("A", bound=Action)
+
+
+class Id(UUIDConverter):
+    """A UUID in an address, in upper or lower case: some platforms write it in capitals."""
+
+    regex = "(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+
+
+register_converter(Id, "id")
 
 
 class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,24 +44,48 @@ class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: PageLimit = 50
 
     def __post_init__(self) -> None:
-        check_page(self.before, self.after, self.limit)
+        check_one_side(self.before, self.after)
 
 
-def check_page(before: object, after: object, limit: int) -> None:
-    """Raises `Invalid`."""
-    most = settings.ROOMLOG_LIMITS.history_page_max
-    if limit > most:
-        raise Invalid(f"At most {most}.", field="limit")
+def check_one_side(before: object, after: object) -> None:
+    """Raises `Invalid` if a page is asked for on both sides."""
     if before is not None and after is not None:
         raise Invalid("Give one of `before` and `after`.", field="before")
 
 
+@cache
+def fields_of(kind: type[Action], *, suffix: str, without: tuple[str, ...] = ("room",)) -> type[msgspec.Struct]:
+    """Returns the struct of a REST body or query: the fields of an action, without those that the path names."""
+    fields: list[tuple[str, Any, Any]] = []
+    for field in msgspec.structs.fields(kind):
+        if field.name not in (*without, "request_id"):
+            default = (
+                field.default
+                if field.default_factory is NODEFAULT
+                else msgspec.field(default_factory=field.default_factory)
+            )
+            fields.append((field.name, field.type, default))
+    namespace = {"__doc__": inspect.getdoc(kind)}
+    return msgspec.defstruct(
+        f"{kind.__name__}{suffix}",
+        [field[:2] if field[2] is NODEFAULT else field for field in fields],
+        namespace=namespace,
+        frozen=True,
+        forbid_unknown_fields=True,
+        kw_only=True,
+    )
+
+
+body_of = partial(fields_of, suffix="Body")
+query_of = partial(fields_of, suffix="Query")
+
+
 class Endpoint(APIView):
-    """One address. Methods parse, call one service or selector, and return its struct."""
+    """One address. Its methods parse, call one service or selector, and return the struct that it returns."""
 
     takes_query: Collection[str] = ()
     takes_body: Collection[str] = ("POST", "PUT", "PATCH")
-    # What DRF says to OPTIONS is about serializers. Preflights are answered before it, by corsheaders.
+    # DRF answers OPTIONS from serializers, of which there are none. corsheaders answers preflights before.
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
 
     @property
@@ -70,7 +109,7 @@ class Endpoint(APIView):
             self.refuse_what_is_not_taken(request)
 
     def refuse_what_is_not_taken(self, request: Request) -> None:
-        """Raises `Invalid`. An empty object is no body: some clients always send one."""
+        """Raises `Invalid`. An empty object counts as no body: some clients always send one."""
         if request.method not in self.takes_query and request.query_params:
             raise Invalid("Not known here.", field=next(iter(request.query_params)))
         if request.method not in ("GET", "HEAD", *self.takes_body) and request.body.strip() not in (b"", b"{}"):
@@ -82,28 +121,50 @@ class Endpoint(APIView):
         return finalized
 
     def body(self, kind: type[T]) -> T:
-        """The request's body as a `kind`, with its strings and custom data checked. Raises `Invalid`, `TooLarge`."""
-        raw = self.request.data
-        try:
-            value = msgspec.json.decode(raw if isinstance(raw, bytes) else b"", type=kind)
-            content = msgspec.to_builtins(value)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
-            raise invalid(error) from None
-        for name, item in content.items():
-            check_json(item, field=name)
-        if content.get("data"):
-            check_data(content["data"], self.limits)
+        """Returns the request's body as a `kind`, its fields checked. Raises `Invalid` and `TooLarge`."""
+        value = self._decode(kind)
+        check_fields(value, self.limits)
         return value
 
     def query(self, kind: type[T]) -> T:
-        """The query string as a `kind`. Raises `Invalid`."""
+        """Returns the query string as a `kind`, its fields checked. Raises `Invalid`."""
+        value = self._parse(kind)
+        check_fields(value, self.limits)
+        return value
+
+    def requested(self, kind: type[A], *, override: Mapping[str, object] | None = None, **named: object) -> A:
+        """Returns the action that the request asks for, checked as on the socket.
+
+        Its fields come from the body (or the query, of a GET), except those in `named`, which the path gives.
+        `override` replaces fields of the body. Raises `Invalid` and `TooLarge`.
+        """
+        without = tuple(named)
+        if self.request.method == "GET":
+            given = self._parse(query_of(kind, without=without))
+        else:
+            given = self._decode(body_of(kind, without=without))
+        try:
+            action = msgspec.convert({**msgspec.structs.asdict(given), **(override or {}), **named}, type=kind)
+        except msgspec.ValidationError as error:
+            raise invalid(error) from None
+        check_fields(action, self.limits)
+        return action
+
+    def _decode(self, kind: type[T]) -> T:
+        raw = self.request.data
+        try:
+            return msgspec.json.decode(raw if isinstance(raw, bytes) else b"", type=kind)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+            raise invalid(error) from None
+
+    def _parse(self, kind: type[T]) -> T:
         values = {}
         for name, several in self.request.query_params.lists():
             if len(several) > 1:
                 raise Invalid("Given more than once.", field=name)
             check_json(several[0], field=name)
             values[name] = several[0]
-            if several[0] == "null":  # which would be taken for what it says
+            if several[0] == "null":  # msgspec would take it for null
                 raise Invalid("There is no null in an address: leave it out.", field=name)
         try:
             return msgspec.convert(values, type=kind, strict=False)

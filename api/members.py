@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.urls import path
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,7 +10,7 @@ from rest_framework.response import Response
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, Keyset
 from rooms import selectors, services
-from rooms.schema import Member, MemberDraft, MemberPage, MemberPatch
+from rooms.schema import Member, MemberPage, MemberPatch, NewMember
 
 
 class MembersView(Endpoint):
@@ -27,12 +28,12 @@ class MembersView(Endpoint):
 
     @extend_schema(
         operation_id="add_member",
-        request=MemberDraft,
+        request=NewMember,
         responses=answers(Member, status=201) | answers(Member),
     )
     def post(self, request: Request, room: UUID) -> Response:
         """Put somebody in the room. 200 where they are in it already."""
-        member, is_new = services.add_member(user_id=self.user_id, room_id=room, draft=self.body(MemberDraft))
+        member, is_new = services.add_member(user_id=self.user_id, room_id=room, new=self.body(NewMember))
         return Response(member, status=201 if is_new else 200)
 
 
@@ -54,3 +55,9 @@ class MemberView(Endpoint):
         """Remove a member of a lower role, or oneself."""
         services.remove_member(user_id=self.user_id, room_id=room, member_id=user)
         return Response(status=204)
+
+
+urlpatterns = [
+    path("rooms/<id:room>/members/", MembersView.as_view()),
+    path("rooms/<id:room>/members/<id:user>/", MemberView.as_view()),
+]

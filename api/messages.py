@@ -1,78 +1,54 @@
-"""rooms/{room}/messages/ and rooms/{room}/messages/{id}/"""
+"""rooms/{room}/messages/, rooms/{room}/messages/{id}/ and rooms/{room}/log/"""
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from django.conf import settings
+from django.urls import path
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.documents import answers, parameters_of
-from api.endpoint import Endpoint, check_page
-from foundation.errors import DomainError, Invalid
-from foundation.schema import CustomData
+from api.documents import answers, answers_of, parameters_of
+from api.endpoint import Endpoint, body_of, query_of
+from foundation.errors import Invalid
 from messaging.selectors.log import list_log
 from messaging.selectors.messages import get_message, list_messages
 from messaging.services.send import send_message
-from messaging.wire.actions import ClientId, History, MessageId, PageLimit, Send, Seq, Text
-from messaging.wire.checks import check_limits, invalid
+from messaging.wire.actions import History, PageLimit, Send, Seq
 from messaging.wire.limits import Limits
-from messaging.wire.shapes import LogPage, Message, MessagePage, Sent
+from messaging.wire.shapes import LogPage, Message
 
-T = TypeVar("T", History, Send)
-
-# A `client_id`, between quotes or not.
+# A `client_id`, quoted or not.
 _KEY: Final[dict[str, Any]] = {"type": "string", "maxLength": Limits().max_client_id_chars + 2}
-
-
-class HistoryQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Ids of messages: the page before, after or around one; none for the latest."""
-
-    before: MessageId | None = None
-    after: Seq | None = None
-    around: MessageId | None = None
-    limit: PageLimit = 50
-
-
-class SendBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A message, in `text` or `data`. `Idempotency-Key` may stand in for `client_id`."""
-
-    text: Text
-    client_id: ClientId | None = None
-    reply_to: MessageId | None = None
-    data: CustomData = msgspec.field(default_factory=dict)
 
 
 class MessagesView(Endpoint):
     takes_query = ("GET",)
 
-    @extend_schema(operation_id="list_messages", parameters=parameters_of(HistoryQuery), responses=answers(MessagePage))
+    @extend_schema(
+        operation_id="list_messages", parameters=parameters_of(query_of(History)), responses=answers_of(History)
+    )
     def get(self, request: Request, room: UUID) -> Response:
         """A page of messages, oldest first."""
-        history = _action_of(History, room, self.query(HistoryQuery))
-        return Response(list_messages(user_id=self.user_id, history=history))
+        return Response(list_messages(user_id=self.user_id, history=self.requested(History, room=room)))
 
     @extend_schema(
         operation_id="send_message",
-        request=SendBody,
+        request=body_of(Send),
         parameters=[OpenApiParameter("Idempotency-Key", _KEY, OpenApiParameter.HEADER)],
-        responses=answers(Sent, status=201),
+        responses=answers_of(Send),
     )
     def post(self, request: Request, room: UUID) -> Response:
         """Send a message. A retry with the same `client_id` gets the first answer again."""
-        body = self.body(SendBody)
+        send = self.requested(Send, room=room)
         key = request.headers.get("Idempotency-Key")
         if key is not None:
             key = key.strip().removeprefix('"').removesuffix('"')
-            if body.client_id not in (None, key):
+            if send.client_id not in (None, key):
                 raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
-        send = _action_of(Send, room, body, client_id=body.client_id if key is None else key)
-        verdict = send_message(send, sender=self.principal)
-        if isinstance(verdict, DomainError):
-            raise verdict
-        return Response(verdict, status=201)
+            send = self.requested(Send, room=room, override={"client_id": key})
+        return Response(send_message(send, sender=self.principal), status=Send.contract.status)
 
 
 class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +65,6 @@ class LogView(Endpoint):
     def get(self, request: Request, room: UUID) -> Response:
         """A page of the room's events, oldest first, as the socket brings them."""
         query = self.query(LogQuery)
-        check_page(None, None, query.limit)
         page = list_log(user_id=self.user_id, room_id=room, after=query.after, limit=query.limit)
         return Response(page)
 
@@ -101,11 +76,8 @@ class MessageView(Endpoint):
         return Response(get_message(user_id=self.user_id, room_id=room, message_id=message))
 
 
-def _action_of(kind: type[T], room: UUID, source: msgspec.Struct, **more: object) -> T:
-    """The socket's action that a request stands for, with the socket's checks. Raises `Invalid`, `TooLarge`."""
-    try:
-        action = msgspec.convert({**msgspec.structs.asdict(source), **more, "room": room}, type=kind)
-    except msgspec.ValidationError as error:
-        raise invalid(error) from None
-    check_limits(action, settings.ROOMLOG_LIMITS)
-    return action
+urlpatterns = [
+    path("rooms/<id:room>/log/", LogView.as_view()),
+    path("rooms/<id:room>/messages/", MessagesView.as_view()),
+    path("rooms/<id:room>/messages/<int:message>/", MessageView.as_view()),
+]

@@ -3,30 +3,23 @@
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
+from django.urls import path
 from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.documents import answers, parameters_of
-from api.endpoint import Endpoint, Keyset
-from foundation.schema import MAX_INTEGER
+from api.documents import answers, answers_of, parameters_of
+from api.endpoint import Endpoint, Keyset, body_of
 from messaging.selectors.my_rooms import list_my_rooms
+from messaging.wire.actions import Read
 from messaging.wire.shapes import MyRoomPage
 from rooms import selectors, services
-from rooms.schema import Joined, ReadState, Room, RoomDraft, RoomPage, RoomPatch
+from rooms.schema import Joined, NewRoom, Room, RoomPage, RoomPatch
 
 
 class PublicQuery(Keyset, frozen=True):
     search: Annotated[str, Meta(max_length=100)] = ""
-
-
-class ReadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where to put the read cursor; back only with `unread`."""
-
-    id: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-    unread: bool = False
 
 
 class RoomsView(Endpoint):
@@ -38,10 +31,10 @@ class RoomsView(Endpoint):
         query = self.query(Keyset)
         return Response(list_my_rooms(user_id=self.user_id, before=query.before, after=query.after, limit=query.limit))
 
-    @extend_schema(operation_id="create_room", request=RoomDraft, responses=answers(Room, status=201))
+    @extend_schema(operation_id="create_room", request=NewRoom, responses=answers(Room, status=201))
     def post(self, request: Request) -> Response:
         """Make a room of one's own."""
-        joined = services.create_room(user_id=self.user_id, draft=self.body(RoomDraft))
+        joined = services.create_room(user_id=self.user_id, new=self.body(NewRoom))
         return Response(joined.room, status=201, headers={"Location": f"/api/v1/rooms/{joined.room.id}/"})
 
 
@@ -89,10 +82,20 @@ class LeaveView(Endpoint):
 
 
 class ReadView(Endpoint):
-    @extend_schema(operation_id="read_messages", request=ReadBody, responses=answers(ReadState))
+    @extend_schema(operation_id="read_messages", request=body_of(Read), responses=answers_of(Read))
     def put(self, request: Request, room: UUID) -> Response:
         """Move one's read cursor."""
-        body = self.body(ReadBody)
+        read = self.requested(Read, room=room)
         return Response(
-            services.read_messages(user_id=self.user_id, room_id=room, message_id=body.id, unread=body.unread)
+            services.read_messages(user_id=self.user_id, room_id=room, message_id=read.id, unread=read.unread)
         )
+
+
+urlpatterns = [
+    path("rooms/", RoomsView.as_view()),
+    path("rooms/public/", PublicRoomsView.as_view()),
+    path("rooms/<id:room>/", RoomView.as_view()),
+    path("rooms/<id:room>/join/", JoinView.as_view()),
+    path("rooms/<id:room>/leave/", LeaveView.as_view()),
+    path("rooms/<id:room>/read/", ReadView.as_view()),
+]

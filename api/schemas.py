@@ -4,14 +4,14 @@ from typing import Any, Final
 
 import msgspec
 
-from messaging.wire.events import MessageEvent
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
-from rooms.events import Gap, MemberEvent, RoomEvent
+from rooms.events import Gap
 
 REF: Final = "#/components/schemas/{name}"
-# What a room's log is told in.
-ENTRIES: Final = (MessageEvent, MemberEvent, RoomEvent, Gap)
-# Pages of what is encoded already, of which msgspec knows no more than that it is JSON.
+# What a page of a room's log holds.
+ENTRIES: Final[tuple[type[msgspec.Struct], ...]] = (*LOG_EVENTS.values(), Gap)
+# Pages of frames that are encoded already: msgspec knows only that they are JSON.
 _PAGES: Final[dict[type, tuple[type[msgspec.Struct], ...]]] = {LogPage: ENTRIES}
 
 Schemas = dict[str, dict[str, Any]]

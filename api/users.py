@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
+from django.urls import path
 from drf_spectacular.utils import extend_schema
 from msgspec import Meta
 from rest_framework.request import Request
@@ -12,7 +13,7 @@ from rest_framework.response import Response
 from accounts import selectors, services
 from accounts.schema import User, UserPage, UserPatch
 from api.documents import answers, parameters_of
-from api.endpoint import Endpoint, check_page
+from api.endpoint import Endpoint, check_one_side
 from messaging.wire.actions import PageLimit
 
 Username = Annotated[str, Meta(max_length=64)]
@@ -27,7 +28,7 @@ class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: PageLimit = 50
 
     def __post_init__(self) -> None:
-        check_page(self.before, self.after, self.limit)
+        check_one_side(self.before, self.after)
 
 
 class UsersView(Endpoint):
@@ -59,3 +60,10 @@ class UserView(Endpoint):
     def get(self, request: Request, user: UUID) -> Response:
         """One user."""
         return Response(selectors.get_user(user_id=user))
+
+
+urlpatterns = [
+    path("users/", UsersView.as_view()),
+    path("users/me/", MeView.as_view()),
+    path("users/<id:user>/", UserView.as_view()),
+]

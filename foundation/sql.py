@@ -1,110 +1,179 @@
-"""Plain SQL: what either engine gives and takes; many keys at once, each with a number to compare, in one statement."""
+"""Rows in and out of plain SQL, on both engines, one way. For the few statements that the ORM is too slow for.
+
+Rows travel as lists. PostgreSQL takes a list as one JSON value, which its driver and its server parse faster than
+arrays; SQLite binds each value. Statements run on the driver's own connection and stay prepared: the ORM would compile
+each of them again (docs/decisions/0016-sql-of-our-own.md).
+"""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 
-# Flattened into the query that uses them, so that each key is looked up in its index.
-_SOUGHT = {
-    "sqlite": "WITH sought(key, number) AS (SELECT key, value FROM json_each(%s))",
-    "postgresql": "WITH sought(key, number) AS (SELECT key::{key}, value::bigint FROM json_each_text(%s::json))",
-}
+SqlRow = tuple[Any, ...]
 
-
-def as_uuid(value: UUID | str) -> UUID:
-    """A UUID as either engine gives it."""
-    return value if isinstance(value, UUID) else UUID(value)
-
-
-def as_moment(value: datetime) -> datetime:
-    """A time as either engine gives it, aware."""
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def bound_moment(value: datetime) -> Any:
-    """A time (aware) as a plain statement binds it on this engine."""
-    return connection.ops.adapt_datetimefield_value(value)
-
-
-def look_up(sql: str, numbers: Mapping[str, int], *values: Any, key: str = "text") -> list[tuple[Any, ...]]:
-    """The rows of `sql`, which sees `numbers` as the table `sought (key, number)` and binds `values`.
-
-    `key` is PostgreSQL's type of the keys; UUIDs are given by their `hex`.
-    """
-    sought = _SOUGHT[connection.vendor].format(key=key)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{sought} {sql}", [msgspec.json.encode(numbers).decode(), *values])
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
-
-
-Row = tuple[Any, ...]
-
-# SQLite binds so many values at most (SQLITE_MAX_VARIABLE_NUMBER).
-ROWS_PER_STATEMENT = 2_048
-
-# Prepared on the server when it is run for the second time.
-PREPARE_AFTER = 2
+# SQLite binds at most so many rows at once: its bound is 32,766 values (SQLITE_MAX_VARIABLE_NUMBER).
+ROWS_PER_STATEMENT: Final = 2_048
+# PostgreSQL's driver prepares a statement on the server when it runs for the second time.
+PREPARE_AFTER: Final = 2
 
 _encoder = msgspec.json.Encoder()
 
 
+def as_uuid(value: UUID | str) -> UUID:
+    """Returns a UUID that a driver returned, which is text on SQLite."""
+    return value if isinstance(value, UUID) else UUID(value)
+
+
+def as_moment(value: datetime) -> datetime:
+    """Returns a time that a driver returned, aware. SQLite's are naive and mean UTC."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def bound_moment(value: datetime) -> Any:
+    """Returns an aware time in the form in which the present engine binds it."""
+    return connection.ops.adapt_datetimefield_value(value)
+
+
+class Columns:
+    """Names columns once, with PostgreSQL's types, and writes the SQL and the values of both engines from them.
+
+    Rows are tuples in the order of the columns, of plain Python values: `UUID`, aware `datetime`, `bytes`, text,
+    numbers, None.
+    """
+
+    def __init__(self, **types: str) -> None:
+        self.names = ", ".join(types)
+        self.marks = "(" + ", ".join("?" for _ in types) + ")"
+        self.empty: SqlRow = (None,) * len(types)
+        self._keys = tuple(types)
+        self._types = tuple(types.values())
+
+    @property
+    def selected(self) -> str:
+        """The columns as a `SELECT` on PostgreSQL reads them out of `recordset`."""
+        shown = (
+            f"decode({name}, 'hex') AS {name}" if kind == "bytea" else name
+            for name, kind in zip(self._keys, self._types, strict=True)
+        )
+        return ", ".join(shown)
+
+    @property
+    def recordset(self) -> str:
+        """A subquery that yields a list of rows passed to PostgreSQL. It binds two values: see `run_on_postgresql`.
+
+        Without the limit the planner would take every list to be a hundred rows long, and scan whole tables for one.
+        """
+        typed = ", ".join(
+            f"{name} {'text' if kind == 'bytea' else kind}" for name, kind in zip(self._keys, self._types, strict=True)
+        )
+        return f"(SELECT * FROM json_to_recordset(%s::json) AS _({typed}) LIMIT %s)"  # noqa: S608 - no input in it
+
+    def for_sqlite(self, rows: Iterable[SqlRow]) -> list[SqlRow]:
+        """Returns the rows as SQLite's driver binds them."""
+        convert = [_SQLITE.get(kind) for kind in self._types]
+        return [
+            tuple(to(value) if to and value is not None else value for to, value in zip(convert, row, strict=True))
+            for row in rows
+        ]
+
+    def for_postgresql(self, rows: Iterable[SqlRow]) -> list[dict[str, Any]]:
+        """Returns the rows as objects for `recordset`."""
+        keys = self._keys
+        if "bytea" not in self._types:
+            return [dict(zip(keys, row, strict=True)) for row in rows]
+        return [
+            {key: value.hex() if isinstance(value, bytes) else value for key, value in zip(keys, row, strict=True)}
+            for row in rows
+        ]
+
+
 class Query:
-    """Reads by a list of rows, which `sql` sees as the table `input` of `columns`, given with PostgreSQL's types."""
+    """A statement that reads by a list of rows: `sql` sees them as the table `input` of the given columns."""
 
     def __init__(self, sql: str, **columns: str) -> None:
-        self._names = tuple(columns)
-        self._marks = "(" + ", ".join("?" for _ in columns) + ")"
-        self._empty: Row = (None,) * len(columns)
-        self._sqlite = f"WITH input({', '.join(columns)}) AS (VALUES {{rows}}) {sql}"
-        self._postgresql = f"WITH input AS {recordset(**columns)} {sql}"
+        self._columns = Columns(**columns)
+        self._sqlite = f"WITH input({self._columns.names}) AS (VALUES {{rows}}) {sql}"
+        self._postgresql = f"WITH input AS {self._columns.recordset} {sql}"
 
     def extended(self, *, postgresql: str) -> "Query":
-        """The same, with something at its end that only PostgreSQL knows."""
+        """Returns the same query with something at its end that only PostgreSQL understands."""
         other = Query.__new__(Query)
         other.__dict__ |= self.__dict__ | {"_postgresql": self._postgresql + postgresql}
         return other
 
-    def run(self, raw: Any, rows: Sequence[Row]) -> list[Row]:
-        """What it finds, over a driver's connection. Raises what the driver raises."""
-        if isinstance(raw, sqlite3.Connection):
-            return self._run_on_sqlite(raw, rows)
-        named = [dict(zip(self._names, row, strict=True)) for row in rows]
-        return run_on_postgresql(raw, self._postgresql, named).fetchall()
+    def run(self, rows: Sequence[SqlRow]) -> list[SqlRow]:
+        """Returns what the statement finds. One query; none for no rows. Raises Django's database errors.
 
-    def _run_on_sqlite(self, raw: sqlite3.Connection, rows: Sequence[Row]) -> list[Row]:
-        found: list[Row] = []
+        On SQLite there is one query for each `ROWS_PER_STATEMENT` rows.
+        """
+        if not rows:
+            return []
+        database = connections[DEFAULT_DB_ALIAS]
+        database.ensure_connection()
+        with database.wrap_database_errors:
+            if database.vendor == "sqlite":
+                return self._run_on_sqlite(database.connection, self._columns.for_sqlite(rows))
+            return run_on_postgresql(
+                database.connection, self._postgresql, self._columns.for_postgresql(rows)
+            ).fetchall()
+
+    def _run_on_sqlite(self, raw: sqlite3.Connection, rows: Sequence[SqlRow]) -> list[SqlRow]:
+        found: list[SqlRow] = []
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
             some = rows[start : start + ROWS_PER_STATEMENT]
-            # Filled up to a power of two: so there are few texts, and each is parsed once.
+            # Padded to a power of two, so that there are few different texts and each is parsed once.
             size = 1 << (len(some) - 1).bit_length()
-            filled = chain(some, [self._empty] * (size - len(some)))
-            found += raw.execute(self._text(size), list(chain.from_iterable(filled))).fetchall()
+            padded = chain(some, [self._columns.empty] * (size - len(some)))
+            found += raw.execute(self._text(size), list(chain.from_iterable(padded))).fetchall()
         return found
 
     @cache  # noqa: B019 - as many as there are queries
     def _text(self, size: int) -> str:
-        return self._sqlite.format(rows=", ".join([self._marks] * size))
+        return self._sqlite.format(rows=", ".join([self._columns.marks] * size))
 
 
-def recordset(**columns: str) -> str:
-    """A list of rows that is passed to PostgreSQL, as a subquery of `columns`, given with their types.
+class Lookup:
+    """A statement that reads by keys, each with a number to compare: any number of keys at once, bound as one value.
 
-    Without the limit the planner would take any list to be a hundred rows long, and go through whole tables for one.
+    `sql` sees them as the table `input (key, number)`. `key` is PostgreSQL's type of the keys: `text` or `uuid`.
     """
-    named = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    return f"(SELECT * FROM json_to_recordset(%s::json) AS _({named}) LIMIT %s)"  # noqa: S608 - ours
+
+    def __init__(self, sql: str, *, key: str) -> None:
+        # Flattened into the statement, so that each key is looked up in its index.
+        inputs = {
+            "sqlite": "SELECT key, value FROM json_each(%s)",
+            "postgresql": f"SELECT key::{key}, value::bigint FROM json_each_text(%s::json)",  # noqa: S608 - no input in it
+        }
+        self._texts = {engine: f"WITH input(key, number) AS ({text}) {sql}" for engine, text in inputs.items()}
+
+    def run(self, numbers: Mapping[UUID, int] | Mapping[str, int], *values: Any) -> list[SqlRow]:
+        """Returns what the statement finds, with `values` bound behind the keys. One query; none for no keys."""
+        if not numbers:
+            return []
+        keys = {key.hex if isinstance(key, UUID) else key: number for key, number in numbers.items()}
+        with connection.cursor() as cursor:
+            cursor.execute(self._texts[connection.vendor], [_encoder.encode(keys).decode(), *values])
+            rows: list[SqlRow] = cursor.fetchall()
+        return rows
 
 
-def run_on_postgresql(raw: Any, sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[Row]":
+def run_on_postgresql(raw: Any, sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[SqlRow]":
+    """Runs `sql`, prepared, with each of `recordsets` bound to one `Columns.recordset`, in their order."""
     raw.prepare_threshold = PREPARE_AFTER
     values = chain.from_iterable((_encoder.encode(rows).decode(), len(rows)) for rows in recordsets)
     return psycopg.Cursor(raw).execute(sql, list(values))
+
+
+def _hex(value: UUID) -> str:
+    return value.hex
+
+
+_SQLITE: Final[dict[str, Callable[[Any], Any]]] = {"uuid": _hex, "timestamptz": bound_moment}

@@ -11,8 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import Standing
-from messaging.append.submissions import Draft
+from accounts.schema import SessionStanding
+from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
@@ -26,7 +26,7 @@ from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.broadcast import broadcast
-from rooms.events import Notice
+from rooms.notices import Notice
 
 DRAIN_SLICES = 10  # groups of sockets that are closed one after the other when the process drains
 STALE_SWEEPS = 5  # intervals without a successful sweep, after which the process is not ready
@@ -58,7 +58,7 @@ class Engine:
         layer: Layer | None,
         readers: DatabaseThreads,
         writer_thread: DatabaseThreads,
-        append: Callable[[Sequence[Draft]], Appended],
+        append: Callable[[Sequence[Submission]], Appended],
         tell: Callable[[Sequence[Notice]], None] = broadcast,
     ) -> None:
         self.limits = limits
@@ -69,7 +69,10 @@ class Engine:
         self._writer_thread = writer_thread
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         self.writer = Writer(
-            append=lambda drafts: writer_thread.run(append, drafts), tell=tell, loop=self.loop, limits=limits
+            append=lambda submissions: writer_thread.run(append, submissions),
+            broadcast=tell,
+            loop=self.loop,
+            limits=limits,
         )
         self.relay = self._make_relay(layer)
         self.sweep = Sweep(
@@ -173,7 +176,7 @@ class Engine:
 
     async def _read_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
         return await self.readers.run(list_changes, heads=heads, auth_versions=auth_versions)
 
 

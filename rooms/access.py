@@ -1,61 +1,59 @@
-"""The only door from a user to a room: what each role may do, and the reading of it."""
+"""The only way from a user to a room: reads the membership and checks the permission."""
 
-from enum import Enum
+from collections.abc import Collection
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from foundation.errors import Forbidden, NotFound
+from foundation.errors import DomainError
+from foundation.sql import Lookup, as_uuid
 from rooms import models
-from rooms.errors import Archived, NotAMember
-from rooms.models import Role
+from rooms.errors import Archived
+from rooms.permissions import Permission, refusal_of_stranger
+from rooms.schema import Head
 
-
-class Permission(Enum):
-    """What can be done in a room, and the least role that may do it."""
-
-    READ = "read messages and members", Role.MEMBER
-    SEND = "send messages", Role.MEMBER
-    REMOVE_MEMBERS = "remove members of a lower role", Role.MODERATOR
-    MUTE_MEMBERS = "mute members of a lower role", Role.MODERATOR
-    ADD_MEMBERS = "add members", Role.ADMIN
-    CHANGE_ROLES = "give roles below one's own to members of a lower role", Role.ADMIN
-    CHANGE_SETTINGS = "change name, topic, picture and custom data", Role.ADMIN
-    ARCHIVE = "archive and unarchive", Role.OWNER
-    HAND_OVER = "make admins and owners", Role.OWNER
-
-    @property
-    def purpose(self) -> str:
-        return self.value[0]
-
-    @property
-    def role(self) -> Role:
-        return self.value[1]
+_PLACES = Lookup(
+    """
+    SELECT m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
+    FROM input
+    JOIN rooms_membership m ON m.room_id = input.key AND m.user_id = %s AND m.left_seq IS NULL
+    JOIN rooms_head h ON h.room_id = m.room_id
+    """,
+    key="uuid",
+)
 
 
 class Access(msgspec.Struct, frozen=True):
-    """A room and the membership through which it was reached."""
+    """A room and the membership through which a user reached it."""
 
     room: models.Room
     membership: models.Membership
 
     def require(self, permission: Permission) -> None:
-        """Raises `Forbidden` where the member's role is too low."""
-        if self.membership.role < permission.role:
-            raise Forbidden(f"To {permission.purpose} one must be {permission.role.label.lower()} or higher.")
+        """Raises `Forbidden` if the member's role is too low."""
+        if (refusal := permission.refusal(self.membership.role)) is not None:
+            raise refusal
 
 
-def require_writable(room: models.Room) -> None:
-    """Raises `Archived`."""
-    if room.archived_at is not None:
-        raise Archived
+class Place(NamedTuple):
+    """What following a room needs: since when the user is a member, what they have read, and the room's head."""
+
+    joined_seq: int
+    read_id: int
+    head: Head
+
+    @property
+    def unread(self) -> int:
+        return self.head.message_id - self.read_id
 
 
 def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permission.READ) -> Access:
-    """The room, as a member who may do `permission` reaches it. One query, no transaction.
+    """Returns the room, reached as a member who may do `permission`. One query, no transaction.
 
-    To be judged at a place in the log, call it after `log.lock_head`. Raises `NotFound` for a room that is not
-    there or private to others, `NotAMember` for a public one, `Forbidden` where the role is too low.
+    To judge authority at a place in the log, call it after the room's head has been locked (`rooms.change`).
+    Raises `NotFound` if the room does not exist or is private to others, `NotAMember` if it is public, and `Forbidden`
+    if the member's role is too low.
     """
     membership = (
         models.Membership.objects.select_related("room", "user", "room__head")
@@ -63,9 +61,33 @@ def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permis
         .first()
     )
     if membership is None:
-        if models.Room.objects.filter(id=room_id, kind="public").exists():
-            raise NotAMember
-        raise NotFound("There is no such room.")
+        raise _refusals([room_id])[room_id]
     access = Access(room=membership.room, membership=membership)
     access.require(permission)
     return access
+
+
+def access_rooms(*, user_id: UUID, room_ids: Collection[UUID]) -> tuple[dict[UUID, Place], dict[UUID, DomainError]]:
+    """Returns the user's places in the rooms that they are a member of, and the error for each of the others.
+
+    At most two queries however many rooms, no transaction. The errors are those of `access_room`.
+    """
+    rows = _PLACES.run(dict.fromkeys(room_ids, 0), user_id.hex)
+    places = {
+        as_uuid(room_id): Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
+        for room_id, joined_seq, read_id, seq, message_id, floor in rows
+    }
+    strangers = [room_id for room_id in room_ids if room_id not in places]
+    return places, _refusals(strangers) if strangers else {}
+
+
+def require_writable(room: models.Room) -> None:
+    """Raises `Archived` if the room is archived."""
+    if room.archived_at is not None:
+        raise Archived
+
+
+def _refusals(room_ids: Collection[UUID]) -> dict[UUID, DomainError]:
+    """The errors for a user who is a member of none of these rooms. One query."""
+    public = set(models.Room.objects.filter(id__in=room_ids, kind="public").values_list("id", flat=True))
+    return {room_id: refusal_of_stranger(is_public=room_id in public) for room_id in room_ids}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from foundation.listeners import Listeners
-from rooms.events import Notice
+from rooms.notices import Notice
 
 _listeners: Listeners[Sequence[Notice]] = Listeners()
 add_listener = _listeners.add
@@ -15,4 +15,4 @@ def broadcast(notices: Sequence[Notice]) -> None:
 
     Whoever misses it sees the hole.
     """
-    _listeners.tell(notices)
+    _listeners.notify(notices)

@@ -1,135 +1,125 @@
-"""Events: what an entry of a room's log looks like on the wire, and the notices that carry them. Pure."""
+"""The events of rooms, each declared once: its data, how its entry is rendered, its example. Pure.
 
-from typing import Annotated, Generic, Literal, TypeVar
+An event is something that the server sends by itself. Those with a `seq` are entries of a room's log.
+"""
+
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
 
 from accounts.schema import User
 from foundation.schema import Timestamp
+from rooms import samples
 from rooms.schema import Member, ReadState, Room
 
 Data = TypeVar("Data")
 
-MemberKind = Literal["member.joined", "member.left", "member.removed", "member.updated"]
-RoomKind = Literal["room.updated"]
-
-# Entries after which their subject no longer follows the room.
-EVICTIONS = frozenset({"member.left", "member.removed"})
+Subject = Literal["message", "member", "room"]
 
 
-class Event(msgspec.Struct, Generic[Data], frozen=True):
-    """One entry of a room's log. `data` is state to set, never to add."""
+class Event(msgspec.Struct, frozen=True, tag_field="event"):
+    """Something that the server sends by itself. The tag is its name on the wire."""
 
-    event: str
+    example: ClassVar[dict[str, Any]]  # the fields of the example in the documents
+
+    @classmethod
+    def name(cls) -> str:
+        return str(cls.__struct_config__.tag)
+
+
+class LogEvent(Event, Generic[Data], frozen=True):
+    """An entry of a room's log. `data` is state to set, never to add: its subject as it is when the frame is made."""
+
     room: UUID
     seq: int
     at: Timestamp
     actor: UUID
     data: Data
 
+    subject: ClassVar[Subject]  # what `data` shows
+    evicts: ClassVar[bool] = False  # whether the user it is about follows the room no further
+    revises: ClassVar[bool] = False  # whether earlier frames of its message are out of date
+
 
 class MemberChange(msgspec.Struct, frozen=True):
-    """The member as it now is, and who did it."""
+    """The member as they are now, and who changed them."""
 
     member: Member
     by: User
 
 
-class MemberEvent(Event[MemberChange], frozen=True):
-    event: Annotated[MemberKind, Meta(description="What happened to the member")]
+class MemberEvent(LogEvent[MemberChange], frozen=True):
+    """A change of a member."""
+
+    subject = "member"
 
 
-class RoomEvent(Event[Room], frozen=True):
-    event: RoomKind
+def _example(seq: int, member: Member, by: User) -> dict[str, Any]:
+    return {
+        "room": samples.ROOM_ID, "seq": seq, "at": samples.AT, "actor": by.id, "data": MemberChange(member, by)
+    }  # fmt: skip
 
 
-class RoomAdded(msgspec.Struct, frozen=True, kw_only=True):
-    """To a user's own sockets: somebody put them in a room."""
+class MemberJoined(MemberEvent, frozen=True, tag="member.joined"):
+    """A user became a member."""
 
-    event: Literal["room.added"] = "room.added"
-    room: UUID
-    data: Room
+    example = _example(2, samples.MEMBER, samples.ALICE)
 
 
-class ReadMoved(msgspec.Struct, frozen=True, kw_only=True):
-    """To a user's own sockets: their read cursor moved."""
+class MemberLeft(MemberEvent, frozen=True, tag="member.left"):
+    """A member left."""
 
-    event: Literal["read"] = "read"
-    room: UUID
-    data: ReadState
+    evicts = True
+    example = _example(58, samples.MEMBER, samples.BOB)
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
-    """A hole that will never be filled."""
+class MemberRemoved(MemberEvent, frozen=True, tag="member.removed"):
+    """A member was removed by somebody else."""
 
-    event: Literal["gap"] = "gap"
+    evicts = True
+    example = _example(58, samples.MEMBER, samples.ALICE)
+
+
+class MemberUpdated(MemberEvent, frozen=True, tag="member.updated"):
+    """A member's role changed, or they were muted or unmuted."""
+
+    example = _example(58, samples.MUTED_MEMBER, samples.ALICE)
+
+
+class RoomUpdated(LogEvent[Room], frozen=True, tag="room.updated"):
+    """The settings of a room changed, or it was archived or unarchived."""
+
+    subject = "room"
+    example = {
+        "room": samples.ROOM_ID, "seq": 58, "at": samples.AT, "actor": samples.ALICE.id, "data": samples.ROOM
+    }  # fmt: skip
+
+
+class Gap(Event, frozen=True, kw_only=True, tag="gap"):
+    """Entries of a room's log that no longer exist: a hole that will never be filled."""
+
     room: UUID
     from_: int = msgspec.field(name="from")
     to: int
     reason: Literal["retention"] = "retention"
 
-
-class RoomNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """A committed entry, encoded. `evicts` is the user who follows no further than this.
-
-    `message_id` is the message it shows; with `revises` frames that showed it before are out of date. The notice of
-    a gap stands for all from `covers_from` to `seq`.
-    """
-
-    room_id: UUID
-    seq: int
-    payload: bytes
-    evicts: UUID | None = None
-    message_id: int | None = None
-    revises: bool = False
-    covers_from: int | None = None
+    example = {"room": samples.ROOM_ID, "from_": 4, "to": 7}
 
 
-class UserNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Something for the sockets of one user; it has no seq and may be dropped."""
+class RoomAdded(Event, frozen=True, kw_only=True, tag="room.added"):
+    """Sent to a user's own sockets: somebody added them to a room."""
 
-    user_id: UUID
-    payload: bytes
+    room: UUID
+    data: Room
 
-
-class RoomHint(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """The log of a room reaches at least to `seq`: who has not heard of it yet should read it."""
-
-    room_id: UUID
-    seq: int
+    example = {"room": samples.ROOM_ID, "data": samples.ROOM}
 
 
-class SessionsChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Sessions of a user may have ended: look whether their sockets may stay."""
+class ReadMoved(Event, frozen=True, kw_only=True, tag="read"):
+    """Sent to a user's own sockets: their read cursor moved."""
 
-    user_id: UUID
+    room: UUID
+    data: ReadState
 
-
-Notice = RoomNotice | UserNotice | RoomHint | SessionsChanged
-
-_encoder = msgspec.json.Encoder()
-
-
-def room_notice(
-    event: Event[Data], *, evicts: UUID | None = None, message_id: int | None = None, revises: bool = False
-) -> RoomNotice:
-    return RoomNotice(
-        room_id=event.room,
-        seq=event.seq,
-        payload=_encoder.encode(event),
-        evicts=evicts,
-        message_id=message_id,
-        revises=revises,
-    )
-
-
-def gap_notice(room_id: UUID, first: int, last: int) -> RoomNotice:
-    """The notice that the entries from `first` to `last` are gone."""
-    payload = _encoder.encode(Gap(room=room_id, from_=first, to=last))
-    return RoomNotice(room_id=room_id, seq=last, payload=payload, covers_from=first)
-
-
-def user_notice(user_id: UUID, event: RoomAdded | ReadMoved) -> UserNotice:
-    return UserNotice(user_id=user_id, payload=_encoder.encode(event))
+    example = {"room": samples.ROOM_ID, "data": samples.READ}

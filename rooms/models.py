@@ -4,15 +4,7 @@ from django.db import models
 
 from accounts.models import User, new_id
 from foundation.fields import ExactJSONField
-
-
-class Role(models.IntegerChoices):
-    """Ordered: a higher role may do all that a lower one may."""
-
-    MEMBER = 10
-    MODERATOR = 20
-    ADMIN = 30
-    OWNER = 40
+from rooms.permissions import Role
 
 
 class Room(models.Model):
@@ -50,8 +42,11 @@ class Membership(models.Model):
 
     pk = models.CompositePrimaryKey("room_id", "user_id")
     room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="memberships")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="memberships")
-    role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.MEMBER)
+    # Protected, because the room's log names its members for as long as it is kept: users are deactivated, not deleted.
+    user = models.ForeignKey(User, on_delete=models.PROTECT, db_index=False, related_name="memberships")
+    role = models.PositiveSmallIntegerField(
+        choices=[(role.value, role.name.capitalize()) for role in Role], default=Role.MEMBER
+    )
     # The last message that is read. The rest, up to the head, is unread.
     read_id = models.BigIntegerField(default=0)
     notify = models.CharField(max_length=10, default="all")
@@ -69,8 +64,9 @@ class Entry(models.Model):
     """One change of a room. Points at its subject: a message, or a user."""
 
     pk = models.CompositePrimaryKey("room_id", "seq")
+    # Protected, because this key has no constraint: an append during a cascade would leave entries without a room.
     room = models.ForeignKey(
-        Room, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="entries"
+        Room, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="entries"
     )
     seq = models.BigIntegerField()
     kind = models.CharField(max_length=32)

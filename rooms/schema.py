@@ -47,6 +47,13 @@ class Head(Struct, frozen=True):
     floor: int
 
 
+class LockedHead(msgspec.Struct):
+    """Where the log of a room ends while its head is locked; moves as entries are numbered. Never sent."""
+
+    seq: int
+    message_id: int
+
+
 class RoomPage(Struct, frozen=True):
     results: list[Room]
     has_before: bool
@@ -73,8 +80,8 @@ class Joined(Struct, frozen=True):
     unread: int
 
 
-class RoomDraft(Struct, frozen=True):
-    """What a room is made from."""
+class NewRoom(Struct, frozen=True):
+    """A room to create."""
 
     name: RoomName
     kind: Literal["public", "private"]
@@ -94,8 +101,8 @@ class RoomPatch(Struct, frozen=True):
     archived: bool | UnsetType = UNSET
 
 
-class MemberDraft(Struct, frozen=True):
-    """Whom to add, and as what."""
+class NewMember(Struct, frozen=True):
+    """A user to add to a room, and their role."""
 
     user: UUID
     role: RoleName = "member"

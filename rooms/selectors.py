@@ -1,29 +1,25 @@
 """Reads of rooms and members. Renders models as the shapes of `rooms.schema`; no transactions."""
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, cast
+from collections.abc import Iterable, Mapping
+from typing import cast
 from uuid import UUID
 
 from django.db import connection
 
 from accounts.selectors import user_of
 from foundation.errors import NotFound
-from foundation.paging import Page, page_of
+from foundation.paging import KeysetPage, page_of
 from foundation.schema import timestamp
-from foundation.sql import as_uuid, look_up
+from foundation.sql import Lookup, as_uuid
 from rooms import models
 from rooms.access import access_room
+from rooms.permissions import Role
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage
 
-_MOVED_HEADS = """
-    SELECT h.room_id, h.seq FROM sought JOIN rooms_head h ON h.room_id = sought.key WHERE h.seq > sought.number
-"""
-_PLACES = """
-    SELECT m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
-    FROM sought
-    JOIN rooms_membership m ON m.room_id = sought.key AND m.user_id = %s AND m.left_seq IS NULL
-    JOIN rooms_head h ON h.room_id = m.room_id
-"""
+_MOVED_HEADS = Lookup(
+    "SELECT h.room_id, h.seq FROM input JOIN rooms_head h ON h.room_id = input.key WHERE h.seq > input.number",
+    key="uuid",
+)
 
 
 def room_of(room: models.Room) -> Room:
@@ -45,7 +41,7 @@ def member_of(membership: models.Membership) -> Member:
     """`membership.user` should be there already."""
     return Member(
         user=user_of(membership.user),
-        role=cast("RoleName", models.Role(membership.role).name.lower()),
+        role=cast("RoleName", Role(membership.role).name.lower()),
         joined_seq=membership.joined_seq,
         read_id=membership.read_id,
         muted_until=timestamp(membership.muted_until) if membership.muted_until else None,
@@ -97,7 +93,9 @@ def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, l
     return RoomPage(results=[room_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
-def list_memberships(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> Page:
+def list_memberships(
+    *, user_id: UUID, before: UUID | None, after: UUID | None, limit: int
+) -> KeysetPage[models.Membership]:
     """The user's memberships by room id (oldest first), each with user, room and head."""
     mine = models.Membership.objects.select_related("room", "user", "room__head").filter(
         user_id=user_id, left_seq__isnull=True
@@ -130,29 +128,8 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
 
 def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
     """Of the rooms whose logs are known to reach so far: how far they reach now, where that is further. One query."""
-    rows = look_up(_MOVED_HEADS, {room_id.hex: seq for room_id, seq in known.items()}, key="uuid")
+    rows = _MOVED_HEADS.run(known)
     return {as_uuid(room_id): seq for room_id, seq in rows}
-
-
-class Place(NamedTuple):
-    """Where a member stands in a room, and the room's log."""
-
-    joined_seq: int
-    read_id: int
-    head: Head
-
-    @property
-    def unread(self) -> int:
-        return self.head.message_id - self.read_id
-
-
-def list_places(*, user_id: UUID, room_ids: Collection[UUID]) -> dict[UUID, Place]:
-    """The user's places in those of `room_ids` that they are a member of. One query."""
-    rows = look_up(_PLACES, dict.fromkeys((room_id.hex for room_id in room_ids), 0), user_id.hex, key="uuid")
-    return {
-        as_uuid(room_id): Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
-        for room_id, joined_seq, read_id, seq, message_id, floor in rows
-    }
 
 
 def get_floor(*, room_id: UUID) -> int:

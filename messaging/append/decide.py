@@ -1,4 +1,4 @@
-"""The judgement of a batch of drafts, at one place in the log of each room. Pure: reads nothing, writes nothing."""
+"""Judges a batch of submissions, each at its place in the log of its room. Pure: reads nothing, writes nothing."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,49 +9,43 @@ import msgspec
 from accounts.schema import User
 from foundation.errors import DomainError, Invalid, NotFound, Overloaded, Unauthenticated
 from foundation.schema import timestamp
-from messaging.append.submissions import Draft
+from messaging.append.submissions import Submission
 from messaging.errors import ClientIdReused
 from messaging.wire.shapes import Sent
-from rooms.errors import Archived, Muted, NotAMember
+from rooms.errors import Archived, Muted
+from rooms.permissions import NO_ROOM, Permission, refusal_of_stranger
+from rooms.schema import LockedHead
 
 Verdict = Sent | DomainError
-NO_ROOM = "There is no such room."
 
 
 class Busy(Overloaded):
-    """The room was locked by others for too long. Surely not done: may be tried again."""
+    """Other transactions held the room's lock for too long. Nothing was committed: it can be tried again."""
 
 
-class Head(msgspec.Struct):
-    """The numbers to go on from."""
-
-    seq: int
-    message_id: int
-
-
-class Standing(msgspec.Struct, frozen=True):
-    """A sender in a room, as read after the room's head was locked. `is_current`: the session still is."""
+class SenderStanding(msgspec.Struct, frozen=True):
+    """A sender and their membership of a room, as read after the room's head was locked."""
 
     sender: User
-    is_current: bool
-    is_public: bool
-    is_member: bool
+    is_current: bool  # the session still exists, and its user's `auth_version` is the one it was admitted with
+    is_public: bool  # the room is
+    role: int | None  # None if the sender is not a member
     is_muted: bool
-    is_archived: bool
+    is_archived: bool  # the room is
     read_id: int
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What a key was used for before."""
+    """The message that a `client_id` was used for before."""
 
     digest: bytes
     sent: Sent
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A draft with its place in the log."""
+class Accepted(msgspec.Struct, frozen=True):
+    """A submission with its place in the log."""
 
-    draft: Draft
+    submission: Submission
     sender: User
     id: int
     seq: int
@@ -60,80 +54,89 @@ class Row(msgspec.Struct, frozen=True):
 Key = tuple[UUID, UUID, str]  # room, sender, client_id
 
 
-def key_of(draft: Draft) -> Key:
-    return draft.room_id, draft.sender_id, draft.client_id
+def key_of(submission: Submission) -> Key:
+    return submission.room_id, submission.sender_id, submission.client_id
 
 
 class State(msgspec.Struct, frozen=True):
-    """All that a judgement rests on. A room without a head is not there, or `busy`; a standing goes by draft."""
+    """Everything that a judgement depends on.
 
-    heads: Mapping[UUID, Head]
+    A room without a head does not exist, or is in `busy` if its head was locked by others. `standings` has one item
+    for each submission, in their order; None if the room or the sender does not exist.
+    """
+
+    heads: Mapping[UUID, LockedHead]
     busy: frozenset[UUID]
-    standings: Sequence[Standing | None]
+    standings: Sequence[SenderStanding | None]
     known: Mapping[Key, Known]
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """A verdict for each draft, in their order; the rows to insert; what was there already; cursors that move along."""
+    """What `decide` decided: a verdict for each submission, in their order, and what to write."""
 
     at: datetime
     verdicts: list[Verdict]
-    rows: list[Row]
-    repeated: list[Sent]
-    cursors: dict[tuple[UUID, UUID], tuple[int, int]]  # (room, user): from, to
+    accepted: list[Accepted]
+    repeated: list[Sent]  # retries of messages that were committed before
+    cursors: dict[tuple[UUID, UUID], tuple[int, int]]  # (room, user): read cursor from, to
 
 
-def decide(state: State, drafts: Sequence[Draft], *, at: datetime) -> Decision:
-    """Judge each draft by key, authority, room state, limits, in this order; number what remains; move the heads."""
-    decision = Decision(at=at, verdicts=[], rows=[], repeated=[], cursors={})
+def decide(state: State, submissions: Sequence[Submission], *, at: datetime) -> Decision:
+    """Judge each submission by key, authority, room state and limits, in this order. Number what remains.
+
+    Moves the heads in `state` as it numbers.
+    """
+    decision = Decision(at=at, verdicts=[], accepted=[], repeated=[], cursors={})
     known = dict(state.known)
     created_at = timestamp(at)
-    for draft, standing in zip(drafts, state.standings, strict=True):
-        key = key_of(draft)
-        head = state.heads.get(draft.room_id)
+    for submission, standing in zip(submissions, state.standings, strict=True):
+        key = key_of(submission)
+        head = state.heads.get(submission.room_id)
         earlier = known.get(key)
         if earlier is not None:
-            if earlier.digest in draft.digests:
+            if earlier.digest in submission.digests:
                 decision.verdicts.append(earlier.sent)
                 decision.repeated.append(earlier.sent)
             else:
                 decision.verdicts.append(ClientIdReused(field="client_id"))
         elif head is None or standing is None:
-            is_busy = draft.room_id in state.busy
+            is_busy = submission.room_id in state.busy
             decision.verdicts.append(Busy(retry_after=1) if is_busy else NotFound(NO_ROOM, field="room"))
-        elif (refusal := _refusal(draft, head, standing)) is not None:
+        elif (refusal := _refusal(submission, head, standing)) is not None:
             decision.verdicts.append(refusal)
         else:
             head.seq += 1
             head.message_id += 1
-            sent = Sent(room=draft.room_id, id=head.message_id, seq=head.seq, created_at=created_at)
+            sent = Sent(room=submission.room_id, id=head.message_id, seq=head.seq, created_at=created_at)
             decision.verdicts.append(sent)
-            decision.rows.append(Row(draft=draft, sender=standing.sender, id=sent.id, seq=sent.seq))
-            known[key] = Known(digest=draft.digests[0], sent=sent)
-            _move_cursor(decision.cursors, draft, standing.read_id, sent.id)
+            decision.accepted.append(Accepted(submission=submission, sender=standing.sender, id=sent.id, seq=sent.seq))
+            known[key] = Known(digest=submission.digests[0], sent=sent)
+            _move_cursor(decision.cursors, submission, standing.read_id, sent.id)
     return decision
 
 
-def _refusal(draft: Draft, head: Head, standing: Standing) -> DomainError | None:
-    """The first reason not to append `draft`."""
+def _refusal(submission: Submission, head: LockedHead, standing: SenderStanding) -> DomainError | None:
+    """Returns the first reason not to append `submission`, or None."""
     if not standing.is_current:
         return Unauthenticated("The session has ended.")
-    if not standing.is_member:
-        return NotAMember() if standing.is_public else NotFound(NO_ROOM, field="room")
+    if standing.role is None:
+        return refusal_of_stranger(is_public=standing.is_public, field="room")
+    if (refusal := Permission.SEND.refusal(standing.role)) is not None:
+        return refusal
     if standing.is_muted:
         return Muted()
     if standing.is_archived:
         return Archived()
-    if draft.reply_to is not None and draft.reply_to > head.message_id:
+    if submission.reply_to is not None and submission.reply_to > head.message_id:
         return Invalid("There is no such message.", field="reply_to")
     return None
 
 
 def _move_cursor(
-    cursors: dict[tuple[UUID, UUID], tuple[int, int]], draft: Draft, read_id: int, message_id: int
+    cursors: dict[tuple[UUID, UUID], tuple[int, int]], submission: Submission, read_id: int, message_id: int
 ) -> None:
-    """One's own message is read, where all before it was."""
-    key = draft.room_id, draft.sender_id
+    """A sender has read their own message, if they had read everything before it."""
+    key = submission.room_id, submission.sender_id
     start, end = cursors.get(key, (read_id, read_id))
     if end == message_id - 1:
         cursors[key] = start, message_id

@@ -1,26 +1,25 @@
-"""The I/O of an append: reads the state after the lock, writes what was decided. All the SQL of the hot path.
+"""The database side of an append: locks the heads, reads what judges the batch, writes what was decided.
 
-Every function wants the transaction that locked the heads.
+All SQL of the hot path is here. Every method must be called inside the transaction that locked the heads.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from accounts.schema import User
 from foundation.schema import timestamp
-from foundation.sql import Query, Row, as_moment, as_uuid, bound_moment, recordset, run_on_postgresql
-from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
-from messaging.append.submissions import Draft
+from foundation.sql import Columns, Query, SqlRow, as_moment, as_uuid, run_on_postgresql
+from messaging.append.decide import Accepted, Decision, Key, Known, SenderStanding, State, key_of
+from messaging.append.submissions import Submission
 from messaging.wire.shapes import Sent
 from rooms import models
+from rooms.schema import LockedHead
 
-# `BEGIN IMMEDIATE` has locked already on SQLite, which knows no row locks.
+# `BEGIN IMMEDIATE` has locked the database already on SQLite, which has no row locks.
 _HEADS = Query(
     """
     SELECT h.room_id, h.seq, h.message_id FROM input JOIN rooms_head h ON h.room_id = input.room_id
@@ -33,10 +32,10 @@ _UNLOCKED_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h SKIP LOCKE
 
 _STANDINGS = Query(
     """
-    SELECT input.place, u.username, u.display_name, u.avatar_url, u.is_bot,
+    SELECT input.position, u.username, u.display_name, u.avatar_url, u.is_bot,
            u.is_active AND u.auth_version = input.auth_version AND s.session_key IS NOT NULL,
-           r.kind = 'public', m.room_id IS NOT NULL, coalesce(m.muted_until > input.at, FALSE),
-           r.archived_at IS NOT NULL, coalesce(m.read_id, 0)
+           r.kind = 'public', coalesce(m.muted_until > input.at, FALSE), r.archived_at IS NOT NULL,
+           m.role, coalesce(m.read_id, 0)
     FROM input
     JOIN rooms_room r ON r.id = input.room_id
     JOIN accounts_user u ON u.id = input.user_id
@@ -44,217 +43,173 @@ _STANDINGS = Query(
       ON s.session_key = input.session_key AND s.user_id = u.id AND s.expire_date > input.at
     LEFT JOIN rooms_membership m ON m.room_id = r.id AND m.user_id = u.id AND m.left_seq IS NULL
     """,
-    place="int", room_id="uuid", user_id="uuid", session_key="text", auth_version="int", at="timestamptz",
+    position="int", room_id="uuid", user_id="uuid", session_key="text", auth_version="int", at="timestamptz",
 )  # fmt: skip
 
 _KNOWN = Query(
     """
-    SELECT input.place, m.digest, m.id, m.seq, m.created_at
+    SELECT input.position, m.digest, m.id, m.seq, m.created_at
     FROM input
     JOIN messaging_message m
       ON m.room_id = input.room_id AND m.sender_id = input.sender_id AND m.client_id = input.client_id
     """,
-    place="int", room_id="uuid", sender_id="uuid", client_id="text",
+    position="int", room_id="uuid", sender_id="uuid", client_id="text",
 )  # fmt: skip
 
-_NEW_MESSAGE = """INSERT INTO messaging_message
-(room_id, id, seq, sender_id, text, reply_to, data, client_id, digest, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_NEW_ENTRY = """INSERT INTO rooms_entry
-(room_id, seq, kind, actor_id, message_id, at) VALUES (?, ?, 'message.created', ?, ?, ?)
-"""
-_MOVED_HEAD = "UPDATE rooms_head SET seq = ?, message_id = ? WHERE room_id = ?"
-_MOVED_CURSOR = "UPDATE rooms_membership SET read_id = ? WHERE room_id = ? AND user_id = ? AND read_id = ?"
+# What is written, in the order of `_message_row`, `_entry_row` and so on.
+_MESSAGE = Columns(
+    room_id="uuid", id="bigint", seq="bigint", sender_id="uuid", text="text", reply_to="bigint", data="text",
+    client_id="text", digest="bytea", created_at="timestamptz",
+)  # fmt: skip
+_ENTRY = Columns(
+    room_id="uuid", seq="bigint", kind="text", actor_id="uuid", message_id="bigint", at="timestamptz"
+)  # fmt: skip
+_HEAD = Columns(seq="bigint", message_id="bigint", room_id="uuid")
+_CURSOR = Columns(read_id="bigint", room_id="uuid", user_id="uuid", was="bigint")
 
-# The same four changes in one statement, from the messages and the cursors.
-_ALL_CHANGES = f"""
-WITH new AS MATERIALIZED (SELECT * FROM {
-    recordset(
-        room_id="uuid",
-        id="bigint",
-        seq="bigint",
-        sender_id="uuid",
-        text="text",
-        reply_to="bigint",
-        data="text",
-        client_id="text",
-        digest="text",
-        created_at="timestamptz",
-    )
-}), messages AS (
-    INSERT INTO messaging_message (room_id, id, seq, sender_id, text, reply_to, data, client_id, digest, created_at)
-    SELECT room_id, id, seq, sender_id, text, reply_to, data, client_id, decode(digest, 'hex'), created_at FROM new
+_SQLITE_CHANGES = (
+    (_MESSAGE, f"INSERT INTO messaging_message ({_MESSAGE.names}) VALUES {_MESSAGE.marks}"),  # noqa: S608 - no input
+    (_ENTRY, f"INSERT INTO rooms_entry ({_ENTRY.names}) VALUES {_ENTRY.marks}"),  # noqa: S608
+    (_HEAD, "UPDATE rooms_head SET seq = ?, message_id = ? WHERE room_id = ?"),
+    (_CURSOR, "UPDATE rooms_membership SET read_id = ? WHERE room_id = ? AND user_id = ? AND read_id = ?"),
+)
+# The same four changes in one statement. Entries and heads follow from the messages.
+_POSTGRESQL_CHANGES = f"""
+WITH new AS MATERIALIZED (SELECT {_MESSAGE.selected} FROM {_MESSAGE.recordset} AS given), messages AS (
+    INSERT INTO messaging_message ({_MESSAGE.names}) SELECT {_MESSAGE.names} FROM new
 ), entries AS (
-    INSERT INTO rooms_entry (room_id, seq, kind, actor_id, message_id, at)
+    INSERT INTO rooms_entry ({_ENTRY.names})
     SELECT room_id, seq, 'message.created', sender_id, id, created_at FROM new
 ), heads AS (
     UPDATE rooms_head SET seq = top.seq, message_id = top.id
     FROM (SELECT room_id, max(seq) AS seq, max(id) AS id FROM new GROUP BY room_id) AS top
     WHERE rooms_head.room_id = top.room_id
-), moved AS {recordset(room_id="uuid", user_id="uuid", read_id="bigint", was="bigint")}
+), moved AS {_CURSOR.recordset}
 UPDATE rooms_membership m SET read_id = moved.read_id FROM moved
 WHERE m.room_id = moved.room_id AND m.user_id = moved.user_id AND m.read_id = moved.was
-"""  # noqa: S608 - ours
+"""  # noqa: S608 - no input in it
 
-
-Role = tuple[UUID, UUID, str, int]  # room, user, session, auth_version
+_Role = tuple[UUID, UUID, str, int]  # room, user, session, auth_version
 
 
 class DatabaseStore:
-    """The store of production. The simulation has a twin of it that keeps everything in memory."""
+    """The store of production. The simulation has a model of it that keeps everything in memory."""
 
     def transaction(self) -> transaction.Atomic:
         return transaction.atomic(durable=True)
 
-    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
-        """Lock the heads in sorted order, then read what judges `drafts`, each query with a snapshot of its own."""
-        database = connections[DEFAULT_DB_ALIAS]
-        raw, key, moment = database.connection, _key_of(database), bound_moment(at)
-        rooms = {draft.room_id: key(draft.room_id) for draft in drafts}
-        roles: dict[Role, int] = {}  # who speaks where: each is looked up once
-        role_of = [roles.setdefault(_role(draft), len(roles)) for draft in drafts]
-        with database.wrap_database_errors:
-            heads = (_UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS).run(
-                raw, [(rooms[room_id],) for room_id in sorted(rooms)]
-            )
-            standings = _STANDINGS.run(
-                raw,
-                [
-                    (place, key(room_id), key(user_id), session_key, auth_version, moment)
-                    for (room_id, user_id, session_key, auth_version), place in roles.items()
-                ],
-            )
-            known = _KNOWN.run(
-                raw,
-                [
-                    (place, key(draft.room_id), key(draft.sender_id), draft.client_id)
-                    for place, draft in enumerate(drafts)
-                ],
-            )
-        found = {as_uuid(room_id): Head(seq, message_id) for room_id, seq, message_id in heads}
-        missing = rooms.keys() - found.keys()
+    def lock_heads(self, room_ids: Set[UUID], *, skip_locked: bool) -> tuple[dict[UUID, LockedHead], frozenset[UUID]]:
+        """Locks the heads of the rooms, in sorted order. One query, and one more if `skip_locked` left any out.
+
+        Returns the heads, and the rooms whose heads others hold (only with `skip_locked`). A room in neither does
+        not exist.
+        """
+        query = _UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS
+        rows = query.run([(room_id,) for room_id in sorted(room_ids)])
+        heads = {as_uuid(room_id): LockedHead(seq, message_id) for room_id, seq, message_id in rows}
+        missing = room_ids - heads.keys() if skip_locked else None
+        return heads, frozenset(_existing(missing)) if missing else frozenset()
+
+    def read_state(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        heads: dict[UUID, LockedHead],
+        busy: frozenset[UUID],
+        at: datetime,
+    ) -> State:
+        """Reads what judges `submissions` at `at`: two queries, each with a snapshot newer than the lock."""
+        roles: dict[_Role, int] = {}  # each sender is looked up once in each room
+        role_of = [roles.setdefault(_role(submission), len(roles)) for submission in submissions]
+        standings = _STANDINGS.run([(position, *role, at) for role, position in roles.items()])
+        known = _KNOWN.run(
+            [
+                (position, submission.room_id, submission.sender_id, submission.client_id)
+                for position, submission in enumerate(submissions)
+            ]
+        )
         by_role = _standings(standings, list(roles))
         return State(
-            heads=found,
-            busy=frozenset(_existing(missing)) if skip_locked and missing else frozenset(),
-            standings=[by_role.get(place) for place in role_of],
-            known=_known(known, drafts),
+            heads=heads,
+            busy=busy,
+            standings=[by_role.get(position) for position in role_of],
+            known=_known(known, submissions),
         )
 
     def write(self, state: State, decision: Decision) -> None:
-        """Insert the rows and their entries, move heads and cursors."""
+        """Inserts the messages and their entries, and moves heads and read cursors."""
+        if not decision.accepted:
+            return
         database = connections[DEFAULT_DB_ALIAS]
-        if decision.rows:
-            with database.wrap_database_errors:
-                if database.vendor == "postgresql":
-                    _write_on_postgresql(database.connection, decision)
-                else:
-                    _write_on_sqlite(database.connection, state, decision, moment=bound_moment(decision.at))
+        messages = [_message_row(accepted, decision.at) for accepted in decision.accepted]
+        cursors = [
+            (end, room_id, user_id, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
+        ]
+        with database.wrap_database_errors:
+            if database.vendor == "postgresql":
+                run_on_postgresql(
+                    database.connection,
+                    _POSTGRESQL_CHANGES,
+                    _MESSAGE.for_postgresql(messages),
+                    _CURSOR.for_postgresql(cursors),
+                )
+                return
+            entries = [_entry_row(accepted, decision.at) for accepted in decision.accepted]
+            heads = [
+                (state.heads[room_id].seq, state.heads[room_id].message_id, room_id)
+                for room_id in sorted({accepted.submission.room_id for accepted in decision.accepted})
+            ]
+            for (columns, sql), rows in zip(_SQLITE_CHANGES, (messages, entries, heads, cursors), strict=True):
+                database.connection.executemany(sql, columns.for_sqlite(rows))
 
 
-def _write_on_postgresql(raw: Any, decision: Decision) -> None:
-    messages = [
-        {
-            "room_id": row.draft.room_id,
-            "id": row.id,
-            "seq": row.seq,
-            "sender_id": row.draft.sender_id,
-            "text": row.draft.text,
-            "reply_to": row.draft.reply_to,
-            "data": _data(row.draft),
-            "client_id": row.draft.client_id,
-            "digest": row.draft.digests[0].hex(),
-            "created_at": decision.at,
-        }
-        for row in decision.rows
-    ]
-    cursors = [
-        {"room_id": room_id, "user_id": user_id, "read_id": end, "was": start}
-        for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
-    ]
-    run_on_postgresql(raw, _ALL_CHANGES, messages, cursors)
+def _message_row(accepted: Accepted, at: datetime) -> SqlRow:
+    submission = accepted.submission
+    return (
+        submission.room_id, accepted.id, accepted.seq, submission.sender_id, submission.text, submission.reply_to,
+        _data(submission), submission.client_id, submission.digests[0], at,
+    )  # fmt: skip
 
 
-def _write_on_sqlite(raw: Any, state: State, decision: Decision, *, moment: str) -> None:
-    messages: list[Row] = []
-    entries: list[Row] = []
-    for row in decision.rows:
-        draft = row.draft
-        room, sender, data, digest = draft.room_id.hex, draft.sender_id.hex, _data(draft), draft.digests[0]
-        messages.append(
-            (room, row.id, row.seq, sender, draft.text, draft.reply_to, data, draft.client_id, digest, moment)
-        )
-        entries.append((room, row.seq, sender, row.id, moment))
-    heads = [
-        (state.heads[room_id].seq, state.heads[room_id].message_id, room_id.hex)
-        for room_id in sorted({row.draft.room_id for row in decision.rows})
-    ]
-    cursors = [
-        (end, room_id.hex, user_id.hex, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
-    ]
-    raw.executemany(_NEW_MESSAGE, messages)
-    raw.executemany(_NEW_ENTRY, entries)
-    raw.executemany(_MOVED_HEAD, heads)
-    raw.executemany(_MOVED_CURSOR, cursors)
+def _entry_row(accepted: Accepted, at: datetime) -> SqlRow:
+    submission = accepted.submission
+    return submission.room_id, accepted.seq, "message.created", submission.sender_id, accepted.id, at
 
 
-def _data(draft: Draft) -> str:
-    """As `ExactJSONField` keeps it."""
-    return msgspec.json.encode(draft.data).decode() if draft.data else "{}"
+def _data(submission: Submission) -> str:
+    """Custom JSON as `ExactJSONField` stores it."""
+    return msgspec.json.encode(submission.data).decode() if submission.data else "{}"
 
 
-def _role(draft: Draft) -> Role:
-    return draft.room_id, draft.sender_id, draft.session_key, draft.auth_version
+def _role(submission: Submission) -> _Role:
+    return submission.room_id, submission.sender_id, submission.session_key, submission.auth_version
 
 
-def _standings(found: Sequence[Row], roles: Sequence[Role]) -> dict[int, Standing]:
-    """By the place of the role."""
+def _standings(found: Sequence[SqlRow], roles: Sequence[_Role]) -> dict[int, SenderStanding]:
+    """By the position in `roles`."""
     standings = {}
-    for place, username, display_name, avatar_url, bot, *facts, read_id in found:
-        is_current, is_public, is_member, is_muted, is_archived = map(bool, facts)
-        standings[place] = Standing(
-            sender=User(
-                id=roles[place][1],
-                username=username,
-                display_name=display_name or username,
-                avatar_url=avatar_url,
-                bot=bool(bot),
-                data={},
-            ),
-            is_current=is_current,
-            is_public=is_public,
-            is_member=is_member,
-            is_muted=is_muted,
-            is_archived=is_archived,
-            read_id=read_id,
+    for position, username, display_name, avatar_url, bot, *facts, role, read_id in found:
+        is_current, is_public, is_muted, is_archived = map(bool, facts)
+        sender = User(
+            id=roles[position][1],
+            username=username,
+            display_name=display_name or username,
+            avatar_url=avatar_url,
+            bot=bool(bot),
+            data={},
         )
+        standings[position] = SenderStanding(sender, is_current, is_public, role, is_muted, is_archived, read_id)
     return standings
 
 
-def _known(found: Sequence[Row], drafts: Sequence[Draft]) -> dict[Key, Known]:
+def _known(found: Sequence[SqlRow], submissions: Sequence[Submission]) -> dict[Key, Known]:
     known = {}
-    for place, digest, message_id, seq, created_at in found:
-        draft = drafts[place]
-        sent = Sent(room=draft.room_id, id=message_id, seq=seq, created_at=timestamp(as_moment(created_at)))
-        known[key_of(draft)] = Known(digest=bytes(digest), sent=sent)
+    for position, digest, message_id, seq, created_at in found:
+        submission = submissions[position]
+        sent = Sent(room=submission.room_id, id=message_id, seq=seq, created_at=timestamp(as_moment(created_at)))
+        known[key_of(submission)] = Known(digest=bytes(digest), sent=sent)
     return known
 
 
 def _existing(room_ids: Collection[UUID]) -> set[UUID]:
     return set(models.Head.objects.filter(room_id__in=room_ids).values_list("room_id", flat=True))
-
-
-# How the drivers take ids.
-
-
-def _key_of(database: BaseDatabaseWrapper) -> Callable[[UUID], Any]:
-    return _same if database.vendor == "postgresql" else _hex
-
-
-def _same(value: UUID) -> UUID:
-    return value
-
-
-def _hex(value: UUID) -> str:
-    return value.hex

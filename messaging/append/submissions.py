@@ -1,4 +1,4 @@
-"""A message on its way into the log: who says what, under which key. Made at both edges, judged in `decide`."""
+"""Submissions: messages on their way into the log. Both edges make them, `decide` judges them. Pure."""
 
 import hashlib
 import itertools
@@ -13,17 +13,21 @@ from accounts.schema import Principal
 from foundation.schema import CustomData
 from messaging.wire.actions import Send
 
-# Keys from the server begin with a character that a client's may not hold, so that they are never shown.
+# Keys made by the server begin with a character that a client's key may not hold. They are never shown.
 SERVER_KEY_MARK = "\x7f"
 
 _canonical = msgspec.json.Encoder(order="deterministic")
-# Unlike any other process's, and counted on: a random number for each draft would be a system call.
+# Unique to this process; a counter follows it, because a random number for each submission costs a system call.
 _server_key = f"{SERVER_KEY_MARK}{secrets.token_urlsafe(16)}."
 _count = itertools.count()
 
 
-class Draft(msgspec.Struct, frozen=True):
-    """`digests` is the content's digest under each secret key, the present one first."""
+class Submission(msgspec.Struct, frozen=True):
+    """Who says what in which room, under which key.
+
+    `digests` holds the digest of the content under each secret key, the present one first: it tells a retry from
+    another message under the same `client_id`.
+    """
 
     room_id: UUID
     sender_id: UUID
@@ -36,10 +40,12 @@ class Draft(msgspec.Struct, frozen=True):
     digests: tuple[bytes, ...]
 
 
-def draft_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> Draft:
-    """The draft of `action`. One without a `client_id` gets one, so that a lost commit can be told from none."""
+def submission_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> Submission:
+    """Returns the submission of a `send`. Without a `client_id` it gets one from the server, so that a commit whose
+    outcome is unknown can be looked up.
+    """
     content = _canonical.encode((action.text, action.reply_to, action.data))
-    return Draft(
+    return Submission(
         room_id=action.room,
         sender_id=sender.user.id,
         session_key=sender.session_key,
@@ -53,11 +59,12 @@ def draft_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> 
 
 
 def shown_client_id(client_id: str) -> str | None:
+    """Returns the key as clients see it: None if the server made it."""
     return None if client_id.startswith(SERVER_KEY_MARK) else client_id
 
 
 def _digest(content: bytes, secret_key: str) -> bytes:
-    """Keyed, so that a text that was erased cannot be guessed from it."""
+    """Keyed, so that nobody can guess an erased text from it."""
     return hashlib.blake2b(content, key=_digest_key(secret_key), digest_size=16).digest()
 
 

@@ -1,7 +1,8 @@
-"""The connection under the socket: handshake, frames to typed actions, replies. Holds no rules, knows no action."""
+"""The connection under the actions: handshake, frames to typed actions, replies. Holds no rules, knows no action."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +10,14 @@ import structlog
 from channels.exceptions import StopConsumer
 from django.conf import settings
 from djangochannelsrestframework.consumers import AsyncAPIConsumer
+from djangochannelsrestframework.decorators import action
 from djangochannelsrestframework.permissions import BasePermission
 from rest_framework.exceptions import PermissionDenied
 
 from accounts.schema import Principal
 from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
-from messaging.consumers.handshake import admit, chosen_subprotocol, is_allowed_origin, token_of
+from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
@@ -23,7 +25,7 @@ from messaging.transport.frame_queue import Data, run_now
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
-from messaging.wire.actions import AnyAction, Ping, RequestId, Send
+from messaging.wire.actions import Action, Ping, RequestId, Send
 from messaging.wire.closes import Close
 from messaging.wire.frames import Rejected
 from messaging.wire.framing import Frames
@@ -31,25 +33,37 @@ from messaging.wire.framing import Frames
 log = structlog.get_logger(__name__)
 
 
-class Admitted(BasePermission):  # type: ignore[misc]
-    """Nobody acts who has not been admitted at the handshake."""
+Handle = Callable[[Any, Any], Awaitable[None]]
 
-    async def has_permission(self, scope: Any, consumer: "Connection", action: str, **kwargs: Any) -> bool:
-        return consumer.principal is not None
+
+def handles(kind: type[Action]) -> Callable[[Handle], Handle]:
+    """Registers a method `(self, frame)` with djangochannelsrestframework as the handler of an action.
+
+    The method answers through `answer`, or raises a `DomainError`.
+    """
+
+    def register(method: Handle) -> Handle:
+        @wraps(method)
+        async def handle(self: "Connection", *, frame: Action, **kwargs: Any) -> None:
+            await method(self, frame)
+
+        registered: Handle = action(name=kind.name())(handle)
+        return registered
+
+    return register
 
 
 class Connection(AsyncAPIConsumer):  # type: ignore[misc]
     """One connection of one user. Subclasses bring the actions."""
 
-    permissions = (Admitted(),)
     principal: Principal | None = None
     socket: Socket
 
     def __init__(self) -> None:
-        """Without what the base classes keep for groups and detached tasks, which this one has none of."""
+        """Skips what the base classes keep for groups and detached tasks: there are none here."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Without Channels' own loop: it makes a task for each message, and hops through a thread for each."""
+        """Runs the connection without Channels' own loop, which makes a task and hops through a thread per message."""
         self.scope, self.base_send = scope, send
         self.engine: Engine = scope["state"]["engine"]
         self.refusals = 0
@@ -59,7 +73,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         except StopConsumer:
             pass
         finally:
-            # Here, not in `disconnect`: Channels skips that one after an exception.
+            # Not in `disconnect`, which Channels skips after an exception.
             if self.principal is not None:
                 self.engine.hub.unregister(self.socket)
                 self.socket.stop()
@@ -74,17 +88,27 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
                 raise StopConsumer
 
     async def get_permissions(self, action: str, **kwargs: Any) -> Sequence[BasePermission]:
-        """The same ones for each action: those of the base class are made anew, and cost more than the action."""
-        return self.permissions
+        """None: nobody's frames are read before they are signed in, and services judge authority."""
+        return ()
+
+    @property
+    def signed_in(self) -> Principal:
+        """Who acts here. Frames are read only after the handshake has set it."""
+        assert self.principal is not None  # noqa: S101
+        return self.principal
 
     # -- coming in --------------------------------------------------------------------------------------------------
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
-        """Accept, then greet or say why not: a browser sees nothing of a refused handshake."""
+        """Accepts, then says hello or closes with the reason: a browser cannot see why a handshake was refused."""
         await self.accept(subprotocol=chosen_subprotocol(self.scope))
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
-                principal, epoch = await self.admit()
+                principal, epoch = await self.authenticate()
+            if (refusal := self.refusal_of(principal)) is not None:
+                await self.close_with(refusal)
+            else:
+                self.begin(principal, epoch)
         except Unauthenticated as error:
             await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
         except (TimeoutError, Overloaded, Unavailable):
@@ -92,27 +116,27 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         except Exception:
             log.exception("handshake failed")
             await self.close_with(closes.OVERLOADED)
-        else:
-            if self.engine.is_draining:
-                await self.close_with(closes.DRAINING)
-            elif len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
-                await self.close_with(closes.TOO_MANY_CONNECTIONS)
-            else:
-                self.begin(principal, epoch)
 
-    async def admit(self) -> tuple[Principal, UUID]:
-        """Who this is, and the epoch. Raises `Unauthenticated`."""
+    async def authenticate(self) -> tuple[Principal, UUID]:
+        """Returns who opens the socket, and the epoch. Raises `Unauthenticated`."""
         if not is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
-        token = token_of(self.scope)
-        return await self.engine.readers.run(admit, token=token)
+        return await self.engine.readers.run(authenticate, token=token_of(self.scope))
+
+    def refusal_of(self, principal: Principal) -> Close | None:
+        """Returns why a user who is signed in may not open a socket here now, or None."""
+        if self.engine.is_draining:
+            return closes.DRAINING
+        if len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
+            return closes.TOO_MANY_CONNECTIONS
+        return None
 
     def begin(self, principal: Principal, epoch: UUID) -> None:
-        """Register with the hub and say hello."""
-        self.principal = principal
-        self.socket = self.open_socket(principal)
-        self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and sockets are many
-        self.engine.hub.register(self.socket)
+        """Registers the socket with the hub and says hello."""
+        socket = self.open_socket(principal)
+        self.principal, self.socket = principal, socket  # together: the end of the connection needs both
+        self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and there are many sockets
+        self.engine.hub.register(socket)
         hello = frames.encode_hello(
             epoch=epoch,
             user=principal.user,
@@ -120,11 +144,11 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             expires_at=timestamp(principal.expires_at),
             limits=self.engine.limits,
         )
-        self.socket.write(Frames((hello,)))
-        self.socket.listen(self)
+        socket.write(Frames((hello,)))
+        socket.listen(self)
 
     def open_socket(self, principal: Principal) -> Socket:
-        """A direct one where the server is ours, else one over ASGI."""
+        """Returns a direct socket if the server runs our protocol class, else one over plain ASGI."""
         limits, hub = self.engine.limits, self.engine.hub
         wire = self.scope.get("extensions", {}).get(EXTENSION)
         if wire is not None:
@@ -147,17 +171,16 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
     # -- frames -----------------------------------------------------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """A frame that came by way of ASGI."""
+        """Handles a frame that came through ASGI."""
         if self.principal is not None:
             await self.socket.receive(bytes_data or b"" if text_data is None else text_data)
 
-    def read(self, data: Data) -> AnyAction | None:
-        """Decode one frame. Whatever it holds, there is an answer and the socket goes on."""
-        assert self.principal is not None  # noqa: S101 - it was admitted before it listened
+    def read(self, data: Data) -> Action | None:
+        """Decodes one frame. Returns None if it was answered with a refusal; the socket goes on in any case."""
         if self.socket.is_leaving:
             return None
         try:
-            throttle(self.principal.user.id)
+            throttle(self.signed_in.user.id)
             frame = frames.decode(data, self.engine.limits)
         except RateLimited as error:
             self.refuse(*frames.peek(data), error)
@@ -169,19 +192,19 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             return frame
         return None
 
-    def do_now(self, frame: AnyAction) -> bool:
+    def do_now(self, frame: Action) -> bool:
         is_quick = isinstance(frame, Ping) or (isinstance(frame, Send) and self.socket.window.is_open)
         if is_quick:
-            run_now(self.handle_action(frame.name, frame.request_id, frame=frame))
+            run_now(self.handle_action(frame.name(), frame.request_id, frame=frame))
         return is_quick
 
-    async def do(self, frame: AnyAction) -> None:
+    async def do(self, frame: Action) -> None:
         if not isinstance(frame, Send | Ping):
             await self.socket.window.settled()  # what was sent before is judged before
-        await self.handle_action(frame.name, frame.request_id, frame=frame)
+        await self.handle_action(frame.name(), frame.request_id, frame=frame)
 
     def count_refusal(self) -> None:
-        """Whoever goes on against many refusals in a row is sent away."""
+        """Closes the socket after too many refusals in a row."""
         self.refusals += 1
         if self.refusals >= self.engine.limits.flood_refusals:
             self.socket.close(closes.FLOOD)
@@ -196,18 +219,9 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
                 log.error("action failed", action=action, exc_info=exc)
                 self.refuse(action, request_id, Internal())
 
-    async def reply(
-        self,
-        action: str | None,
-        data: Any = None,
-        errors: Any = None,
-        status: int = 200,
-        request_id: Any = None,
-    ) -> None:
-        self.answer(action, request_id, status, data)
-
-    def answer(self, action: str | None, request_id: RequestId | None, status: int, data: object) -> None:
-        self.socket.write(Frames((frames.encode_reply(action, request_id, status, data, []),)))
+    def answer(self, frame: Action, data: object) -> None:
+        """Replies that `frame` was done, with the status of its contract."""
+        self.socket.write(Frames((frames.encode_answer(frame, data),)))
 
     def refuse(self, action: str | None, request_id: RequestId | None, error: DomainError) -> None:
         self.socket.write(Frames((frames.encode_refusal(action, request_id, error),)))

@@ -1,4 +1,4 @@
-"""Who opens the socket: a token from the handshake's headers, never from the URL or a cookie."""
+"""Who opens a socket: the token comes from the headers of the handshake, never from the URL or a cookie."""
 
 import base64
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ _BEARER = "bearer."
 
 
 def token_of(scope: dict[str, Any]) -> str:
-    """The access token that the handshake carries. Raises `Unauthenticated` where there is none.
+    """Returns the access token that the handshake carries. Raises `Unauthenticated` if there is none.
 
-    By `Authorization: Bearer`; by a second offered subprotocol `bearer.<token>`, for browsers; or by
-    `Authorization: Basic` with the user name `bearer`, for clients that can only be given an address
-    (`ws://bearer:<token>@host/ws/`: RFC 7617, the token is the password and stays out of the request line).
+    It comes in `Authorization: Bearer`; or as a second offered subprotocol `bearer.<token>`, from browsers; or in
+    `Authorization: Basic` with the user name `bearer`, from clients that take only an address
+    (`ws://bearer:<token>@host/ws/`, RFC 7617: the token is the password and stays out of the request line).
     """
     header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     scheme, _, credentials = header.partition(" ")
@@ -34,12 +34,12 @@ def token_of(scope: dict[str, Any]) -> str:
 
 
 def chosen_subprotocol(scope: dict[str, Any]) -> str | None:
-    """Ours, where it was offered: a server must not choose another (RFC 6455, section 4.2.2)."""
+    """Returns our subprotocol if it was offered: a server must not choose another (RFC 6455, section 4.2.2)."""
     return SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
 
 
 def is_allowed_origin(scope: dict[str, Any], *, allowed: Sequence[str]) -> bool:
-    """An `Origin`, when there is one, must be the server's own or on the list, when there is one."""
+    """Whether the `Origin` may connect. If there is one and a list, it must be the server's own or on the list."""
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     is_own = origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
@@ -56,6 +56,9 @@ def _basic_token(credentials: str) -> str:
     return token
 
 
-def admit(*, token: str) -> tuple[Principal, UUID]:
-    """Who opens a socket, and the epoch. Raises what `check_access_token` raises."""
+def authenticate(*, token: str) -> tuple[Principal, UUID]:
+    """Returns who `token` stands for, and the epoch of the database. Two queries.
+
+    Raises what `check_access_token` raises.
+    """
     return check_access_token(token), get_epoch()

@@ -6,7 +6,7 @@ Everything here is also in the room's log, so it may be dropped at any time.
 from collections import deque
 from collections.abc import Iterable
 
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 
 MAX_PARKED = 1_000
 

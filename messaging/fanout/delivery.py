@@ -9,7 +9,7 @@ from uuid import UUID
 from messaging.fanout.feed import CHUNK_BYTES, Feed, Follower, Outlet, Sink, Unready, chunks_of
 from messaging.fanout.pages import Pages
 from messaging.wire.framing import Frames
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 
 
 class Delivery:

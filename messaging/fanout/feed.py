@@ -13,7 +13,7 @@ from messaging.fanout.buffers import Parked, Ring
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 
 CHUNK_BYTES = 64 * 1024  # written to a socket at once, before it is asked whether it is congested
 

@@ -16,7 +16,7 @@ from messaging.fanout.pages import PageReader, Pages
 from messaging.fanout.sinks import Sinks
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 
 class Interest(Protocol):

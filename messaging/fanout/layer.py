@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from rooms.events import Notice, RoomHint, RoomNotice
+from rooms.notices import Notice, RoomHint, RoomNotice
 
 MESSAGE_TYPE = "roomlog.notices"
 

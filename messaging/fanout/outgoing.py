@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from messaging.fanout.layer import group_of
-from rooms.events import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 
 class Outgoing:

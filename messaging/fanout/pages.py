@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from foundation.errors import DomainError
-from rooms.events import RoomNotice, gap_notice
+from rooms.notices import RoomNotice, render_gap
 
 KEEP_S = 1.0  # for which a page is kept after its last use
 RETRY_S = 0.5  # between two reads, if the first failed or found nothing
@@ -81,7 +81,7 @@ class Pages:
             found = [notice for notice in page.notices if notice.seq > cursor]
         if cursor + 1 < page.floor:
             found = [notice for notice in found if notice.seq >= page.floor]
-            return [gap_notice(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
+            return [render_gap(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
         return _contiguous(cursor, found)
 
     async def poll_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:

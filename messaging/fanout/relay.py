@@ -17,7 +17,7 @@ import structlog
 from messaging.fanout.layer import Layer, decode_notices, encode_message, group_of
 from messaging.fanout.outgoing import Outgoing
 from messaging.wire.limits import Limits
-from rooms.events import Notice
+from rooms.notices import Notice
 
 RETRY_S = 1.0  # between two tries to receive or to subscribe
 PING_S = 1.0

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from foundation.errors import DomainError
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
@@ -19,7 +19,7 @@ from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 
 UNHEALTHY_FACTOR = 4  # by which the interval is divided while the layer is unhealthy
 REPORT_S = 60.0
@@ -36,7 +36,7 @@ class ReadChanges(Protocol):
 
     def __call__(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> Awaitable[tuple[dict[UUID, int], dict[str, Standing | None]]]: ...
+    ) -> Awaitable[tuple[dict[UUID, int], dict[str, SessionStanding | None]]]: ...
 
 
 class Sweep:
@@ -147,7 +147,7 @@ class Sweep:
             self._sweeps, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
 
 
-def _close_if_ended(sink: Sink, standing: Standing | None) -> None:
+def _close_if_ended(sink: Sink, standing: SessionStanding | None) -> None:
     """Close `sink` if its user is inactive, or its session has ended or changed since it was admitted."""
     if standing is not None and not standing.is_active:
         sink.close(USER_INACTIVE)

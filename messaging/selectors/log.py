@@ -1,65 +1,106 @@
-"""Reads of a room's log, rendered as notices. No transactions."""
+"""Reads a room's log, each entry rendered by its own kind, with its subject as it is now. No transactions."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
 from messaging.fanout.pages import EntryPage
-from messaging.selectors.messages import _messages_by_id
-from messaging.wire.events import message_created
+from messaging.selectors.messages import messages_by_id
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
-from rooms import events, selectors
-from rooms import models as rooms
+from rooms import models, selectors
 from rooms.access import access_room
-from rooms.notices import member_notice, room_notice
+from rooms.events import MemberChange, Subject
+from rooms.notices import RoomNotice, render_entry, render_gap
 
-
-def list_changes(
-    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
-    """What a sweep asks: which of the rooms have moved on, which of the sessions have changed. At most two queries."""
-    return (
-        selectors.list_moved_heads(known=heads) if heads else {},
-        list_changed_sessions(auth_versions=auth_versions) if auth_versions else {},
-    )
+Entries = Sequence[models.Entry]
+Shown = Mapping[int, Any]  # what each entry shows, by seq
 
 
 def read_page(*, room_id: UUID, after: int, limit: int) -> EntryPage:
-    """The entries that follow `after` as notices, each with its subject as it is now. At most six queries.
+    """Returns the entries that follow `after` as notices, and the room's floor. At most six queries.
 
-    Asks nobody's leave: it fills the feed of a room, which gives each follower what is theirs.
+    Does not check access: it fills the feed of a room, which gives each follower only what they may see.
     """
     entries = selectors.list_entries(room_id=room_id, after=after, limit=limit)
-    messages = _messages_by_id(room_id, [entry.message_id for entry in entries if entry.message_id])
-    members, actors, room = {}, {}, None
-    if any(entry.user_id for entry in entries):
-        members = selectors.members_by_id(room_id, (entry.user_id for entry in entries if entry.user_id))
-        actors = users_by_id(entry.actor_id for entry in entries if entry.user_id)
-    if any(entry.kind == "room.updated" for entry in entries):
-        room = rooms.Room.objects.get(id=room_id)
-    notices = []
-    for entry in entries:
-        if entry.message_id:
-            notices.append(message_created(messages[entry.message_id]))
-        elif entry.user_id:
-            change = events.MemberChange(member=members[entry.user_id], by=actors[entry.actor_id])
-            notices.append(member_notice(room_id=room_id, seq=entry.seq, kind=entry.kind, at=entry.at, change=change))
-        elif room is not None:
-            notices.append(room_notice(entry, room))
-    return EntryPage(floor=selectors.get_floor(room_id=room_id), notices=notices)
+    return EntryPage(floor=selectors.get_floor(room_id=room_id), notices=_render(room_id, entries))
 
 
 def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:
-    """A page of the room's events. What retention took is a `gap`. Raises what `access_room` raises."""
+    """Returns a page of the room's events. Entries that retention removed are a `gap`.
+
+    At most seven queries. Raises what `access_room` raises.
+    """
     head = access_room(user_id=user_id, room_id=room_id).room.head.seq
     page = read_page(room_id=room_id, after=after, limit=limit)
     notices = [notice for notice in page.notices if notice.seq <= head]
     if after + 1 < page.floor:
-        notices = [events.gap_notice(room_id, after + 1, page.floor - 1), *notices]
+        notices = [render_gap(room_id, after + 1, page.floor - 1), *notices]
     last = notices[-1].seq if notices else after
     return LogPage(
         results=[msgspec.Raw(notice.payload) for notice in notices], has_before=after > 0, has_after=last < head
     )
+
+
+def list_changes(
+    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
+    """Returns what a sweep asks for: the rooms whose heads moved, and the sessions that changed. At most two queries.
+
+    `heads` holds the seq up to which each room is known; `auth_versions` what each session was admitted with.
+    """
+    return selectors.list_moved_heads(known=heads), list_changed_sessions(auth_versions=auth_versions)
+
+
+def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
+    """Renders entries of one room. Reads the subjects of each sort at once."""
+    by_subject: dict[Subject, list[models.Entry]] = {}
+    for entry in entries:
+        by_subject.setdefault(LOG_EVENTS[entry.kind].subject, []).append(entry)
+    shown: dict[int, Any] = {}
+    for subject, some in by_subject.items():
+        shown |= _SUBJECTS[subject](room_id, some)
+    return [
+        render_entry(
+            LOG_EVENTS[entry.kind],
+            room_id=room_id,
+            seq=entry.seq,
+            at=entry.at,
+            actor_id=entry.actor_id,
+            data=shown[entry.seq],
+            user_id=entry.user_id,
+            message_id=entry.message_id,
+        )
+        for entry in entries
+    ]
+
+
+def _messages(room_id: UUID, entries: Entries) -> Shown:
+    messages = messages_by_id(room_id, {entry.message_id for entry in entries if entry.message_id is not None})
+    return {entry.seq: messages[entry.message_id] for entry in entries if entry.message_id is not None}
+
+
+def _member_changes(room_id: UUID, entries: Entries) -> Shown:
+    members = selectors.members_by_id(room_id, [entry.user_id for entry in entries if entry.user_id is not None])
+    actors = users_by_id(entry.actor_id for entry in entries)
+    return {
+        entry.seq: MemberChange(member=members[entry.user_id], by=actors[entry.actor_id])
+        for entry in entries
+        if entry.user_id is not None
+    }
+
+
+def _rooms(room_id: UUID, entries: Entries) -> Shown:
+    room = selectors.room_of(models.Room.objects.get(id=room_id))
+    return {entry.seq: room for entry in entries}
+
+
+_SUBJECTS: Final[Mapping[Subject, Callable[[UUID, Entries], Shown]]] = {
+    "message": _messages,
+    "member": _member_changes,
+    "room": _rooms,
+}

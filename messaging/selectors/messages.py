@@ -1,6 +1,6 @@
-"""Reads of messages, and the rendering of a room's log as notices. No transactions."""
+"""Reads messages. No transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from messaging.wire.actions import History
 from messaging.wire.shapes import Message, MessagePage, Sender
 from rooms.access import access_room
 
+# The columns of a message that `_message_of` takes.
 _FIELDS = (
     "room_id", "id", "seq", "sender_id", "sender__username", "sender__display_name", "text", "client_id",
     "reply_to", "data", "created_at", "edited_at", "deleted_at",
@@ -21,10 +22,10 @@ _FIELDS = (
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
-    """The page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises.
+    """Returns the page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises.
 
-    No further than the head where one was seen to be a member: what comes later may be for others alone. Each query
-    has one upper bound, for of two SQLite may go through all that lies between them.
+    The page ends at the head at which the user was seen to be a member: they may have been removed since. Each query
+    has one upper bound, because given two SQLite may scan everything between them.
     """
     head = access_room(user_id=user_id, room_id=history.room).room.head.message_id
     messages = models.Message.objects.filter(room_id=history.room)
@@ -44,20 +45,22 @@ def list_messages(*, user_id: UUID, history: History) -> MessagePage:
 
 
 def get_message(*, user_id: UUID, room_id: UUID, message_id: int) -> Message:
-    """One message. Raises `NotFound`, and what `access_room` raises."""
+    """Returns one message. Raises `NotFound`, and what `access_room` raises."""
     head = access_room(user_id=user_id, room_id=room_id).room.head
-    message = _messages_by_id(room_id, [message_id]).get(message_id) if message_id <= head.message_id else None
+    message = messages_by_id(room_id, [message_id]).get(message_id) if message_id <= head.message_id else None
     if message is None:
         raise NotFound("There is no such message.")
     return message
 
 
-def _messages_by_key(keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], Message]:
+def messages_by_key(keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], Message]:
+    """Returns messages of several rooms by room and id. One query. Does not check access."""
     rows = models.Message.objects.filter(pk__in=keys).values_list(*_FIELDS) if keys else []
     return {(row[0], row[1]): _message_of(row) for row in rows}
 
 
-def _messages_by_id(room_id: UUID, ids: list[int]) -> dict[int, Message]:
+def messages_by_id(room_id: UUID, ids: Collection[int]) -> dict[int, Message]:
+    """Returns messages of one room by id. One query. Does not check access."""
     rows = models.Message.objects.filter(room_id=room_id, id__in=ids).values_list(*_FIELDS) if ids else []
     return {row[1]: _message_of(row) for row in rows}
 

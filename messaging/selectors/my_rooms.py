@@ -2,16 +2,16 @@
 
 from uuid import UUID
 
-from messaging.selectors.messages import _messages_by_key
+from messaging.selectors.messages import messages_by_key
 from messaging.wire.shapes import Message, MyRoom, MyRoomPage
 from rooms import models as rooms
 from rooms import selectors
 
 
 def list_my_rooms(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MyRoomPage:
-    """The user's rooms with what is unread and what was said last, by room id. Two queries, however many rooms."""
+    """Returns the user's rooms by room id, each with its unread count and last message. Two queries for any number."""
     page = selectors.list_memberships(user_id=user_id, before=before, after=after, limit=limit)
-    latest = _messages_by_key([(row.room_id, row.room.head.message_id) for row in page.rows])
+    latest = messages_by_key([(row.room_id, row.room.head.message_id) for row in page.rows])
     return MyRoomPage(
         results=[_my_room(row, latest.get((row.room_id, row.room.head.message_id))) for row in page.rows],
         has_before=page.has_before,

@@ -1,22 +1,22 @@
-"""What must be read before a socket may speak, and before it may follow. One thread hop each."""
+"""What must be read before a socket may follow rooms. One thread hop each."""
 
-from collections.abc import Set
 from uuid import UUID
 
-from foundation.errors import NotFound
 from messaging.fanout.resume import RESYNC_MESSAGES, Plan, plan_resume
 from messaging.selectors.messages import list_messages
-from messaging.wire import frames, shapes
+from messaging.wire import shapes
 from messaging.wire.actions import History, Join, Sync
 from messaging.wire.shapes import Followed
-from rooms import models as rooms
 from rooms import services
-from rooms.errors import NotAMember
-from rooms.selectors import get_epoch, list_places
+from rooms.access import access_rooms
+from rooms.selectors import get_epoch
 
 
 def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
-    """The answer to `join`, and where its follower goes on. Raises what `join_room` raises."""
+    """Joins the room and returns the answer to `join`, and the plan of where its follower goes on.
+
+    Opens a transaction if the user is a new member. Raises what `join_room` raises.
+    """
     joined = services.join_room(user_id=user_id, room_id=join.room)
     plan = plan_resume(
         after=join.after,
@@ -40,15 +40,18 @@ def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
 
 
 class RoomPlan(Plan, frozen=True):
-    """A plan together with the seqs that a follower needs."""
+    """A plan together with the seqs that a follower needs: since when the user is a member, and the head."""
 
     since: int
     head: int
 
 
 def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced], dict[UUID, RoomPlan]]:
-    """The answers to `sync`, room by room, and where to go on in those that may be followed. At most three queries."""
-    places = list_places(user_id=user_id, room_ids=sync.rooms)
+    """Returns the answers to `sync`, and a plan for each room that the user may follow. At most three queries.
+
+    A room that the user may not follow has its error in the answers and no plan.
+    """
+    places, refusals = access_rooms(user_id=user_id, room_ids=sync.rooms)
     same_epoch, budget = _is_same_epoch(sync.epoch), sync.max_replay
     answers: dict[UUID, shapes.Synced] = {}
     plans: dict[UUID, RoomPlan] = {}
@@ -67,21 +70,10 @@ def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced
             head=head.seq,
         )
         answers[room_id] = shapes.Synced(head=head, unread=place.unread, resync=plan.resync)
-    answers |= _refusals(sync.rooms.keys() - plans.keys())
+    answers |= {room_id: shapes.Synced(error=shapes.error_of(error)) for room_id, error in refusals.items()}
     return answers, plans
 
 
-def _refusals(room_ids: Set[UUID]) -> dict[UUID, shapes.Synced]:
-    if not room_ids:
-        return {}
-    public = set(rooms.Room.objects.filter(id__in=room_ids, kind="public").values_list("id", flat=True))
-    refusals = {}
-    for room_id in room_ids:
-        error = NotAMember() if room_id in public else NotFound("There is no such room.")
-        refusals[room_id] = shapes.Synced(error=frames.error_of(error))
-    return refusals
-
-
 def _is_same_epoch(claimed: UUID | None) -> bool:
-    """A client that names none takes this one to be its own."""
+    """Whether the client knows this history. A client that names no epoch is taken to."""
     return claimed is None or claimed == get_epoch()

@@ -1,18 +1,30 @@
-"""Changes to messages, one at a time; the socket's writer hands `Appender` many at once."""
+"""Sends one message. The socket's writer hands the same appender many at once."""
 
 from django.conf import settings
 
 from accounts.schema import Principal
+from foundation.errors import DomainError
 from messaging.append.appender import Appender
-from messaging.append.decide import Verdict
-from messaging.append.submissions import draft_of
+from messaging.append.submissions import submission_of
 from messaging.wire.actions import Send
+from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
 
+# One for the process, so that it remembers which rooms are contended.
+appender = Appender()
 
-def send_message(action: Send, *, sender: Principal) -> Verdict:
-    """Append one message: a batch of one. Opens a transaction. Returns `Sent`, or the `DomainError` to answer with."""
-    draft = draft_of(action, sender=sender, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
-    verdicts, notices = Appender().append([draft])
+
+def send_message(send: Send, *, sender: Principal) -> Sent:
+    """Appends one message to its room's log, a batch of one, and broadcasts it. Opens a transaction.
+
+    A retry with the same `client_id` returns the first answer again. Raises `NotFound`, `NotAMember`, `Forbidden`,
+    `Muted`, `Archived`, `Unauthenticated` (the session has ended), `Invalid`, `ClientIdReused`, `Overloaded` and
+    `Unavailable`.
+    """
+    submission = submission_of(send, sender=sender, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
+    verdicts, notices = appender.append([submission])
     broadcast(notices)
-    return verdicts[0]
+    (verdict,) = verdicts
+    if isinstance(verdict, DomainError):
+        raise verdict
+    return verdict

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
-from messaging.wire.actions import AnyAction
+from messaging.wire.actions import Action
 
 READ_AHEAD = 16  # frames that wait before the connection is no longer read from
 
@@ -19,13 +19,13 @@ Data = str | bytes
 class Handler(Protocol):
     """What is done with frames."""
 
-    def read(self, data: Data) -> AnyAction | None:
+    def read(self, data: Data) -> Action | None:
         """The action that a frame stands for; None where it was answered with a refusal."""
 
-    def do_now(self, action: AnyAction) -> bool:
+    def do_now(self, action: Action) -> bool:
         """Whether it was done at once, without waiting."""
 
-    async def do(self, action: AnyAction) -> None: ...
+    async def do(self, action: Action) -> None: ...
 
 
 class Source(Protocol):
@@ -66,7 +66,7 @@ class Inbox:
             if action is not None and not self._handler.do_now(action):
                 self._start(action, deque())
 
-    def _start(self, action: AnyAction | None, waiting: deque[Data]) -> None:
+    def _start(self, action: Action | None, waiting: deque[Data]) -> None:
         self._waiting = waiting
         self._task = self._loop.create_task(self._work(action, waiting))
 
@@ -80,7 +80,7 @@ class Inbox:
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(self, action: AnyAction | None, waiting: deque[Data]) -> None:
+    async def _work(self, action: Action | None, waiting: deque[Data]) -> None:
         try:
             if action is not None:
                 await self._handler.do(action)

@@ -1,46 +1,74 @@
-"""The bounds of what clients send, and what is said of a value that breaks one. Pure."""
+"""The bounds of what clients send that are settings, checked by field, and the text of what is wrong. Pure.
+
+Both doors check every request here, by the names of its fields: a field of one name means the same wherever it stands.
+"""
 
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import msgspec
 
 from foundation.errors import Invalid, TooLarge
 from foundation.text import check_json, check_text
-from messaging.wire.actions import AnyAction, History, Send
 from messaging.wire.limits import Limits
 
 _encoder = msgspec.json.Encoder()
-
 # msgspec writes `[...]` for an item of custom data, "`key` in" for a key.
 _AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
-
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 
 
-def check_limits(action: AnyAction, limits: Limits) -> None:
-    """The bounds that are settings, for both doors. Raises `Invalid` or `TooLarge`."""
-    if isinstance(action, Send):
-        if len(action.text) > limits.max_text_chars:
-            raise TooLarge(f"The text is longer than {limits.max_text_chars} characters.", field="text")
-        check_text(action.text, field="text")
-        if action.client_id is not None and len(action.client_id) > limits.max_client_id_chars:
-            raise Invalid(f"Longer than {limits.max_client_id_chars} characters.", field="client_id")
-        if action.data:
-            check_data(action.data, limits)
-    elif isinstance(action, History) and action.limit > limits.history_page_max:
-        raise Invalid(f"At most {limits.history_page_max}.", field="limit")
+def _check_text(text: str, limits: Limits) -> None:
+    if len(text) > limits.max_text_chars:
+        raise TooLarge(f"The text is longer than {limits.max_text_chars} characters.", field="text")
+    check_text(text, field="text")
 
 
-def check_data(data: dict[str, Any], limits: Limits) -> None:
-    """The bounds of custom JSON. Raises `Invalid` or `TooLarge`."""
+def _check_client_id(client_id: str, limits: Limits) -> None:
+    if len(client_id) > limits.max_client_id_chars:
+        raise Invalid(f"Longer than {limits.max_client_id_chars} characters.", field="client_id")
+
+
+def _check_data(data: dict[str, Any], limits: Limits) -> None:
     check_json(data, field="data")
     if len(_encoder.encode(data)) > limits.max_data_bytes:
         raise TooLarge(f"`data` is larger than {limits.max_data_bytes} bytes.", field="data")
 
 
+def _check_limit(limit: int, limits: Limits) -> None:
+    if limit > limits.history_page_max:
+        raise Invalid(f"At most {limits.history_page_max}.", field="limit")
+
+
+CHECKS: Final[Mapping[str, Callable[[Any, Limits], None]]] = {
+    "text": _check_text,
+    "client_id": _check_client_id,
+    "data": _check_data,
+    "limit": _check_limit,
+}
+# Echoed and never stored.
+_UNCHECKED: Final = frozenset({"request_id"})
+
+
+def check_fields(request: msgspec.Struct, limits: Limits) -> None:
+    """Checks the fields of a request against `CHECKS`, and every other string in it for what cannot be stored.
+
+    Raises `Invalid` or `TooLarge`, with the field at fault.
+    """
+    for name in request.__struct_fields__:
+        value = getattr(request, name)
+        if not value or name in _UNCHECKED:
+            continue
+        check = CHECKS.get(name)
+        if check is not None and value is not msgspec.UNSET:
+            check(value, limits)
+        elif isinstance(value, str | list):
+            check_json(value, field=name)
+
+
 def invalid(error: Exception) -> Invalid:
-    """What msgspec found, with the path of the field at fault."""
+    """Returns what msgspec found wrong, with the path of the field at fault."""
     if isinstance(error, RecursionError):
         return Invalid("The JSON is nested too deep.")
     text = str(error)

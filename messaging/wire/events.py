@@ -1,26 +1,79 @@
-"""The events of messages. Pure."""
+"""The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`."""
 
-from typing import Literal
+from typing import Final
+from uuid import UUID
 
-from messaging.wire.shapes import Message
-from rooms.events import Event, RoomNotice, room_notice
+import msgspec
 
-MessageKind = Literal["message.created"]
+from messaging.wire import samples
+from messaging.wire.actions import features
+from messaging.wire.limits import ANNOUNCED, Limits
+from messaging.wire.shapes import Greeting, Message
+from rooms.events import Event, LogEvent
+from rooms.notices import RoomNotice, render_entry
+from rooms.samples import ALICE, AT, LATER, ROOM_ID
+
+VERSION: Final = 1
 
 
-class MessageEvent(Event[Message], frozen=True):
-    event: MessageKind
+class Hello(Event, frozen=True, kw_only=True, tag="hello"):
+    """The first frame."""
+
+    data: Greeting
+
+    example = {
+        "data": Greeting(
+            protocol=VERSION,
+            features=features(),
+            epoch=samples.EPOCH,
+            user=ALICE,
+            session=samples.SESSION_ID,
+            expires_at=LATER,
+            heartbeat_s=Limits().heartbeat_s,
+            limits={name: getattr(Limits(), name) for name in ANNOUNCED},
+        )
+    }
+
+
+class MessageCreated(LogEvent[Message], frozen=True, tag="message.created"):
+    """A message was sent."""
+
+    subject = "message"
+    example = {"room": ROOM_ID, "seq": 57, "at": AT, "actor": ALICE.id, "data": samples.MESSAGE}
+
+
+class Advice(msgspec.Struct, frozen=True):
+    reconnect_in_ms: int
+
+
+class Draining(Event, frozen=True, kw_only=True, tag="draining"):
+    """This process is about to stop: the socket will be closed with 4001."""
+
+    data: Advice
+
+    example = {"data": Advice(350)}
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    session: UUID
+
+
+class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
+    """The session of this socket has ended: the socket is closed with 4503."""
+
+    data: Revoked
+
+    example = {"data": Revoked(samples.SESSION_ID)}
 
 
 def message_created(message: Message) -> RoomNotice:
-    return room_notice(
-        MessageEvent(
-            event="message.created",
-            room=message.room,
-            seq=message.seq,
-            at=message.created_at,
-            actor=message.sender.id,
-            data=message,
-        ),
+    """Returns the notice of a new message."""
+    return render_entry(
+        MessageCreated,
+        room_id=message.room,
+        seq=message.seq,
+        at=message.created_at,
+        actor_id=message.sender.id,
+        data=message,
         message_id=message.id,
     )

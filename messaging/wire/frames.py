@@ -1,6 +1,6 @@
-"""Frames: bytes to typed actions, replies and greetings to bytes. Pure; the wire is `roomlog.v1`."""
+"""Frames: bytes to typed actions, replies and events to bytes. Pure. The subprotocol is `roomlog.v1`."""
 
-from typing import Any, Final, Literal, Never
+from typing import Any, Final, Never, Union
 from uuid import UUID
 
 import msgspec
@@ -9,40 +9,18 @@ from accounts.schema import User
 from foundation.errors import DomainError
 from foundation.schema import MAX_INTEGER, Timestamp
 from messaging.errors import UnknownAction
-from messaging.wire.actions import NAMES, AnyAction, RequestId
-from messaging.wire.checks import _encoder, check_limits, invalid
+from messaging.wire.actions import Action, RequestId
+from messaging.wire.checks import check_fields, invalid
+from messaging.wire.events import VERSION, Advice, Draining, Hello, Revoked, SessionRevoked
 from messaging.wire.limits import ANNOUNCED, Limits
-from messaging.wire.shapes import Error, Greeting
+from messaging.wire.registry import ACTIONS, FEATURES
+from messaging.wire.shapes import Error, Greeting, error_of
 
 SUBPROTOCOL: Final = "roomlog.v1"
-VERSION: Final = 1
-FEATURES: Final = ("history", "read", "reply_to", "resume", "sync")
-
-
-class Advice(msgspec.Struct, frozen=True):
-    reconnect_in_ms: int
-
-
-class Draining(msgspec.Struct, frozen=True, kw_only=True):
-    """This process is about to stop: the socket will be closed with 4001."""
-
-    event: Literal["draining"] = "draining"
-    data: Advice
-
-
-class Revoked(msgspec.Struct, frozen=True):
-    session: UUID
-
-
-class SessionRevoked(msgspec.Struct, frozen=True, kw_only=True):
-    """The session of this socket has ended: it is closed with 4503."""
-
-    event: Literal["session.revoked"] = "session.revoked"
-    data: Revoked
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The envelope of djangochannelsrestframework. `action` is null where the frame could not be read."""
+    """The envelope of djangochannelsrestframework. `action` and `request_id` are null if they could not be read."""
 
     action: str | None
     request_id: RequestId | None
@@ -51,15 +29,8 @@ class Reply(msgspec.Struct, frozen=True):
     data: Any
 
 
-class Hello(msgspec.Struct, frozen=True, kw_only=True):
-    """The first frame."""
-
-    event: Literal["hello"] = "hello"
-    data: Greeting
-
-
 class Rejected(Exception):
-    """A frame that is answered with `error`; `action` and `request_id` are what could be read of it."""
+    """A frame that is answered with `error`. `action` and `request_id` are None if they could not be read."""
 
     def __init__(self, error: DomainError, *, action: str | None, request_id: RequestId | None) -> None:
         super().__init__(error.detail)
@@ -68,15 +39,16 @@ class Rejected(Exception):
         self.request_id = request_id
 
 
-_decoder = msgspec.json.Decoder(AnyAction)
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Action] = msgspec.json.Decoder(Union[tuple(ACTIONS.values())])  # noqa: UP007 - made at run time
 _lenient = msgspec.json.Decoder()
 
 
-def decode(frame: str | bytes, limits: Limits) -> AnyAction:
-    """The action that a text frame stands for. Raises `Rejected`, whatever the frame holds."""
+def decode(frame: str | bytes, limits: Limits) -> Action:
+    """Returns the action that a text frame asks for. Whatever else the frame holds, raises `Rejected`."""
     try:
-        action: AnyAction = _decoder.decode(frame)
-        check_limits(action, limits)
+        action = _decoder.decode(frame)
+        check_fields(action, limits)
     except DomainError as error:
         _reject(error, frame)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
@@ -90,12 +62,13 @@ def encode_reply(
     return _encoder.encode(Reply(action, request_id, status, errors, data))
 
 
+def encode_answer(action: Action, data: object) -> bytes:
+    """Returns the reply to an action that was done, with the status of its contract."""
+    return encode_reply(action.name(), action.request_id, action.contract.status, data, [])
+
+
 def encode_refusal(action: str | None, request_id: RequestId | None, error: DomainError) -> bytes:
     return encode_reply(action, request_id, error.status, None, [error_of(error)])
-
-
-def error_of(error: DomainError) -> Error:
-    return Error(code=error.code, detail=error.detail, field=error.field, retry_after=error.retry_after)
 
 
 def encode_hello(*, epoch: UUID, user: User, session: UUID, expires_at: Timestamp, limits: Limits) -> bytes:
@@ -121,17 +94,17 @@ def encode_session_revoked(session: UUID) -> bytes:
 
 
 def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
-    """What can be read of a frame that is refused anyhow: its action, where there is such a one, and request id."""
+    """Returns the action and the request id of a frame that is refused; None for what cannot be read."""
     content = _read_object(frame)
     action = content.get("action")
-    known = action if isinstance(action, str) and action in NAMES else None
+    known = action if isinstance(action, str) and action in ACTIONS else None
     return known, _request_id(content.get("request_id"))
 
 
 def _reject(error: DomainError, frame: str | bytes) -> Never:
     name = _read_object(frame).get("action")
-    if isinstance(name, str) and name not in NAMES:
-        error = UnknownAction(f"There is no such action; there are: {', '.join(sorted(NAMES))}.", field="action")
+    if isinstance(name, str) and name not in ACTIONS:
+        error = UnknownAction(f"There is no such action; there are: {', '.join(sorted(ACTIONS))}.", field="action")
     action, request_id = peek(frame)
     raise Rejected(error, action=action, request_id=request_id) from None
 

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from accounts.schema import User
+from foundation.errors import DomainError
 from foundation.schema import CustomData, Struct, Timestamp
 from rooms.schema import Head, Joined, Member, Room
 
@@ -110,8 +111,12 @@ class Error(msgspec.Struct, frozen=True):
     retry_after: float | None
 
 
+def error_of(error: DomainError) -> Error:
+    return Error(code=error.code, detail=error.detail, field=error.field, retry_after=error.retry_after)
+
+
 class Synced(msgspec.Struct, frozen=True):
-    """The answer to `sync` for one room: where it stands, or the error alone."""
+    """The answer to `sync` for one room: its head and what is unread, or only the error."""
 
     head: Head | UnsetType = UNSET
     unread: int | UnsetType = UNSET
@@ -132,7 +137,7 @@ class Pong(msgspec.Struct, frozen=True):
 
 
 class Greeting(msgspec.Struct, frozen=True):
-    """What a client learns first: who it is, which history this is, and what it must keep to."""
+    """What a client learns first: its user and session, the epoch of the database, and the bounds it must keep to."""
 
     protocol: int
     features: tuple[str, ...]

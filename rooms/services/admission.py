@@ -1,43 +1,34 @@
-"""Comings and goings under a locked head: memberships, their entries, their notices."""
+"""Starts and ends memberships inside a change of the room: rows, entries, notices."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from django.db.models import F
 
 from accounts import models as accounts
-from rooms import events, log, models
-from rooms.notices import change_notice
-from rooms.selectors import room_of
+from accounts.selectors import user_of
+from rooms import models
+from rooms.change import Change
+from rooms.events import MemberChange, MemberEvent, MemberJoined, RoomAdded
+from rooms.permissions import Role
+from rooms.selectors import member_of, room_of
 
 
-def admit(
-    head: log.LockedHead,
-    room: models.Room,
-    users: Sequence[accounts.User],
-    *,
-    by: accounts.User,
-    role: models.Role,
-    at: datetime,
-) -> tuple[list[models.Membership], list[events.Notice]]:
-    """Make `users` (none of them a member) members, with one `member.joined` each. Inside the head's transaction.
+def add_memberships(
+    change: Change, room: models.Room, users: Sequence[accounts.User], *, by: accounts.User, role: Role
+) -> list[models.Membership]:
+    """Makes `users`, none of whom is a member, members of the room, with one `member.joined` each.
 
-    Their read cursor is the head. Who was a member before keeps mute and notification level.
+    Their read cursor is the head. A former member keeps mute and notification level. Sends `room.added` to everyone
+    but `by`.
     """
-    entries = log.append_entries(
-        head, [log.EntryDraft("member.joined", actor_id=by.id, user_id=user.id) for user in users], at=at
-    )
-    former = {
-        row.user_id: row
-        for row in models.Membership.objects.filter(room_id=room.id, user_id__in=[user.id for user in users])
-    }
-    memberships = []
-    for user, entry in zip(users, entries, strict=True):
-        membership = former.get(user.id) or models.Membership(room=room, user=user)
-        membership.room, membership.user = room, user
-        membership.role, membership.joined_seq, membership.left_seq = role, entry.seq, None
-        membership.read_id = head.message_id
-        memberships.append(membership)
+    memberships = _memberships(room, users)
+    notified = []
+    for membership in memberships:
+        membership.role, membership.joined_seq, membership.left_seq = role, change.next_seq, None
+        membership.read_id = change.head.message_id
+        append_member_change(change, MemberJoined, membership, by=by)
+        if membership.user_id != by.id:
+            notified.append(membership.user_id)
     models.Membership.objects.bulk_create(
         memberships,
         update_conflicts=True,
@@ -45,32 +36,37 @@ def admit(
         update_fields=["role", "joined_seq", "left_seq", "read_id"],
     )
     _count(room, len(users))
-    notices: list[events.Notice] = [
-        change_notice(entry, membership, by=by) for entry, membership in zip(entries, memberships, strict=True)
-    ]
-    notices += [
-        events.user_notice(user.id, events.RoomAdded(room=room.id, data=room_of(room)))
-        for user in users
-        if user.id != by.id
-    ]
-    return memberships, notices
+    for user_id in notified:
+        change.notify(user_id, RoomAdded(room=room.id, data=room_of(room)))
+    return memberships
 
 
-def expel(
-    head: log.LockedHead,
-    membership: models.Membership,
-    *,
-    kind: events.MemberKind,
-    by: accounts.User,
-    at: datetime,
-) -> list[events.Notice]:
-    """End `membership` with an entry of `kind`. Inside the head's transaction."""
-    draft = log.EntryDraft(kind, actor_id=by.id, user_id=membership.user_id)
-    entry = log.append_entries(head, [draft], at=at)[0]
-    membership.left_seq = entry.seq
+def end_membership(
+    change: Change, membership: models.Membership, *, kind: type[MemberEvent], by: accounts.User
+) -> None:
+    """Ends `membership` with an entry of `kind`: the member follows the room up to it and no further."""
+    membership.left_seq = change.next_seq
     membership.save(update_fields=["left_seq"])
+    append_member_change(change, kind, membership, by=by)
     _count(membership.room, -1)
-    return [change_notice(entry, membership, by=by)]
+
+
+def append_member_change(
+    change: Change, kind: type[MemberEvent], membership: models.Membership, *, by: accounts.User
+) -> None:
+    """Appends an entry that shows `membership` as it is now."""
+    data = MemberChange(member=member_of(membership), by=user_of(by))
+    change.append(kind, data, actor_id=by.id, user_id=membership.user_id)
+
+
+def _memberships(room: models.Room, users: Sequence[accounts.User]) -> list[models.Membership]:
+    """The rows of `users`: those of former members, and new ones. One query."""
+    ids = [user.id for user in users]
+    former = {row.user_id: row for row in models.Membership.objects.filter(room_id=room.id, user_id__in=ids)}
+    memberships = [former.get(user.id) or models.Membership(room=room, user=user) for user in users]
+    for membership, user in zip(memberships, users, strict=True):
+        membership.room, membership.user = room, user
+    return memberships
 
 
 def _count(room: models.Room, difference: int) -> None:

@@ -5,9 +5,11 @@ from uuid import UUID
 from django.db import transaction
 
 from foundation.errors import Invalid
-from rooms import events, models
+from rooms import models
 from rooms.access import access_room
 from rooms.broadcast import broadcast
+from rooms.events import ReadMoved
+from rooms.notices import user_notice
 from rooms.schema import ReadState
 
 
@@ -30,5 +32,5 @@ def read_messages(*, user_id: UUID, room_id: UUID, message_id: int, unread: bool
         read_id = message_id if moved else access.membership.read_id
     state = ReadState(read_id=read_id, unread=head - read_id)
     if moved:
-        broadcast([events.user_notice(user_id, events.ReadMoved(room=room_id, data=state))])
+        broadcast([user_notice(user_id, ReadMoved(room=room_id, data=state))])
     return state

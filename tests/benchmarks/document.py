@@ -1,6 +1,7 @@
-"""Writes what was measured to docs/benchmarks.md, with a plot beside it."""
+"""Writes the measurements to docs/benchmarks.md, and a plot beside it."""
 
 import platform
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pygal
+from pygal.style import Style
 
 from tests.benchmarks.growth import Growth
 from tests.benchmarks.subjects import (
@@ -24,28 +26,29 @@ from tests.benchmarks.suites import LOAD, PACED_PER_S, PAIRS, PAIRS_IN_FLIGHT, P
 
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 PLOT = ROOT / "docs" / "benchmarks.svg"
+WIDTH = 120  # characters of a line, as in the other documents
 PACKAGES = ("django", "channels", "channels-redis", "djangochannelsrestframework", "uvicorn", "uvloop", "websockets",
             "msgspec", "psycopg", "redis")  # fmt: skip
 
 HEAD = """# Benchmarks
 
-Written by `make bench`, which starts every server itself, measures them in turns, and takes the median of
-{rounds} rounds of {seconds:g} s. One core has the server and all that works for it (Redis, PostgreSQL), the other the
-load generator (`tests/benchmarks/load.c`). Bodies of 100 bytes. Machines differ, and so do minutes of one machine:
-what counts are the ratios within a run.
+`make bench` writes this file. It starts every server itself, measures the servers in turns, and takes the median of
+{rounds} rounds of {seconds:g} s. The server and everything that works for it (Redis, PostgreSQL) run on one core, the
+load generator (`tests/benchmarks/load.c`) on the other. Each message has a body of 100 bytes. Machines differ, and one
+machine differs from minute to minute: compare the ratios within a run, not the figures of different runs.
 
-{date} · {cpu}, 2 cores of it · Linux {kernel} · Python {python} · {packages}
+{date} · {cpu}, 2 of its cores · Linux {kernel} · Python {python} · {packages}
 
-SQLite commits with `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`; the plain way does, too.
+SQLite commits with `synchronous=FULL`, PostgreSQL with `synchronous_commit=on`, for the plain Channels servers too.
 """
 
 
 class Target(NamedTuple):
-    """A ratio that is promised, and how to find it."""
+    """A promised value, and what was measured."""
 
     what: str
     wanted: float
-    is_least: bool  # else the most
+    is_least: bool  # otherwise `wanted` is the most
     found: float | None
 
     @property
@@ -62,14 +65,16 @@ class Target(NamedTuple):
 
 def write(found: dict[str, Any], plan: Plan) -> None:
     sections = [
-        HEAD.format(
-            rounds=plan.rounds,
-            seconds=plan.seconds,
-            date=datetime.now(UTC).strftime("%Y-%m-%d"),
-            cpu=_cpu(),
-            kernel=platform.release(),
-            python=platform.python_version(),
-            packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        paragraphs(
+            HEAD.format(
+                rounds=plan.rounds,
+                seconds=plan.seconds,
+                date=datetime.now(UTC).strftime("%Y-%m-%d"),
+                cpu=_cpu(),
+                kernel=platform.release(),
+                python=platform.python_version(),
+                packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
+            )
         ),
         _targets(found),
         _fan_out(found["fan_out"]),
@@ -81,8 +86,14 @@ def write(found: dict[str, Any], plan: Plan) -> None:
         _memory(found["memory"]),
     ]
     DOCUMENT.write_text("\n".join(sections))
-    _plot(found["paced"])
+    PLOT.write_bytes(plot(found["fan_out"]))
     print(f"\nwrote {DOCUMENT.relative_to(ROOT)}")
+
+
+def paragraphs(text: str) -> str:
+    """`text`, with its paragraphs wrapped to the width of the documents."""
+    wrapper = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n\n".join(wrapper.fill(part) for part in text.split("\n\n")) + "\n"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -98,29 +109,33 @@ def number(value: float | None, places: int = 0) -> str:
 
 
 def targets(found: dict[str, Any]) -> list[Target]:
-    """What is promised, on SQLite where nothing else is said."""
+    """What is promised, on SQLite unless PostgreSQL is named."""
     fan_out, paced, sends = found["fan_out"], found["paced"], found["sends"]
     rate, cost, late = "deliveries_per_s", "cpu_us_per_delivery", "p99_us"
     least = []
     for size, over_tutorial, over_floor in ((100, 60, 1.8), (1_000, 150, 2.5), (5_000, 90, 1.1)):
         for other, wanted in ((PlainRedis.name, over_tutorial), (Floor.name, over_floor)):
             ratio = fan_out.ratio(Roomlog.name, other, size, rate)
-            least.append((f"deliveries a second, {size:,} followers, to: {other}", wanted, ratio))
+            least.append((f"deliveries per second, {size:,} followers, compared with: {other}", wanted, ratio))
     per_s = "messages_per_s"
     least += [
         (
-            "durable sends a second, to: " + PlainStored.name,
+            "durable sends per second, compared with: " + PlainStored.name,
             6,
             sends.ratio(Roomlog.name, PlainStored.name, PAIRS, per_s),
         ),
         (
-            "durable sends a second on PostgreSQL, to: " + PlainPostgresql.name,
+            "durable sends per second on PostgreSQL, compared with: " + PlainPostgresql.name,
             15,
             sends.ratio(RoomlogPostgresql.name, PlainPostgresql.name, PAIRS, per_s),
         ),
-        ("one client in sequence, to: " + PlainStored.name, 1.2, sends.ratio(Roomlog.name, PlainStored.name, 1, per_s)),
         (
-            "one client in sequence on PostgreSQL, to: " + PlainPostgresql.name,
+            "sequential sends of one client, compared with: " + PlainStored.name,
+            1.2,
+            sends.ratio(Roomlog.name, PlainStored.name, 1, per_s),
+        ),
+        (
+            "sequential sends of one client on PostgreSQL, compared with: " + PlainPostgresql.name,
             1.5,
             sends.ratio(RoomlogPostgresql.name, PlainPostgresql.name, 1, per_s),
         ),
@@ -129,23 +144,28 @@ def targets(found: dict[str, Any]) -> list[Target]:
     idle = next((row for row in found["idle"] if row.name == Roomlog.name), None)
     most = [
         (
-            "CPU of a paced delivery, 1,000 followers, to the floor's",
+            "CPU per paced delivery, 1,000 followers, compared with: " + Floor.name,
             1.5,
             paced.ratio(Roomlog.name, Floor.name, 1_000, cost),
         ),
         (
-            "p99 of a paced delivery, 1,000 followers, to the floor's",
+            "p99 latency of a paced delivery, 1,000 followers, compared with: " + Floor.name,
             3,
             paced.ratio(Roomlog.name, Floor.name, 1_000, late),
         ),
-        ("p99 of a paced delivery, 100 followers, ms", 6, late_at_100 and late_at_100 / 1_000),
-        ("growth of a paced delivery's CPU from 100 to 5,000 followers, to the floor's", 1.5, _growth_ratio(paced)),
-        ("KB of memory for an idle socket", 25, idle and idle.bytes_per_socket / 1_000),
-        ("seconds in which 5,000 members connect and sync", 10, idle and idle.connect_s),
+        ("p99 latency of a paced delivery, 100 followers, in ms", 6, late_at_100 and late_at_100 / 1_000),
+        (
+            "growth of the CPU per paced delivery from 100 to 5,000 followers, compared with: " + Floor.name,
+            1.5,
+            _growth_ratio(paced),
+        ),
+        ("memory per idle socket, in KB", 25, idle and idle.bytes_per_socket / 1_000),
+        ("time in which 5,000 members connect and sync, in s", 10, idle and idle.connect_s),
     ]
     for name, deed in ((Roomlog.name, "send"), (Roomlog.name, "page of history")):
         rows = [row for row in found["growth"] if (row.name, row.deed) == (name, deed)]
-        most.append((f"CPU of a {deed}, a million messages to an empty room", 1.3, _by_size(rows)))
+        what = f"CPU per {deed}, a room of a million messages compared with an empty room"
+        most.append((what, 1.3, _by_size(rows)))
     return [Target(what, wanted, True, value) for what, wanted, value in least] + [
         Target(what, wanted, False, value) for what, wanted, value in most
     ]
@@ -153,26 +173,28 @@ def targets(found: dict[str, Any]) -> list[Target]:
 
 def _targets(found: dict[str, Any]) -> str:
     rows = [[target.what, target.aim, target.result] for target in targets(found)]
-    return "## What is aimed at\n\n" + table(["Ratio", "Aim", "Found"], rows)
+    return "## Targets\n\n" + table(["What", "Target", "Measured"], rows)
 
 
 def _fan_out(results: Table) -> str:
     load = "; ".join(f"{size:,}: {senders} × {each}" for size, (senders, each) in LOAD.items())
     text = (
-        "## Fan-out, at most\n\nOne room, closed loop: a message leaves the window when all have it. "
-        f"Followers: senders × messages in flight: {load}. Deliveries a second.\n\n"
+        "## Maximum fan-out\n\nOne room, closed loop: a message is in flight until every follower has received it. "
+        f"Senders × messages in flight for each, by the number of followers: {load}. The figures are deliveries per "
+        "second."
     )
     sizes = results.sizes()
     rows = [
         [name, *(number(results.median(name, size, "deliveries_per_s")) for size in sizes)] for name in results.names()
     ]
-    return text + table(["", *(f"{size:,}" for size in sizes)], rows)
+    picture = "\n![Deliveries per second, by the number of followers of the room](benchmarks.svg)\n"
+    return paragraphs(text) + "\n" + table(["", *(f"{size:,}" for size in sizes)], rows) + picture
 
 
 def _paced(results: Table) -> str:
     text = (
-        f"## Fan-out, paced\n\nOpen loop: {PACED_PER_S:g} messages a second. CPU of the server's side for each "
-        "delivery (µs), and p50 / p99 of the time to it (ms).\n\n"
+        f"## Paced fan-out\n\nOpen loop: {PACED_PER_S:g} messages per second. The figures are the CPU time per "
+        "delivery on the server's side (µs), and the p50 / p99 latency of a delivery (ms)."
     )
     sizes = results.sizes()
 
@@ -184,15 +206,15 @@ def _paced(results: Table) -> str:
         return f"{cost:.1f} µs, {p50 / 1000:.2f} / {p99 / 1000:.2f} ms"
 
     rows = [[name, *(cell(name, size) for size in sizes)] for name in results.names()]
-    plot = "\n![CPU of a delivery against the followers of the room](benchmarks.svg)\n"
-    return text + table(["", *(f"{size:,}" for size in sizes)], rows) + plot
+    return paragraphs(text) + "\n" + table(["", *(f"{size:,}" for size in sizes)], rows)
 
 
 def _sends(results: Table) -> str:
     text = (
-        f"## Durable sends\n\n{PAIRS} rooms of two, {PAIRS_IN_FLIGHT} messages in flight in each; and one client in "
-        "sequence. A message counts when both have it. The plain way over Redis loses some at this load: they leave "
-        "the window for good.\n\n"
+        f"## Durable sends\n\n{PAIRS} rooms of two members, with {PAIRS_IN_FLIGHT} messages in flight in each; and one "
+        "client that sends in sequence. A message counts when both members have received it. The plain Channels "
+        "servers on Redis lose some messages at this load; a lost message keeps its place in flight until the end of "
+        "the measurement."
     )
     fields = ("messages_per_s", "cpu_us_per_message", "p50_us", "p99_us")
     rows = []
@@ -200,7 +222,7 @@ def _sends(results: Table) -> str:
         many, one = ([results.median(name, size, field) for field in fields] for size in (PAIRS, 1))
         rows.append([name, *_sent(many), *_sent(one)])
     head = ["", "sends/s", "CPU µs", "p50 / p99 ms", "in sequence/s", "CPU µs", "p50 / p99 ms"]
-    return text + table(head, rows)
+    return paragraphs(text) + "\n" + table(head, rows)
 
 
 def _sent(values: Sequence[float | None]) -> list[str]:
@@ -210,11 +232,12 @@ def _sent(values: Sequence[float | None]) -> list[str]:
 
 def _idle(rows: Sequence[Any]) -> str:
     text = (
-        "## Idle sockets\n\nSigned in and following a room. Memory is the server's, beyond what it had with a hundred "
-        "sockets; `start` is until it answers, with its brokers.\n\n"
+        "## Idle sockets\n\nEach socket is signed in and follows a room. The start includes that of the brokers, and "
+        "lasts until the server answers. The memory per socket is what the server uses beyond its memory with a "
+        "hundred sockets."
     )
-    head = ["", "start s", "memory then, MB", "sockets", "KB each", "all ready after s"]
-    return text + table(
+    head = ["", "start, s", "memory with 100 sockets, MB", "sockets", "KB per socket", "all ready after, s"]
+    return paragraphs(text) + "\n" + table(
         head,
         [
             [row.name, number(row.start_s, 1), number(row.start_bytes / 1e6), number(row.sockets),
@@ -226,8 +249,8 @@ def _idle(rows: Sequence[Any]) -> str:
 
 def _growth(rows: Sequence[Growth]) -> str:
     text = (
-        "## Growth\n\nWhat a deed costs by what the room holds (a resume: by the gap). CPU of the server's side, and "
-        "the median time of a send, the mean of the others.\n\n"
+        "## Growth\n\nThe cost of an operation by the number of messages in the room (of a resume: in the gap). CPU is "
+        "the time on the server's side; ms is the median time of a send, and the mean time of the other operations."
     )
     keys = dict.fromkeys((row.deed, row.name, row.size) for row in rows)
     lines = []
@@ -237,22 +260,22 @@ def _growth(rows: Sequence[Growth]) -> str:
             sorted(values)[len(values) // 2] for values in zip(*((r.cpu_us, r.ms) for r in same), strict=True)
         )
         lines.append([deed, name, number(size), number(cpu_us), number(ms, 2)])
-    return text + table(["deed", "", "messages", "CPU µs", "ms"], lines)
+    return paragraphs(text) + "\n" + table(["operation", "", "messages", "CPU µs", "ms"], lines)
 
 
 def _workers(rows: Sequence[Any]) -> str:
     text = (
-        f"## Workers\n\nThe same {PAIRS} rooms on processes that share the one core, with PostgreSQL and Redis: what "
-        "it costs that they must hear of each other.\n\n"
+        f"## Workers\n\nThe same {PAIRS} rooms on several processes that share the one core, with PostgreSQL and "
+        "Redis. The difference is the cost of keeping each other informed."
     )
     lines = [[row.workers, number(row.sends_per_s), number(row.cpu_us_per_send)] for row in rows]
-    return text + table(["workers", "sends/s", "CPU µs a send"], lines)
+    return paragraphs(text) + "\n" + table(["workers", "sends/s", "CPU µs per send"], lines)
 
 
 def _memory(row: Any) -> str:
     return (
-        f"## Memory\n\nAfter {row.sends:,} sends the server had {row.after_bytes / 1e6:,.0f} MB, before them "
-        f"{row.before_bytes / 1e6:,.0f} MB.\n"
+        f"## Memory\n\nThe server used {row.before_bytes / 1e6:,.0f} MB before {row.sends:,} sends, and "
+        f"{row.after_bytes / 1e6:,.0f} MB after them.\n"
     )
 
 
@@ -269,7 +292,7 @@ def _growth_ratio(paced: Table) -> float | None:
 
 
 def _by_size(rows: Sequence[Growth]) -> float | None:
-    """The largest to the empty room, by medians."""
+    """The largest room compared with the empty one, by medians."""
     if not rows:
         return None
     sizes = sorted({row.size for row in rows})
@@ -285,18 +308,42 @@ def _cpu() -> str:
     return platform.machine()
 
 
-def _plot(paced: Table) -> None:
-    chart = pygal.Line(
-        title="CPU µs of a delivery, by followers",
+def plot(fan_out: Table) -> bytes:
+    """Returns the plot of the README as SVG: deliveries per second of each server, by the size of the room."""
+    style = Style(
+        background="white",
+        plot_background="white",
+        colors=("#0369a1", "#94a3b8", "#cbd5e1", "#f59e0b"),
+        opacity="1",
+        font_family="system-ui, sans-serif",
+        title_font_size=30,
+        legend_font_size=22,
+        label_font_size=24,
+        major_label_font_size=24,
+        value_font_size=20,
+        value_colors=("#0f172a",) * 4,
+    )
+    chart = pygal.Bar(
+        style=style,
+        title="Thousand deliveries per second, by followers",
         js=(),
-        logarithmic=True,
         legend_at_bottom=True,
+        legend_at_bottom_columns=2,
+        legend_box_size=22,
+        truncate_legend=-1,
+        show_y_guides=False,
+        show_y_labels=False,
         width=900,
         height=500,
+        margin=20,
         print_values=True,
-        value_formatter=lambda value: f"{value:.1f}",
+        print_values_position="top",
+        value_formatter=lambda value: f"{value:,.0f}" if value >= 10 else f"{value:.1f}",
     )
-    chart.x_labels = [f"{size:,}" for size in paced.sizes()]
-    for name in (PlainRedis.name, Broadcast.name, Floor.name, RoomlogPostgresql.name, Roomlog.name):
-        chart.add(name, [paced.median(name, size, "cpu_us_per_delivery") for size in paced.sizes()])
-    chart.render_to_file(str(PLOT))
+    sizes = [size for size in fan_out.sizes() if size >= 100]
+    chart.x_labels = [f"{size:,}" for size in sizes]
+    for name in (Roomlog.name, Floor.name, Broadcast.name, PlainRedis.name):
+        rates = (fan_out.median(name, size, "deliveries_per_s") for size in sizes)
+        chart.add(name, [rate and rate / 1_000 for rate in rates])
+    svg: bytes = chart.render()
+    return svg

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from messaging.wire.actions import NAMES
+from messaging.wire.registry import ACTIONS
 from tests.engine import only_on
 
 PARSER = "@asyncapi/parser@3.6.3"
@@ -63,4 +63,4 @@ def test_it_works(tmp_path: Path) -> None:
     found = parse(Path(settings.BASE_DIR) / "asyncapi.yaml", tmp_path)
 
     assert [problem for problem in found["diagnostics"] if problem["severity"] <= WARNING] == []
-    assert {*found["operations"]} == NAMES | {"tell", "refuse"}
+    assert {*found["operations"]} == set(ACTIONS) | {"tell", "refuse"}

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from accounts.sessions import SessionStore
 from rooms import services
-from rooms.schema import MemberDraft, MemberPatch, RoomDraft, RoomPatch
+from rooms.schema import MemberPatch, NewMember, NewRoom, RoomPatch
 from tests.people import Person
 from tests.servers import Server
 from tests.services.rooms import say
@@ -43,22 +43,22 @@ def refused(status: int, code: str, field: str | None = None) -> Outcome:
 
 def private(alice: Person, bob: Person) -> UUID:
     """Bob is in: seq 3 and 4, message 1 and 2 are said."""
-    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private")).room.id
-    services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=bob.id))
+    room = services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private")).room.id
+    services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=bob.id))
     say(alice, room, "one", "two")
     return room
 
 
 def public(alice: Person, bob: Person) -> UUID:
     """Bob is not in, and may come."""
-    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Plaza", kind="public")).room.id
+    room = services.create_room(user_id=alice.id, new=NewRoom(name="Plaza", kind="public")).room.id
     say(alice, room, "one", "two")
     return room
 
 
 def others(alice: Person, bob: Person) -> UUID:
     """Private, and Bob is not in."""
-    return services.create_room(user_id=alice.id, draft=RoomDraft(name="Club", kind="private")).room.id
+    return services.create_room(user_id=alice.id, new=NewRoom(name="Club", kind="private")).room.id
 
 
 def nowhere(alice: Person, bob: Person) -> UUID:

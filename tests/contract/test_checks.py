@@ -44,17 +44,22 @@ def drop(*path: str) -> Change:
 
 
 WRONG_FRAMES: list[tuple[str, str, str, Change]] = [
-    ("an event that is not there", "MessageEvent", "message.created", replace("event", by="message.sung")),
-    ("another's event", "MemberEvent", "member.joined", replace("event", by="room.updated")),
-    ("no seq", "MessageEvent", "message.created", drop("seq")),
-    ("a seq that is a text", "MessageEvent", "message.created", replace("seq", by="57")),
-    ("a message without thread", "MessageEvent", "message.created", drop("data", "thread")),
-    ("a key too many", "MessageEvent", "message.created", replace("colour", by="red")),
-    ("a key too many, deep", "MessageEvent", "message.created", replace("data", "sender", "email", by="a@b")),
-    ("a time without zone", "MessageEvent", "message.created", replace("at", by="2026-01-02T03:04:05.678")),
-    ("a time without milliseconds", "RoomEvent", "room.updated", replace("data", "created_at", by="2026-01-02T03:04Z")),
-    ("an id in capitals", "MessageEvent", "message.created", replace("room", by=ROOM.replace("7000", "700A"))),
-    ("a role that is not there", "MemberEvent", "member.joined", replace("data", "member", "role", by="king")),
+    ("an event that is not there", "MessageCreated", "message.created", replace("event", by="message.sung")),
+    ("another's event", "MemberJoined", "member.joined", replace("event", by="room.updated")),
+    ("no seq", "MessageCreated", "message.created", drop("seq")),
+    ("a seq that is a text", "MessageCreated", "message.created", replace("seq", by="57")),
+    ("a message without thread", "MessageCreated", "message.created", drop("data", "thread")),
+    ("a key too many", "MessageCreated", "message.created", replace("colour", by="red")),
+    ("a key too many, deep", "MessageCreated", "message.created", replace("data", "sender", "email", by="a@b")),
+    ("a time without zone", "MessageCreated", "message.created", replace("at", by="2026-01-02T03:04:05.678")),
+    (
+        "a time without milliseconds",
+        "RoomUpdated",
+        "room.updated",
+        replace("data", "created_at", by="2026-01-02T03:04Z"),
+    ),
+    ("an id in capitals", "MessageCreated", "message.created", replace("room", by=ROOM.replace("7000", "700A"))),
+    ("a role that is not there", "MemberJoined", "member.joined", replace("data", "member", "role", by="king")),
     ("a reply without request_id", "SendReply", "send", drop("request_id")),
     ("a reply of another action", "SendReply", "send", replace("action", by="read")),
     ("a reply to nothing", "PingReply", "ping", replace("action", by=None)),
@@ -83,7 +88,7 @@ def test_it_refuses_such_a_frame(message: str, name: str, change: Change) -> Non
 
 
 def test_it_looks_at_every_shape_and_not_at_every_frame() -> None:
-    socket, frame = documents.Socket(), example("MessageEvent", "message.created")
+    socket, frame = documents.Socket(), example("MessageCreated", "message.created")
     for _ in range(documents.CHECKS_PER_SHAPE):
         socket.check_frame(frame)
 

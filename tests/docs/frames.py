@@ -8,7 +8,7 @@ import jsonschema
 import msgspec
 import yaml
 
-from api.asyncapi import REPLIES
+from messaging.wire.registry import ACTIONS
 from tests.docs.blocks import ROOT
 
 Frame = dict[str, Any]
@@ -50,7 +50,7 @@ def masked(value: object) -> Any:
 
 
 def _check_reply(frame: Frame) -> None:
-    kind = REPLIES[frame["action"]]
+    kind = ACTIONS[frame["action"]].contract.answer
     if frame["errors"] or kind is None:
         assert frame["data"] is None
     else:

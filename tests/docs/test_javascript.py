@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.conftest import StartServer
 from tests.docs.blocks import all_blocks, blocks_in
 from tests.docs.sessions import Session
@@ -28,7 +28,7 @@ QUICKSTART = "docs/quickstart.md"
 @pytest.fixture
 def open_room(alice: Person) -> UUID:
     """Public, so that whoever has signed up may join it."""
-    return services.create_room(user_id=alice.id, draft=RoomDraft(name="Page", kind="public")).room.id
+    return services.create_room(user_id=alice.id, new=NewRoom(name="Page", kind="public")).room.id
 
 
 def node() -> str:

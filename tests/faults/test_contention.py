@@ -15,7 +15,7 @@ from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms import services
 from rooms.models import Entry, Head
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
@@ -51,8 +51,8 @@ def from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float
 def test_it_is_dense_and_nobody_is_refused(usual_pair: list[Server], capsys: pytest.CaptureFixture[str]) -> None:
     people = [make_person(f"writer{number}") for number in range(THREADS + SOCKETS)]
     members = [person.id for person in people[1:]]
-    draft = RoomDraft(name="Busy", kind="private", members=members)
-    rooms = [services.create_room(user_id=people[0].id, draft=draft).room.id for _ in range(ROOMS)]
+    draft = NewRoom(name="Busy", kind="private", members=members)
+    rooms = [services.create_room(user_id=people[0].id, new=draft).room.id for _ in range(ROOMS)]
     turn = count()
 
     with ThreadPoolExecutor(len(people)) as pool:

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from rooms.selectors import list_moved_heads
 from tests.benchmarks.generator import Generator, Socket
 from tests.faults.test_slow_reader import narrow_socket
@@ -30,8 +30,8 @@ def people(db: None) -> list[Person]:
 def crowded(people: list[Person]) -> UUID:
     """A room that they are all in."""
     first, *others = people
-    draft = RoomDraft(name="Crowd", kind="private", members=[person.id for person in others])
-    return services.create_room(user_id=first.id, draft=draft).room.id
+    draft = NewRoom(name="Crowd", kind="private", members=[person.id for person in others])
+    return services.create_room(user_id=first.id, new=draft).room.id
 
 
 def socket_of(person: Person, room: UUID, *, sends: bool) -> Socket:

@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.people import Person, make_person
@@ -47,7 +47,7 @@ def test_it_reads_each_page_once(start_server: StartServer) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     size = min(int(os.environ.get("TEST_HERD", "100")), min(hard, 8192) - 200)
     alice = make_person("alice")
-    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Herd", kind="private")).room.id
+    room = services.create_room(user_id=alice.id, new=NewRoom(name="Herd", kind="private")).room.id
     for number in range(GAP):
         send_message(Send(room=room, text=str(number)), sender=alice.principal)
     server = start_server(ROOMLOG_MAX_SOCKETS=str(size + 1))

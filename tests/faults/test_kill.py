@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from messaging.models import Message
 from rooms import services
 from rooms.models import Entry, Head
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.people import Person, make_person
 from tests.servers import Server
 from tests.sockets import Client
@@ -74,8 +74,8 @@ def busy_room() -> tuple[UUID, list[Person]]:
     """A room, and its members, who are about to send."""
     people = [make_person(f"sender{number}") for number in range(SENDERS)]
     members = [person.id for person in people[1:]]
-    draft = RoomDraft(name="Kill", kind="private", members=members)
-    return services.create_room(user_id=people[0].id, draft=draft).room.id, people
+    draft = NewRoom(name="Kill", kind="private", members=members)
+    return services.create_room(user_id=people[0].id, new=draft).room.id, people
 
 
 def seqs_heard(follower: Client) -> list[int]:

@@ -15,7 +15,7 @@ from django.conf import settings
 from websockets.asyncio.client import ClientConnection, connect
 
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.redis import Redis
@@ -121,8 +121,8 @@ async def run(servers: list[Server], redis: Redis, people: list[Person], rooms: 
 @only_on("postgresql")
 def test_it_loses_delays_and_disorders_nothing(redis_pair: list[Server], redis: Redis) -> None:
     people = [make_person("alice"), make_person("bob")]
-    draft = RoomDraft(name="Storm", kind="private", members=[people[1].id])
-    rooms = [services.create_room(user_id=people[0].id, draft=draft).room.id for _ in range(ROOMS)]
+    draft = NewRoom(name="Storm", kind="private", members=[people[1].id])
+    rooms = [services.create_room(user_id=people[0].id, new=draft).room.id for _ in range(ROOMS)]
 
     watch = asyncio.run(run(redis_pair, redis, people, rooms))
 

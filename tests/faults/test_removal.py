@@ -9,7 +9,7 @@ import httpx
 from messaging.models import Message
 from rooms import services
 from rooms.models import Entry
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client, Frame
@@ -21,8 +21,8 @@ Ends = dict[str, int]  # room: the seq of his removal
 
 def race(rest: httpx.Client, owner: Client, member: Client, alice: Person, bob: Person) -> tuple[Ends, int]:
     """Bob sends, all the while, and Alice removes him. Returns where it ended, and how many sends came through."""
-    draft = RoomDraft(name="Race", kind="private", members=[bob.id])
-    room = services.create_room(user_id=alice.id, draft=draft).room.id
+    draft = NewRoom(name="Race", kind="private", members=[bob.id])
+    room = services.create_room(user_id=alice.id, new=draft).room.id
     owner.act("join", room=str(room))
     member.act("join", room=str(room))
     with ThreadPoolExecutor(1) as thread:

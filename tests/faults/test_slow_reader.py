@@ -15,7 +15,7 @@ from django.db import connection
 from websockets.exceptions import ConnectionClosedError
 
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.people import Person, make_person
@@ -76,8 +76,8 @@ def test_it_misses_nothing_and_delays_nobody(usual_pair: list[Server]) -> None:
     sending, _ = usual_pair
     people = [make_person(name) for name in ("alice", "bob", "charlie")]
     alice, bob, charlie = people
-    draft = RoomDraft(name="Slow", kind="private", members=[bob.id, charlie.id])
-    room = services.create_room(user_id=alice.id, draft=draft).room.id
+    draft = NewRoom(name="Slow", kind="private", members=[bob.id, charlie.id])
+    room = services.create_room(user_id=alice.id, new=draft).room.id
     last = 3 + MESSAGES
     slow = [Client(server, bob, sock=narrow_socket(server), max_queue=1) for server in usual_pair * SLOW_READERS]
     brisk = [Client(server, charlie) for server in usual_pair]
@@ -122,8 +122,8 @@ def says_no_more(client: Client) -> None:
 @pytest.mark.parametrize("end", [says_goodbye, breaks_the_protocol, says_no_more])
 def test_it_is_cut_when_it_ends_without_reading(start_server: StartServer, end: Callable[[Client], None]) -> None:
     alice, bob = make_person("alice"), make_person("bob")
-    draft = RoomDraft(name="Ended", kind="private", members=[bob.id])
-    room = services.create_room(user_id=alice.id, draft=draft).room.id
+    draft = NewRoom(name="Ended", kind="private", members=[bob.id])
+    room = services.create_room(user_id=alice.id, new=draft).room.id
     server = start_server(ROOMLOG_STALLED_WRITER_S="0.5")
     before = count_connections(server)
     stalled = Client(server, bob, sock=narrow_socket(server), max_queue=1)
@@ -154,8 +154,8 @@ def count_connections(server: Server) -> int:
 @only_on("sqlite")
 def test_it_is_cut_when_it_takes_nothing_for_too_long(start_server: StartServer) -> None:
     alice, bob = make_person("alice"), make_person("bob")
-    draft = RoomDraft(name="Stalled", kind="private", members=[bob.id])
-    room = services.create_room(user_id=alice.id, draft=draft).room.id
+    draft = NewRoom(name="Stalled", kind="private", members=[bob.id])
+    room = services.create_room(user_id=alice.id, new=draft).room.id
     server = start_server(ROOMLOG_STALLED_WRITER_S="0.5")
     stalled = Client(server, bob, sock=narrow_socket(server), max_queue=1)
     stalled.act("join", room=str(room))

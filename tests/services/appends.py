@@ -1,9 +1,8 @@
-"""Drafts, and stores that fail as databases do, for the tests of `Appender`."""
+"""Submissions, and stores that fail as databases do, for the tests of `Appender`."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from datetime import datetime
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 from uuid import UUID
@@ -16,30 +15,31 @@ from foundation.errors import DomainError
 from messaging.append.appender import Appender
 from messaging.append.decide import Decision, State, Verdict
 from messaging.append.store import DatabaseStore
-from messaging.append.submissions import Draft, draft_of
+from messaging.append.submissions import Submission, submission_of
 from messaging.models import Message
 from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
+from rooms.schema import LockedHead
 from tests.people import Person
 
 
-def draft(person: Person, room_id: UUID, text: str = "hi", **send: Any) -> Draft:
+def submission(person: Person, room_id: UUID, text: str = "hi", **send: Any) -> Submission:
     """As an edge makes it. Reads the token."""
     action = Send(room=room_id, text=text, **send)
-    return draft_of(action, sender=person.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
+    return submission_of(action, sender=person.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
 
 
-def drafts(person: Person, rooms: Sequence[UUID], count: int) -> list[Draft]:
+def submissions(person: Person, rooms: Sequence[UUID], count: int) -> list[Submission]:
     """So many, to `rooms` in turn."""
     principal = person.principal
     sends = [Send(room=rooms[number % len(rooms)], text=str(number)) for number in range(count)]
-    return [draft_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
+    return [submission_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
 
 
-def append(*drafts: Draft, by: Appender | None = None) -> list[Verdict]:
+def append(*submissions: Submission, by: Appender | None = None) -> list[Verdict]:
     """Append and tell, as both doors do."""
-    verdicts, notices = (by or Appender()).append(drafts)
+    verdicts, notices = (by or Appender()).append(submissions)
     broadcast(notices)
     return verdicts
 
@@ -99,7 +99,7 @@ class Picky(DatabaseStore):
 
     def write(self, state: State, decision: Decision) -> None:
         super().write(state, decision)
-        if self.texts & {row.draft.text for row in decision.rows}:
+        if self.texts & {row.submission.text for row in decision.accepted}:
             raise DataError("invalid byte sequence")
 
 
@@ -143,6 +143,6 @@ class Watching(DatabaseStore):
     def __init__(self) -> None:
         self.skipped: list[bool] = []
 
-    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
+    def lock_heads(self, room_ids: Set[UUID], *, skip_locked: bool) -> tuple[dict[UUID, LockedHead], frozenset[UUID]]:
         self.skipped.append(skip_locked)
-        return super().read_state(drafts, at=at, skip_locked=skip_locked)
+        return super().lock_heads(room_ids, skip_locked=skip_locked)

@@ -14,9 +14,10 @@ from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms import services
-from rooms.events import Notice, RoomHint, RoomNotice, UserNotice
-from rooms.models import Entry, Head, Membership, Role
-from rooms.schema import MemberDraft, Room, RoomDraft, RoomPatch
+from rooms.models import Entry, Head, Membership
+from rooms.notices import Notice, RoomHint, RoomNotice, UserNotice
+from rooms.permissions import Role
+from rooms.schema import NewMember, NewRoom, Room, RoomPatch
 from tests.people import Person
 
 T = TypeVar("T")
@@ -78,16 +79,16 @@ def membership_of(person: Person, room_id: UUID) -> Membership:
 
 
 def make_room(owner: Person, *members: Person, name: str = "Room") -> UUID:
-    draft = RoomDraft(name=name, kind="private", members=[member.id for member in members])
-    return services.create_room(user_id=owner.id, draft=draft).room.id
+    new = NewRoom(name=name, kind="private", members=[member.id for member in members])
+    return services.create_room(user_id=owner.id, new=new).room.id
 
 
 def make_public_room(owner: Person, name: str = "Room") -> UUID:
-    return services.create_room(user_id=owner.id, draft=RoomDraft(name=name, kind="public")).room.id
+    return services.create_room(user_id=owner.id, new=NewRoom(name=name, kind="public")).room.id
 
 
 def add(owner: Person, room_id: UUID, member: Person, role: Any = "member") -> None:
-    services.add_member(user_id=owner.id, room_id=room_id, draft=MemberDraft(user=member.id, role=role))
+    services.add_member(user_id=owner.id, room_id=room_id, new=NewMember(user=member.id, role=role))
 
 
 def say(person: Person, room_id: UUID, *texts: str) -> list[int]:

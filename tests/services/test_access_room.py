@@ -7,9 +7,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from foundation.errors import Forbidden, NotFound
 from rooms import services
-from rooms.access import Permission, access_room
+from rooms.access import access_room
 from rooms.errors import NotAMember
-from rooms.models import Role
+from rooms.permissions import Permission, Role
 from tests.people import Person
 from tests.services.rooms import archive, set_role
 
@@ -80,7 +80,7 @@ def test_it_asks_for_the_least_role(bob: Person, room: UUID, name: str, role: Ro
         with pytest.raises(Forbidden) as refusal:
             access_room(user_id=bob.id, room_id=room, permission=permission)
         assert permission.purpose in refusal.value.detail
-        assert permission.role.label.lower() in refusal.value.detail
+        assert permission.role.name.lower() in refusal.value.detail
 
 
 def test_the_table_is_that_of_the_protocol() -> None:

@@ -8,8 +8,9 @@ from accounts.models import User
 from foundation.errors import Conflict, DomainError, Forbidden, Invalid, NotFound
 from rooms import services
 from rooms.errors import Archived, NotAMember
-from rooms.models import Role, Room
-from rooms.schema import MemberDraft, RoleName
+from rooms.models import Room
+from rooms.permissions import Role
+from rooms.schema import NewMember, RoleName
 from tests.people import Person
 from tests.services.rooms import Ear, archive, log_of, membership_of, say, set_role
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_it_works(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
-    member, is_new = services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=charlie.id))
+    member, is_new = services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
 
     assert is_new
     assert (member.user.id, member.role, member.joined_seq) == (charlie.id, "member", 3)
@@ -30,7 +31,7 @@ def test_it_works(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
 
 
 def test_it_tells_the_sockets_of_the_new_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
-    services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=charlie.id))
+    services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
 
     (event,) = ear.told(charlie)
     assert (event["event"], event["room"]) == ("room.added", str(room))
@@ -40,13 +41,13 @@ def test_it_tells_the_sockets_of_the_new_member(alice: Person, charlie: Person, 
 def test_it_starts_them_with_nothing_unread(alice: Person, charlie: Person, room: UUID) -> None:
     say(alice, room, "one", "two")
 
-    member, _ = services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=charlie.id))
+    member, _ = services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
 
     assert (member.joined_seq, member.read_id) == (5, 2)
 
 
 def test_it_changes_nothing_for_a_member(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
-    member, is_new = services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=bob.id))
+    member, is_new = services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=bob.id))
 
     assert not is_new
     assert member.joined_seq == 2
@@ -56,7 +57,7 @@ def test_it_changes_nothing_for_a_member(alice: Person, bob: Person, room: UUID,
 
 def test_it_refuses_a_member_another_role(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     with pytest.raises(Conflict) as refusal:
-        services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=bob.id, role="admin"))
+        services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=bob.id, role="admin"))
 
     assert refusal.value.field == "role"
     assert membership_of(bob, room).role == Role.MEMBER
@@ -66,8 +67,8 @@ def test_it_refuses_a_member_another_role(alice: Person, bob: Person, room: UUID
 def test_it_takes_back_whoever_was_removed(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
 
-    draft = MemberDraft(user=bob.id, role="moderator")
-    member, is_new = services.add_member(user_id=alice.id, room_id=room, draft=draft)
+    new = NewMember(user=bob.id, role="moderator")
+    member, is_new = services.add_member(user_id=alice.id, room_id=room, new=new)
 
     assert is_new
     assert (member.role, member.joined_seq) == ("moderator", 4)
@@ -80,10 +81,10 @@ def test_it_refuses_whoever_is_no_active_user(
     alice: Person, charlie: Person, room: UUID, is_there: bool, ear: Ear
 ) -> None:
     User.objects.filter(id=charlie.id).update(is_active=False)
-    draft = MemberDraft(user=charlie.id if is_there else uuid4())
+    new = NewMember(user=charlie.id if is_there else uuid4())
 
     with pytest.raises(Invalid) as refusal:
-        services.add_member(user_id=alice.id, room_id=room, draft=draft)
+        services.add_member(user_id=alice.id, room_id=room, new=new)
 
     assert refusal.value.field == "user"
     assert ear.notices == []
@@ -103,13 +104,13 @@ def test_it_gives_roles_below_ones_own_and_any_as_owner(
     bob: Person, charlie: Person, room: UUID, role: Role, given: list[RoleName], wanted: RoleName, ear: Ear
 ) -> None:
     set_role(bob, room, role)
-    draft = MemberDraft(user=charlie.id, role=wanted)
+    new = NewMember(user=charlie.id, role=wanted)
 
     if wanted in given:
-        assert services.add_member(user_id=bob.id, room_id=room, draft=draft)[0].role == wanted
+        assert services.add_member(user_id=bob.id, room_id=room, new=new)[0].role == wanted
     else:
         with pytest.raises(Forbidden):
-            services.add_member(user_id=bob.id, room_id=room, draft=draft)
+            services.add_member(user_id=bob.id, room_id=room, new=new)
 
     assert ear.changes(room) == ([(3, "member.joined")] if wanted in given else [])
 
@@ -118,7 +119,7 @@ def test_it_refuses_an_archived_room(alice: Person, charlie: Person, room: UUID,
     archive(alice, room)
 
     with pytest.raises(Archived):
-        services.add_member(user_id=alice.id, room_id=room, draft=MemberDraft(user=charlie.id))
+        services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
 
     assert ear.changes(room) == [(3, "room.updated")]
 
@@ -127,4 +128,4 @@ def test_it_refuses_whoever_is_not_in_it(charlie: Person, bob: Person, room: UUI
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):
-            services.add_member(user_id=charlie.id, room_id=room_id, draft=MemberDraft(user=bob.id))
+            services.add_member(user_id=charlie.id, room_id=room_id, new=NewMember(user=bob.id))

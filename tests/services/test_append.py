@@ -19,7 +19,7 @@ from rooms import services
 from rooms.models import Membership
 from tests.engine import only_on
 from tests.people import Person
-from tests.services.appends import append, counted_statements, draft, drafts, places, refusal_of, texts
+from tests.services.appends import append, counted_statements, places, refusal_of, submission, submissions, texts
 from tests.services.rooms import Ear, archive, log_of, make_room, membership_of, say, together
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
-    (sent,) = append(draft(alice, room, "hi", client_id="c-1", data={"n": 1}), by=Appender(now=lambda: moment))
+    (sent,) = append(submission(alice, room, "hi", client_id="c-1", data={"n": 1}), by=Appender(now=lambda: moment))
 
     assert sent == Sent(room=room, id=1, seq=3, created_at="2026-01-02T03:04:05.678Z")
     message = Message.objects.get(room_id=room)
@@ -43,7 +43,7 @@ def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
 
 
 def test_it_shows_no_key_that_the_server_made(alice: Person, room: UUID, ear: Ear) -> None:
-    append(draft(alice, room))
+    append(submission(alice, room))
 
     assert Message.objects.get(room_id=room).client_id
     assert ear.heard(room)[0].data["client_id"] is None
@@ -53,7 +53,12 @@ def test_it_keeps_the_order_of_several_rooms_in_one_batch(alice: Person, bob: Pe
     other = make_room(alice, bob)
     ear.notices.clear()
 
-    verdicts = append(draft(alice, room, "a"), draft(bob, other, "b"), draft(bob, room, "c"), draft(alice, other, "d"))
+    verdicts = append(
+        submission(alice, room, "a"),
+        submission(bob, other, "b"),
+        submission(bob, room, "c"),
+        submission(alice, other, "d"),
+    )
 
     assert places(verdicts) == [(1, 3), (1, 3), (2, 4), (2, 4)]
     assert [verdict.room for verdict in verdicts if isinstance(verdict, Sent)] == [room, other, room, other]
@@ -64,7 +69,7 @@ def test_it_keeps_the_order_of_several_rooms_in_one_batch(alice: Person, bob: Pe
 
 @pytest.mark.parametrize(("count", "rooms"), [(1, 1), (100, 1), (100, 5), (500, 5)])
 def test_it_takes_as_many_statements_for_one_as_for_many(alice: Person, count: int, rooms: int) -> None:
-    batch = drafts(alice, [make_room(alice) for _ in range(rooms)], count)
+    batch = submissions(alice, [make_room(alice) for _ in range(rooms)], count)
 
     with counted_statements() as count_of:
         verdicts = append(*batch)
@@ -76,13 +81,13 @@ def test_it_takes_as_many_statements_for_one_as_for_many(alice: Person, count: i
 
 def test_it_gives_each_its_own_verdict(alice: Person, charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
     verdicts = append(
-        draft(alice, room, "a"),
-        draft(charlie, room, "b"),
-        draft(charlie, public_room, "c"),
-        draft(alice, uuid4(), "d"),
-        draft(alice, room, "e", reply_to=1),
-        draft(alice, room, "f", reply_to=9),
-        draft(alice, room, "g"),
+        submission(alice, room, "a"),
+        submission(charlie, room, "b"),
+        submission(charlie, public_room, "c"),
+        submission(alice, uuid4(), "d"),
+        submission(alice, room, "e", reply_to=1),
+        submission(alice, room, "f", reply_to=9),
+        submission(alice, room, "g"),
     )
 
     assert places(verdicts) == [(1, 3), "not_found", "not_a_member", "not_found", (2, 4), "invalid", (3, 5)]
@@ -93,7 +98,7 @@ def test_it_gives_each_its_own_verdict(alice: Person, charlie: Person, room: UUI
 
 
 def test_it_writes_and_says_nothing_where_all_are_refused(charlie: Person, room: UUID, ear: Ear) -> None:
-    assert places(append(*(draft(charlie, room) for _ in range(3)))) == ["not_found"] * 3
+    assert places(append(*(submission(charlie, room) for _ in range(3)))) == ["not_found"] * 3
 
     assert log_of(room) == ["member.joined"] * 2
     assert ear.notices == []
@@ -101,7 +106,7 @@ def test_it_writes_and_says_nothing_where_all_are_refused(charlie: Person, room:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_dense_however_many_append_at_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
-    batches = [drafts(person, [room], 20) for person in (alice, bob, alice, bob)]
+    batches = [submissions(person, [room], 20) for person in (alice, bob, alice, bob)]
 
     together(*(lambda batch=batch: append(*batch) for batch in batches))
 
@@ -112,7 +117,7 @@ def test_it_is_dense_however_many_append_at_once(alice: Person, bob: Person, roo
 
 @pytest.mark.django_db(transaction=True)
 def test_it_wants_no_transaction_around_it(alice: Person, room: UUID) -> None:
-    said = draft(alice, room)
+    said = submission(alice, room)
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         append(said)
@@ -122,10 +127,10 @@ def test_it_wants_no_transaction_around_it(alice: Person, room: UUID) -> None:
 
 
 def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID, ear: Ear) -> None:
-    first = append(draft(alice, room, "hi", client_id="c-1", data={"a": 1, "b": 2}))
+    first = append(submission(alice, room, "hi", client_id="c-1", data={"a": 1, "b": 2}))
     say(alice, room, "more")
 
-    again = append(draft(alice, room, "hi", client_id="c-1", data={"b": 2, "a": 1}))
+    again = append(submission(alice, room, "hi", client_id="c-1", data={"b": 2, "a": 1}))
 
     assert again == first
     assert texts(room) == ["hi", "more"]
@@ -136,9 +141,9 @@ def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID, ear: Ea
 @pytest.mark.parametrize("change", [{"text": "ho"}, {"data": {"n": 2}}, {"reply_to": 1}])
 def test_it_refuses_a_key_with_other_content(alice: Person, room: UUID, change: dict[str, Any], ear: Ear) -> None:
     original: dict[str, Any] = {"text": "hi", "client_id": "c-1", "data": {"n": 1}}
-    append(draft(alice, room, **original))
+    append(submission(alice, room, **original))
 
-    (verdict,) = append(draft(alice, room, **original | change))
+    (verdict,) = append(submission(alice, room, **original | change))
 
     assert (refusal_of(verdict).code, refusal_of(verdict).field) == ("client_id_reused", "client_id")
     assert texts(room) == ["hi"]
@@ -146,10 +151,10 @@ def test_it_refuses_a_key_with_other_content(alice: Person, room: UUID, change: 
 
 def test_it_counts_one_key_twice_in_a_batch_once(alice: Person, room: UUID, ear: Ear) -> None:
     verdicts = append(
-        draft(alice, room, "hi", client_id="c-1"),
-        draft(alice, room, "hi", client_id="c-1"),
-        draft(alice, room, "ho", client_id="c-1"),
-        draft(alice, room, "on", client_id="c-2"),
+        submission(alice, room, "hi", client_id="c-1"),
+        submission(alice, room, "hi", client_id="c-1"),
+        submission(alice, room, "ho", client_id="c-1"),
+        submission(alice, room, "on", client_id="c-2"),
     )
 
     assert places(verdicts) == [(1, 3), (1, 3), "client_id_reused", (2, 4)]
@@ -160,14 +165,14 @@ def test_it_counts_one_key_twice_in_a_batch_once(alice: Person, room: UUID, ear:
 def test_it_knows_a_key_by_its_sender_and_room(alice: Person, bob: Person, room: UUID) -> None:
     other = make_room(alice)
 
-    verdicts = append(*(draft(person, place, client_id="c") for person, place in [(alice, room), (bob, room)]))
-    verdicts += append(draft(alice, other, client_id="c"))
+    verdicts = append(*(submission(person, place, client_id="c") for person, place in [(alice, room), (bob, room)]))
+    verdicts += append(submission(alice, other, client_id="c"))
 
     assert places(verdicts) == [(1, 3), (2, 4), (1, 2)]
 
 
 def test_it_knows_a_retry_by_the_digest_under_an_older_key(alice: Person, room: UUID) -> None:
-    said = draft(alice, room, client_id="c-1")
+    said = submission(alice, room, client_id="c-1")
     first = append(said)
 
     rotated = msgspec.structs.replace(said, digests=(b"n" * 16, *said.digests))
@@ -177,7 +182,7 @@ def test_it_knows_a_retry_by_the_digest_under_an_older_key(alice: Person, room: 
 
 
 def test_it_answers_the_retry_of_whoever_was_removed_since(alice: Person, bob: Person, room: UUID) -> None:
-    said, more = draft(bob, room, client_id="c-1"), draft(bob, room, client_id="c-2")
+    said, more = submission(bob, room, client_id="c-1"), submission(bob, room, client_id="c-2")
     first = append(said)
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
 
@@ -187,7 +192,7 @@ def test_it_answers_the_retry_of_whoever_was_removed_since(alice: Person, bob: P
 
 @pytest.mark.django_db(transaction=True)
 def test_it_says_once_what_is_sent_twice_at_once(alice: Person, room: UUID) -> None:
-    said = draft(alice, room, client_id="c-1")
+    said = submission(alice, room, client_id="c-1")
 
     answers = together(*[lambda: append(said)] * 4)
 
@@ -219,17 +224,17 @@ def raise_auth_version(person: Person) -> None:
 def test_it_refuses_what_arrives_after_a_revocation(
     alice: Person, bob: Person, room: UUID, revoke: Any, ear: Ear
 ) -> None:
-    said = draft(bob, room)
+    said = submission(bob, room)
     revoke(bob)
 
-    assert places(append(said, draft(alice, room, "on"))) == ["unauthenticated", (1, 3)]
+    assert places(append(said, submission(alice, room, "on"))) == ["unauthenticated", (1, 3)]
     assert ear.changes(room) == [(3, "message.created")]
 
 
 def test_it_refuses_the_session_of_another(alice: Person, bob: Person, room: UUID) -> None:
-    stolen = msgspec.structs.replace(draft(bob, room), session_key=alice.session_key)
+    stolen = msgspec.structs.replace(submission(bob, room), session_key=alice.session_key)
 
-    assert places(append(stolen, draft(bob, room))) == ["unauthenticated", (1, 3)]
+    assert places(append(stolen, submission(bob, room))) == ["unauthenticated", (1, 3)]
 
 
 def mute(person: Person, room: UUID, for_s: float) -> None:
@@ -239,21 +244,21 @@ def mute(person: Person, room: UUID, for_s: float) -> None:
 
 def test_it_refuses_the_muted_until_their_time_is_over(alice: Person, bob: Person, room: UUID) -> None:
     mute(bob, room, for_s=60)
-    assert places(append(draft(bob, room), draft(alice, room))) == ["muted", (1, 3)]
+    assert places(append(submission(bob, room), submission(alice, room))) == ["muted", (1, 3)]
 
     mute(bob, room, for_s=-1)
-    assert places(append(draft(bob, room))) == [(2, 4)]
+    assert places(append(submission(bob, room))) == [(2, 4)]
 
 
 def test_it_refuses_an_archived_room(alice: Person, bob: Person, room: UUID) -> None:
     other = make_room(bob)
     archive(alice, room)
 
-    assert places(append(draft(bob, room), draft(bob, other))) == ["archived", (1, 2)]
+    assert places(append(submission(bob, room), submission(bob, other))) == ["archived", (1, 2)]
 
 
 def test_it_refuses_whoever_has_left(bob: Person, room: UUID) -> None:
-    said = draft(bob, room)
+    said = submission(bob, room)
     services.leave_room(user_id=bob.id, room_id=room)
 
     assert places(append(said)) == ["not_found"]
@@ -263,20 +268,20 @@ def test_it_refuses_whoever_has_left(bob: Person, room: UUID) -> None:
 
 
 def test_it_moves_the_senders_cursor_where_all_before_was_read(alice: Person, bob: Person, room: UUID) -> None:
-    append(*drafts(alice, [room], 3))
+    append(*submissions(alice, [room], 3))
 
     assert membership_of(alice, room).read_id == 3
     assert membership_of(bob, room).read_id == 0
 
 
 def test_it_leaves_the_cursor_of_whoever_has_something_unread(alice: Person, bob: Person, room: UUID) -> None:
-    append(draft(alice, room))
+    append(submission(alice, room))
 
-    append(draft(bob, room), draft(bob, room))
+    append(submission(bob, room), submission(bob, room))
     assert membership_of(bob, room).read_id == 0
 
     services.read_messages(user_id=bob.id, room_id=room, message_id=3)
-    append(draft(bob, room))
+    append(submission(bob, room))
     assert membership_of(bob, room).read_id == 4
     assert membership_of(alice, room).read_id == 1
 
@@ -284,7 +289,7 @@ def test_it_leaves_the_cursor_of_whoever_has_something_unread(alice: Person, bob
 def test_it_stops_the_cursor_at_the_first_message_of_another_in_the_batch(
     alice: Person, bob: Person, room: UUID
 ) -> None:
-    append(draft(alice, room), draft(alice, room), draft(bob, room), draft(alice, room))
+    append(submission(alice, room), submission(alice, room), submission(bob, room), submission(alice, room))
 
     assert membership_of(alice, room).read_id == 2
     assert membership_of(bob, room).read_id == 0
@@ -297,7 +302,7 @@ def test_it_updates_heads_and_cursors_in_place(alice: Person) -> None:
     before = updates_of("rooms_head"), updates_of("rooms_membership")
 
     for _ in range(20):
-        append(*drafts(alice, rooms, 20))
+        append(*submissions(alice, rooms, 20))
 
     for table, (all_before, hot_before) in zip(("rooms_head", "rooms_membership"), before, strict=True):
         every, in_place = updates_of(table)

@@ -1,17 +1,16 @@
 """`Appender` on a database that refuses, breaks down, or is held by others."""
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 
 from foundation.errors import Unavailable
 from messaging.append.appender import ATTEMPTS, Appender
 from messaging.append.decide import Busy
-from rooms import log
+from messaging.services import send
+from messaging.wire.actions import Send
 from tests.people import Person
 from tests.services.appends import (
     HELD,
@@ -22,12 +21,13 @@ from tests.services.appends import (
     Picky,
     Watching,
     append,
-    draft,
-    drafts,
     places,
     refusal_of,
+    submission,
+    submissions,
     texts,
 )
+from tests.services.locks import held
 from tests.services.rooms import Ear, log_of, make_room
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +38,7 @@ on_postgresql = pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite
 def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing()
 
-    assert places(append(*drafts(alice, [room], 2), by=Appender(store))) == [(1, 3), (2, 4)]
+    assert places(append(*submissions(alice, [room], 2), by=Appender(store))) == [(1, 3), (2, 4)]
 
     assert store.transactions == 1
     assert (texts(room), ear.changes(room)) == (["0", "1"], [(3, "message.created"), (4, "message.created")])
@@ -49,7 +49,7 @@ def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
 
 @pytest.mark.parametrize("bad", [0, 3, 6])
 def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUID, bad: int, ear: Ear) -> None:
-    batch = drafts(alice, [room, make_room(alice)], 7)
+    batch = submissions(alice, [room, make_room(alice)], 7)
     ear.notices.clear()
 
     verdicts = append(*batch, by=Appender(Picky(str(bad))))
@@ -65,7 +65,12 @@ def test_it_sends_the_others_of_a_batch_that_one_spoils(alice: Person, room: UUI
 def test_it_keeps_the_order_of_a_room_that_is_busy_for_half_of_a_batch(alice: Person, room: UUID) -> None:
     other, held_twice = make_room(alice), [HELD] * (2 if connection.vendor == "postgresql" else 1)
     appender = Appender(Failing(REFUSED, *held_twice))
-    batch = [draft(alice, room, "a"), draft(alice, room, "b"), draft(alice, other, "c"), draft(alice, room, "d")]
+    batch = [
+        submission(alice, room, "a"),
+        submission(alice, room, "b"),
+        submission(alice, other, "c"),
+        submission(alice, room, "d"),
+    ]
 
     verdicts = append(*batch, by=appender)
 
@@ -74,7 +79,7 @@ def test_it_keeps_the_order_of_a_room_that_is_busy_for_half_of_a_batch(alice: Pe
 
 
 def test_it_refuses_all_that_the_database_cannot_hold(alice: Person, room: UUID, ear: Ear) -> None:
-    batch = drafts(alice, [room], 5)
+    batch = submissions(alice, [room], 5)
 
     verdicts = append(*batch, by=Appender(Picky("0", "1", "3")))
 
@@ -85,7 +90,7 @@ def test_it_refuses_all_that_the_database_cannot_hold(alice: Person, room: UUID,
 
 @on_postgresql
 def test_it_survives_what_postgresql_cannot_hold(alice: Person, room: UUID) -> None:
-    batch = [draft(alice, room, "a"), draft(alice, room, "b\x00"), draft(alice, room, "c")]
+    batch = [submission(alice, room, "a"), submission(alice, room, "b\x00"), submission(alice, room, "c")]
 
     assert places(append(*batch)) == [(1, 3), "internal", (2, 4)]
 
@@ -96,7 +101,7 @@ def test_it_survives_what_postgresql_cannot_hold(alice: Person, room: UUID) -> N
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("failures", [1, ATTEMPTS - 1])
 def test_it_appends_once_after_a_failure_before_the_commit(alice: Person, room: UUID, failures: int, ear: Ear) -> None:
-    batch = drafts(alice, [room], 3)
+    batch = submissions(alice, [room], 3)
     store = Failing(*[LOST] * failures)
 
     verdicts = append(*batch, by=Appender(store))
@@ -109,7 +114,7 @@ def test_it_appends_once_after_a_failure_before_the_commit(alice: Person, room: 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_appends_once_where_the_commit_went_through_unheard(alice: Person, room: UUID, ear: Ear) -> None:
-    batch = [*drafts(alice, [room], 3), draft(alice, room, "keyed", client_id="c-1")]
+    batch = [*submissions(alice, [room], 3), submission(alice, room, "keyed", client_id="c-1")]
 
     verdicts = append(*batch, by=Appender(Failing(UNHEARD)))
 
@@ -123,7 +128,7 @@ def test_it_appends_once_where_the_commit_went_through_unheard(alice: Person, ro
 def test_it_does_not_know_the_outcome_of_what_fails_always(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing(*[LOST] * ATTEMPTS)
 
-    verdicts = append(*drafts(alice, [room], 2), by=Appender(store))
+    verdicts = append(*submissions(alice, [room], 2), by=Appender(store))
 
     assert places(verdicts) == ["unavailable"] * 2
     assert {type(verdict) for verdict in verdicts} == {Unavailable}
@@ -134,7 +139,7 @@ def test_it_does_not_know_the_outcome_of_what_fails_always(alice: Person, room: 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_finds_in_a_retry_what_it_had_to_leave_open(alice: Person, room: UUID, ear: Ear) -> None:
-    said = draft(alice, room, client_id="c-1")
+    said = submission(alice, room, client_id="c-1")
     assert places(append(said, by=Appender(Failing(*[UNHEARD] * ATTEMPTS)))) == ["unavailable"]
 
     assert places(append(said)) == [(1, 3)]
@@ -144,35 +149,18 @@ def test_it_finds_in_a_retry_what_it_had_to_leave_open(alice: Person, room: UUID
 # -- rooms that others hold ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def held(room_id: UUID) -> Iterator[None]:
-    """Somebody else has the head of the room, on a connection of their own."""
-    has_it, give_up = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with transaction.atomic():
-            log.lock_head(room_id)
-            has_it.set()
-            give_up.wait()
-        connection.close()
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert has_it.wait(timeout=10)
-    try:
-        yield
-    finally:
-        give_up.set()
-        holder.join()
-
-
 @on_postgresql
 @pytest.mark.django_db(transaction=True)
 def test_it_lets_the_other_rooms_go_on_beside_one_that_is_held(alice: Person, room: UUID, ear: Ear) -> None:
     other = make_room(alice)
     ear.notices.clear()
     store = Watching()
-    batch = [draft(alice, room, "a"), draft(alice, other, "b"), draft(alice, uuid4(), "c"), draft(alice, room, "d")]
+    batch = [
+        submission(alice, room, "a"),
+        submission(alice, other, "b"),
+        submission(alice, uuid4(), "c"),
+        submission(alice, room, "d"),
+    ]
 
     with held(room):
         verdicts = append(*batch, by=Appender(store))
@@ -197,20 +185,35 @@ def impatience(transactional_db: None) -> Iterator[None]:
 @on_postgresql
 def test_it_waits_once_for_a_room_that_is_held_for_long(impatience: None, alice: Person, room: UUID) -> None:
     store = Watching()
-    appender, said = Appender(store), draft(alice, room)
+    appender, said = Appender(store), submission(alice, room)
 
     with held(room):
         assert [type(append(said, by=appender)[0]) for _ in range(3)] == [Busy] * 3
     assert store.skipped == [False, True, True, True]
 
     assert places(append(said, by=appender)) == [(1, 3)]
-    assert places(append(draft(alice, room), by=appender)) == [(2, 4)]
+    assert places(append(submission(alice, room), by=appender)) == [(2, 4)]
     assert store.skipped[4:] == [True, False]
+
+
+@on_postgresql
+def test_the_process_remembers_a_held_room_from_one_rest_call_to_the_next(
+    impatience: None, alice: Person, room: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Watching()
+    monkeypatch.setattr(send, "appender", Appender(store))
+
+    with held(room):
+        for _ in range(2):
+            with pytest.raises(Busy):
+                send.send_message(Send(room=room, text="hi"), sender=alice.principal)
+
+    assert store.skipped == [False, True, True]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_it_is_busy_where_all_is_held_twice(alice: Person, room: UUID, ear: Ear) -> None:
-    (verdict,) = append(draft(alice, room), by=Appender(Failing(HELD, HELD)))
+    (verdict,) = append(submission(alice, room), by=Appender(Failing(HELD, HELD)))
 
     assert type(verdict) is Busy
     assert refusal_of(verdict).retry_after
@@ -220,7 +223,7 @@ def test_it_is_busy_where_all_is_held_twice(alice: Person, room: UUID, ear: Ear)
 @pytest.mark.django_db(transaction=True)
 def test_it_is_not_sure_of_what_may_have_been_committed_before_the_room_was_held(alice: Person, room: UUID) -> None:
     """`Busy` means surely not committed: here it was."""
-    (verdict,) = append(draft(alice, room), by=Appender(Failing(UNHEARD, HELD, HELD)))
+    (verdict,) = append(submission(alice, room), by=Appender(Failing(UNHEARD, HELD, HELD)))
 
     assert texts(room) == ["hi"]
     assert type(verdict) is Unavailable
@@ -231,7 +234,7 @@ def test_it_is_not_sure_of_what_may_have_been_committed_before_the_room_was_held
 def test_it_answers_where_the_lock_times_out_after_lost_connections(alice: Person, room: UUID, ear: Ear) -> None:
     store = Failing(*[LOST] * (ATTEMPTS - 1), HELD, HELD)
 
-    (verdict,) = append(draft(alice, room), by=Appender(store))
+    (verdict,) = append(submission(alice, room), by=Appender(store))
 
     assert refusal_of(verdict).code in {"overloaded", "unavailable"}
     assert ear.notices == []

@@ -10,7 +10,7 @@ from foundation.errors import Invalid
 from foundation.schema import timestamp
 from rooms import services
 from rooms.models import Membership, Room
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.people import Person, make_person
 from tests.services.rooms import Ear, log_of
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.django_db
 
 
 def test_it_works(alice: Person, ear: Ear) -> None:
-    draft = RoomDraft(
+    new = NewRoom(
         name="Tea", kind="public", topic="Leaves", avatar_url="https://example.org/tea.png", data={"hot": True}
     )
 
-    joined = services.create_room(user_id=alice.id, draft=draft)
+    joined = services.create_room(user_id=alice.id, new=new)
 
     room = joined.room
     assert (room.name, room.kind, room.topic, room.avatar_url, room.data) == (
@@ -38,9 +38,9 @@ def test_it_works(alice: Person, ear: Ear) -> None:
 
 
 def test_it_makes_the_named_users_members(alice: Person, bob: Person, charlie: Person, ear: Ear) -> None:
-    draft = RoomDraft(name="Tea", kind="private", members=[charlie.id, bob.id])
+    new = NewRoom(name="Tea", kind="private", members=[charlie.id, bob.id])
 
-    joined = services.create_room(user_id=alice.id, draft=draft)
+    joined = services.create_room(user_id=alice.id, new=new)
 
     room = joined.room
     assert room.member_count == 3
@@ -56,7 +56,7 @@ def test_it_makes_the_named_users_members(alice: Person, bob: Person, charlie: P
 
 
 def test_it_tells_the_others_that_they_were_added(alice: Person, bob: Person, ear: Ear) -> None:
-    room = services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private", members=[bob.id])).room
+    room = services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private", members=[bob.id])).room
 
     (event,) = ear.told(bob)
     assert (event["event"], event["room"], event["data"]["member_count"]) == ("room.added", str(room.id), 2)
@@ -64,9 +64,9 @@ def test_it_tells_the_others_that_they_were_added(alice: Person, bob: Person, ea
 
 
 def test_it_counts_nobody_twice(alice: Person, bob: Person) -> None:
-    draft = RoomDraft(name="Tea", kind="private", members=[bob.id, alice.id, bob.id])
+    new = NewRoom(name="Tea", kind="private", members=[bob.id, alice.id, bob.id])
 
-    joined = services.create_room(user_id=alice.id, draft=draft)
+    joined = services.create_room(user_id=alice.id, new=new)
 
     assert joined.room.member_count == 2
     assert joined.membership.role == "owner"
@@ -79,7 +79,7 @@ def test_it_refuses_whoever_is_no_active_user(alice: Person, bob: Person, is_the
     stranger = bob.id if is_there else uuid4()
 
     with pytest.raises(Invalid) as refusal:
-        services.create_room(user_id=alice.id, draft=RoomDraft(name="Tea", kind="private", members=[stranger]))
+        services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private", members=[stranger]))
 
     assert refusal.value.field == "members[0]"
     assert not Room.objects.exists()
@@ -88,10 +88,10 @@ def test_it_refuses_whoever_is_no_active_user(alice: Person, bob: Person, is_the
 
 
 def test_it_names_the_place_of_the_member_that_it_refuses(alice: Person, bob: Person) -> None:
-    draft = RoomDraft(name="Tea", kind="private", members=[alice.id, bob.id, bob.id, uuid4()])
+    new = NewRoom(name="Tea", kind="private", members=[alice.id, bob.id, bob.id, uuid4()])
 
     with pytest.raises(Invalid) as refusal:
-        services.create_room(user_id=alice.id, draft=draft)
+        services.create_room(user_id=alice.id, new=new)
 
     assert refusal.value.field == "members[3]"
 
@@ -101,7 +101,7 @@ def test_it_takes_as_many_queries_for_one_as_for_many(
     alice: Person, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     ids = [make_person(f"member{number}").id for number in range(members)]
-    draft = RoomDraft(name="Tea", kind="private", members=ids)
+    new = NewRoom(name="Tea", kind="private", members=ids)
 
-    with django_assert_num_queries(16):
-        services.create_room(user_id=alice.id, draft=draft)
+    with django_assert_num_queries(14):
+        services.create_room(user_id=alice.id, new=new)

@@ -14,8 +14,8 @@ from foundation.errors import DomainError, NotFound
 from messaging.selectors.log import list_log, read_page
 from rooms import services
 from rooms.errors import NotAMember
-from rooms.events import RoomNotice
 from rooms.models import Entry, Head
+from rooms.notices import RoomNotice
 from rooms.schema import MemberPatch, RoomPatch
 from tests.people import Person, make_person
 from tests.services.rooms import Ear, add, archive, say

@@ -7,7 +7,8 @@ import pytest
 from foundation.errors import DomainError, Forbidden, NotFound
 from rooms import services
 from rooms.errors import LastOwner, NotAMember
-from rooms.models import Role, Room
+from rooms.models import Room
+from rooms.permissions import Role
 from tests.people import Person
 from tests.services.rooms import Ear, add, log_of, membership_of, set_role
 

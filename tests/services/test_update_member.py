@@ -7,7 +7,7 @@ import pytest
 from foundation.errors import DomainError, Forbidden, Invalid, NotFound
 from rooms import services
 from rooms.errors import LastOwner, NotAMember
-from rooms.models import Role
+from rooms.permissions import Role
 from rooms.schema import Member, MemberPatch, RoleName
 from tests.people import Person
 from tests.services.rooms import Ear, add, log_of, membership_of, set_role, together

@@ -8,7 +8,8 @@ import pytest
 from foundation.errors import DomainError, Forbidden, NotFound
 from rooms import services
 from rooms.errors import Archived, NotAMember
-from rooms.models import Role, Room
+from rooms.models import Room
+from rooms.permissions import Role
 from rooms.schema import RoomPatch
 from tests.people import Person
 from tests.services.rooms import Ear, archive, log_of, set_role

@@ -6,10 +6,9 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.wire.closes import DRAINING, SLOW_READER
-from rooms.events import EVICTIONS
 from tests.simulation.answers import Frame, SendAnswer, changes, frames, joins, messages, sends, syncs
 from tests.simulation.connection import GONE, Connection
-from tests.simulation.model_store import ModelStore
+from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Worker
 
 

@@ -4,15 +4,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.schema import Principal, Standing, User
+from accounts.schema import Principal, SessionStanding, User
 from foundation.errors import DomainError, NotFound
 from messaging.fanout.resume import Plan, plan_resume
 from messaging.services.follow import RoomPlan
-from messaging.wire import frames, shapes
+from messaging.wire import shapes
 from messaging.wire.actions import Join, Sync
 from messaging.wire.shapes import Followed
 from rooms.broadcast import broadcast
 from rooms.errors import NotAMember
+from rooms.events import MemberLeft, MemberRemoved
 from rooms.schema import Head
 from tests.simulation.model_store import Membership, ModelStore, Room
 from tests.unit.examples import AT
@@ -30,14 +31,14 @@ class ModelServices:
 
     # -- who --------------------------------------------------------------------------------------------------------
 
-    def admit(self, *, token: str) -> tuple[Principal, UUID]:
+    def authenticate(self, *, token: str) -> tuple[Principal, UUID]:
         """A user's token is their name; so is their session."""
         user = self._by_name[token]
         return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT), EPOCH
 
     def list_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
         """The sessions here last."""
         assert set(auth_versions.values()) <= {1}
         now = {room_id: self._store.rooms[room_id].seq for room_id in heads}
@@ -77,7 +78,7 @@ class ModelServices:
             try:
                 membership = self._membership(room, user_id)
             except DomainError as error:
-                answers[room_id] = shapes.Synced(error=frames.error_of(error))
+                answers[room_id] = shapes.Synced(error=shapes.error_of(error))
                 continue
             plan = plan_resume(after=after, head=room.seq, floor=1, max_replay=budget, is_same_epoch=True)
             budget -= plan.replayed
@@ -98,10 +99,10 @@ class ModelServices:
         """Raises `NotFound`, `NotAMember`, `LastOwner`."""
         self._membership(self._store.rooms[room_id], user_id)
         by = self._store.users[user_id]
-        broadcast(self._store.expel(room_id, user_id, kind="member.left", by=by, at=self._now()))
+        broadcast(self._store.expel(room_id, user_id, kind=MemberLeft, by=by, at=self._now()))
 
     def remove_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
-        broadcast(self._store.expel(room_id, user_id, kind="member.removed", by=by, at=self._now()))
+        broadcast(self._store.expel(room_id, user_id, kind=MemberRemoved, by=by, at=self._now()))
 
     def add_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
         broadcast(self._store.admit(room_id, user_id, by=by, at=self._now()))

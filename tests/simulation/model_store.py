@@ -4,7 +4,7 @@
 the engine calls. Each is one step of the loop, and so one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,16 +13,20 @@ from uuid import UUID
 
 from accounts.schema import User
 from foundation.schema import timestamp
-from messaging.append.decide import Decision, Head, Key, Known, Standing, State, key_of
-from messaging.append.submissions import Draft, shown_client_id
+from messaging.append.decide import Decision, Key, Known, SenderStanding, State, key_of
+from messaging.append.submissions import Submission, shown_client_id
 from messaging.fanout.pages import EntryPage
-from messaging.wire.events import message_created
+from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import Message, Sent, sender_of
-from rooms import events
 from rooms import schema as shapes
 from rooms.errors import LastOwner
-from rooms.events import EVICTIONS, MemberChange, MemberKind, Notice, RoomNotice
-from rooms.notices import member_notice
+from rooms.events import MemberChange, MemberEvent, MemberJoined, RoomAdded
+from rooms.notices import Notice, RoomNotice, render_entry, user_notice
+from rooms.permissions import Role
+from rooms.schema import LockedHead
+
+# The entries after which the user they are about follows no further.
+EVICTIONS = frozenset(name for name, kind in LOG_EVENTS.items() if kind.evicts)
 
 
 @dataclass
@@ -93,13 +97,24 @@ class Room:
         self.entries.append(entry)
 
     def notice(self, seq: int) -> RoomNotice:
-        """Entry `seq` with its subject as it is now."""
+        """Returns entry `seq` with its subject as it is now."""
         entry = self.entries[seq - 1]
+        return render_entry(
+            LOG_EVENTS[entry.kind],
+            room_id=self.id,
+            seq=seq,
+            at=entry.at,
+            actor_id=entry.actor.id,
+            data=self._subject(entry),
+            user_id=entry.user_id,
+            message_id=entry.message_id,
+        )
+
+    def _subject(self, entry: Entry) -> Message | MemberChange:
         if entry.message_id is not None:
-            return message_created(self.messages[entry.message_id - 1])
+            return self.messages[entry.message_id - 1]
         assert entry.user_id is not None
-        change = MemberChange(member=self.memberships[entry.user_id].shown(), by=entry.actor)
-        return member_notice(room_id=self.id, seq=seq, kind=entry.kind, at=entry.at, change=change)
+        return MemberChange(member=self.memberships[entry.user_id].shown(), by=entry.actor)
 
 
 class ModelStore:
@@ -114,21 +129,31 @@ class ModelStore:
     def transaction(self) -> AbstractContextManager[Any]:
         return nullcontext()
 
-    def read_state(self, drafts: Sequence[Draft], *, at: datetime, skip_locked: bool) -> State:
-        rooms = {draft.room_id: self.rooms[draft.room_id] for draft in drafts if draft.room_id in self.rooms}
-        keys = {key_of(draft) for draft in drafts}
+    def lock_heads(self, room_ids: Set[UUID], *, skip_locked: bool) -> tuple[dict[UUID, LockedHead], frozenset[UUID]]:
+        rooms = [self.rooms[room_id] for room_id in room_ids if room_id in self.rooms]
+        return {room.id: LockedHead(room.seq, room.message_id) for room in rooms}, frozenset()
+
+    def read_state(
+        self,
+        submissions: Sequence[Submission],
+        *,
+        heads: dict[UUID, LockedHead],
+        busy: frozenset[UUID],
+        at: datetime,
+    ) -> State:
+        keys = {key_of(submission) for submission in submissions}
         return State(
-            heads={room.id: Head(room.seq, room.message_id) for room in rooms.values()},
-            busy=frozenset(),
-            standings=[self._standing(draft) for draft in drafts],
-            known={key: room.known[key] for room in rooms.values() for key in keys & room.known.keys()},
+            heads=heads,
+            busy=busy,
+            standings=[self._standing(submission) for submission in submissions],
+            known={key: self.rooms[id].known[key] for id in heads for key in keys & self.rooms[id].known.keys()},
         )
 
     def write(self, state: State, decision: Decision) -> None:
-        for row in decision.rows:
-            draft, room = row.draft, self.rooms[row.draft.room_id]
+        for row in decision.accepted:
+            submission, room = row.submission, self.rooms[row.submission.room_id]
             assert row.id == len(room.messages) + 1
-            assert key_of(draft) not in room.known
+            assert key_of(submission) not in room.known
             at = timestamp(decision.at)
             room.enter(Entry("message.created", row.sender, decision.at, message_id=row.id), seq=row.seq)
             room.messages.append(
@@ -137,31 +162,31 @@ class ModelStore:
                     id=row.id,
                     seq=row.seq,
                     sender=sender_of(row.sender),
-                    text=draft.text,
-                    client_id=shown_client_id(draft.client_id),
-                    reply_to=draft.reply_to,
-                    data=draft.data,
+                    text=submission.text,
+                    client_id=shown_client_id(submission.client_id),
+                    reply_to=submission.reply_to,
+                    data=submission.data,
                     created_at=at,
                 )
             )
             sent = Sent(room=room.id, id=row.id, seq=row.seq, created_at=at)
-            room.known[key_of(draft)] = Known(digest=draft.digests[0], sent=sent)
+            room.known[key_of(submission)] = Known(digest=submission.digests[0], sent=sent)
             room.seq, room.message_id = state.heads[room.id].seq, state.heads[room.id].message_id
         for (room_id, user_id), (start, end) in decision.cursors.items():
             membership = self.rooms[room_id].memberships[user_id]
             if membership.read_id == start:
                 membership.read_id = end
 
-    def _standing(self, draft: Draft) -> Standing | None:
-        room = self.rooms.get(draft.room_id)
+    def _standing(self, submission: Submission) -> SenderStanding | None:
+        room = self.rooms.get(submission.room_id)
         if room is None:
             return None
-        membership = room.member(draft.sender_id)
-        return Standing(
-            sender=self.users[draft.sender_id],
+        membership = room.member(submission.sender_id)
+        return SenderStanding(
+            sender=self.users[submission.sender_id],
             is_current=True,
             is_public=room.kind == "public",
-            is_member=membership is not None,
+            role=Role[membership.role.upper()] if membership else None,
             is_muted=False,
             is_archived=False,
             read_id=membership.read_id if membership else 0,
@@ -179,20 +204,20 @@ class ModelStore:
         """Make a member of one who is none."""
         room = self.rooms[room_id]
         assert room.member(user_id) is None
-        seq = self._enter(room, Entry("member.joined", by, at, user_id=user_id))
+        seq = self._enter(room, Entry(MemberJoined.name(), by, at, user_id=user_id))
         role: shapes.RoleName = "member" if room.memberships else "owner"
         room.memberships[user_id] = Membership(self.users[user_id], role, joined_seq=seq, read_id=room.message_id)
-        added = events.user_notice(user_id, events.RoomAdded(room=room.id, data=room.shown()))
+        added = user_notice(user_id, RoomAdded(room=room.id, data=room.shown()))
         return [room.notice(seq)] if user_id == by.id else [room.notice(seq), added]
 
-    def expel(self, room_id: UUID, user_id: UUID, *, kind: MemberKind, by: User, at: datetime) -> list[Notice]:
+    def expel(self, room_id: UUID, user_id: UUID, *, kind: type[MemberEvent], by: User, at: datetime) -> list[Notice]:
         """End a membership. Raises `LastOwner`."""
         room = self.rooms[room_id]
         membership = room.member(user_id)
         assert membership is not None
         if membership.role == "owner":
             raise LastOwner
-        membership.left_seq = self._enter(room, Entry(kind, by, at, user_id=user_id))
+        membership.left_seq = self._enter(room, Entry(kind.name(), by, at, user_id=user_id))
         return [room.notice(membership.left_seq)]
 
     def _enter(self, room: Room, entry: Entry) -> int:

@@ -6,7 +6,7 @@ import random
 from messaging.fanout.layer import room_group
 from messaging.fanout.relay import ECHO_TIMEOUT_S, RETRY_S, Relay, publish_one
 from messaging.wire.limits import Limits
-from rooms.events import Notice, RoomHint
+from rooms.notices import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
 from tests.unit.examples import ROOM
 from tests.unit.virtual_time import run

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.append.appender import Appender
-from messaging.consumers.handshake import admit
+from messaging.consumers.handshake import authenticate
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.fanout.layer import Layer
@@ -22,7 +22,7 @@ from messaging.services.follow import follow_room, follow_rooms
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
-from rooms.events import Notice
+from rooms.notices import Notice
 from tests.simulation.model_services import ModelServices
 from tests.simulation.model_store import ModelStore
 from tests.unit.examples import AT
@@ -82,7 +82,7 @@ class Worker(Engine):
     def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
         """For whatever the engine runs on a thread: the model's answer."""
         return {
-            admit: self.services.admit,
+            authenticate: self.services.authenticate,
             follow_room: self._heard(self.services.follow_room),
             follow_rooms: self.services.follow_rooms,
             services.leave_room: self._heard(self.services.leave_room),

@@ -9,10 +9,9 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.wire.limits import Limits
-from rooms.events import EVICTIONS
 from tests.simulation.client import Client
 from tests.simulation.layer import LossyLayer
-from tests.simulation.model_store import ModelStore
+from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Clock, Worker
 from tests.unit.examples import ALICE, BOB, CHARLIE, OTHER_ROOM, ROOM
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.schema import Principal, User
-from messaging.append.submissions import Draft, draft_of
+from messaging.append.submissions import Submission, submission_of
 from messaging.wire.actions import Send
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
@@ -24,7 +24,7 @@ def principal(user: User = ALICE) -> Principal:
     return Principal(user=user, session_key="s-1", session_id=UUID(int=7), auth_version=1, expires_at=AT)
 
 
-def draft(
+def submission(
     text: str = "hi", *, room: UUID = ROOM, sender: User = ALICE, secret_keys: tuple[str, ...] = KEYS, **fields: Any
-) -> Draft:
-    return draft_of(Send(room=room, text=text, **fields), sender=principal(sender), secret_keys=secret_keys)
+) -> Submission:
+    return submission_of(Send(room=room, text=text, **fields), sender=principal(sender), secret_keys=secret_keys)

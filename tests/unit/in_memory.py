@@ -13,7 +13,7 @@ from messaging.fanout.pages import EntryPage
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 from tests.unit.examples import ALICE, ROOM
 
 READ_S = 0.001  # that reading a page takes

@@ -11,20 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.schema import User
-from foundation.errors import DomainError, Invalid, NotFound, Unauthenticated
-from messaging.append.decide import Busy, Decision, Head, Known, Standing, State, Verdict, decide, key_of
-from messaging.append.submissions import Draft
+from foundation.errors import DomainError, Forbidden, Invalid, NotFound, Unauthenticated
+from messaging.append.decide import Busy, Decision, Known, SenderStanding, State, Verdict, decide, key_of
+from messaging.append.submissions import Submission
 from messaging.errors import ClientIdReused
 from messaging.wire.shapes import Sent
 from rooms.errors import Archived, Muted, NotAMember
-from tests.unit.examples import ALICE, AT, BOB, CHARLIE, OTHER_ROOM, ROOM, draft
+from rooms.permissions import Permission, Role
+from rooms.schema import LockedHead
+from tests.unit.examples import ALICE, AT, BOB, CHARLIE, OTHER_ROOM, ROOM, submission
 
-MEMBER = Standing(
-    sender=ALICE, is_current=True, is_public=False, is_member=True, is_muted=False, is_archived=False, read_id=0
+MEMBER = SenderStanding(
+    sender=ALICE, is_current=True, is_public=False, role=Role.MEMBER, is_muted=False, is_archived=False, read_id=0
 )
 
 
-def standing(sender: User = ALICE, **facts: Any) -> Standing:
+def standing(sender: User = ALICE, **facts: Any) -> SenderStanding:
     return msgspec.structs.replace(MEMBER, sender=sender, **facts)
 
 
@@ -32,46 +34,46 @@ def sent(id: int, seq: int, *, room: UUID = ROOM) -> Sent:
     return Sent(room=room, id=id, seq=seq, created_at="2026-01-02T03:04:05.678Z")
 
 
-def known(*drafts: tuple[Draft, Sent]) -> dict[tuple[UUID, UUID, str], Known]:
+def known(*submissions: tuple[Submission, Sent]) -> dict[tuple[UUID, UUID, str], Known]:
     """What was committed before, each under its present digest."""
-    return {key_of(draft): Known(digest=draft.digests[0], sent=place) for draft, place in drafts}
+    return {key_of(submission): Known(digest=submission.digests[0], sent=place) for submission, place in submissions}
 
 
 def judge(
-    *drafts: Draft, standings: Sequence[Standing | None] | None = None, heads: Any = None, **facts: Any
+    *submissions: Submission, standings: Sequence[SenderStanding | None] | None = None, heads: Any = None, **facts: Any
 ) -> Decision:
-    """Judge `drafts` in rooms that are at seq 10 and message 5; whose senders are members, unless said otherwise."""
+    """Judges `submissions` in rooms at seq 10 and message 5, whose senders are members unless stated otherwise."""
     state = State(
-        heads={ROOM: Head(10, 5), OTHER_ROOM: Head(20, 7)} if heads is None else heads,
+        heads={ROOM: LockedHead(10, 5), OTHER_ROOM: LockedHead(20, 7)} if heads is None else heads,
         busy=facts.get("busy", frozenset()),
-        standings=[MEMBER] * len(drafts) if standings is None else standings,
+        standings=[MEMBER] * len(submissions) if standings is None else standings,
         known=facts.get("known", {}),
     )
-    return decide(state, drafts, at=AT)
+    return decide(state, submissions, at=AT)
 
 
-def refusal(*drafts: Draft, **facts: Any) -> DomainError:
+def refusal(*submissions: Submission, **facts: Any) -> DomainError:
     """The last verdict, which is no success."""
-    verdict = judge(*drafts, **facts).verdicts[-1]
+    verdict = judge(*submissions, **facts).verdicts[-1]
     assert isinstance(verdict, DomainError)
     return verdict
 
 
 def test_it_works() -> None:
-    heads = {ROOM: Head(10, 5)}
-    said = draft()
+    heads = {ROOM: LockedHead(10, 5)}
+    said = submission()
 
     decision = judge(said, heads=heads, standings=[standing(read_id=5)])
 
     assert decision.verdicts == [sent(6, 11)]
-    (row,) = decision.rows
-    assert (row.draft, row.sender, row.id, row.seq) == (said, ALICE, 6, 11)
-    assert heads == {ROOM: Head(11, 6)}
+    (row,) = decision.accepted
+    assert (row.submission, row.sender, row.id, row.seq) == (said, ALICE, 6, 11)
+    assert heads == {ROOM: LockedHead(11, 6)}
     assert decision.cursors == {(ROOM, ALICE.id): (5, 6)}
 
 
 def test_it_decides_nothing_about_nothing() -> None:
-    assert judge() == Decision(at=AT, verdicts=[], rows=[], repeated=[], cursors={})
+    assert judge() == Decision(at=AT, verdicts=[], accepted=[], repeated=[], cursors={})
 
 
 # -- numbers ------------------------------------------------------------------------------------------------------
@@ -79,22 +81,24 @@ def test_it_decides_nothing_about_nothing() -> None:
 
 def test_it_numbers_each_room_densely() -> None:
     rooms = [ROOM, OTHER_ROOM, ROOM, ROOM, OTHER_ROOM]
-    heads = {ROOM: Head(10, 5), OTHER_ROOM: Head(20, 7)}
+    heads = {ROOM: LockedHead(10, 5), OTHER_ROOM: LockedHead(20, 7)}
 
-    decision = judge(*(draft(room=room) for room in rooms), heads=heads)
+    decision = judge(*(submission(room=room) for room in rooms), heads=heads)
 
     places = [(verdict.room, verdict.id, verdict.seq) for verdict in decision.verdicts if isinstance(verdict, Sent)]
     assert places == [(ROOM, 6, 11), (OTHER_ROOM, 8, 21), (ROOM, 7, 12), (ROOM, 8, 13), (OTHER_ROOM, 9, 22)]
-    assert heads == {ROOM: Head(13, 8), OTHER_ROOM: Head(22, 9)}
+    assert heads == {ROOM: LockedHead(13, 8), OTHER_ROOM: LockedHead(22, 9)}
 
 
 def test_it_spends_no_number_on_a_refusal() -> None:
-    heads = {ROOM: Head(10, 5)}
+    heads = {ROOM: LockedHead(10, 5)}
 
-    decision = judge(draft(), draft(), draft(), heads=heads, standings=[MEMBER, standing(is_muted=True), MEMBER])
+    decision = judge(
+        submission(), submission(), submission(), heads=heads, standings=[MEMBER, standing(is_muted=True), MEMBER]
+    )
 
-    assert [row.seq for row in decision.rows] == [11, 12]
-    assert heads == {ROOM: Head(12, 7)}
+    assert [row.seq for row in decision.accepted] == [11, 12]
+    assert heads == {ROOM: LockedHead(12, 7)}
 
 
 # -- refusals -----------------------------------------------------------------------------------------------------
@@ -107,18 +111,26 @@ class Fault(NamedTuple):
     facts: dict[str, Any]
 
 
-SAID = draft(client_id="c-1", reply_to=6)
+SAID = submission(client_id="c-1", reply_to=6)
 # The order of the judgement: each is told only where none before it is.
 FAULTS = [
     Fault(sent(3, 4), {"known": known((SAID, sent(3, 4)))}),
     Fault(Busy, {"busy": frozenset({ROOM}), "heads": {}}),
     Fault(NotFound, {"heads": {}}),
     Fault(Unauthenticated, {"is_current": False}),
-    Fault(NotAMember, {"is_public": True, "is_member": False}),
+    Fault(NotAMember, {"is_public": True, "role": None}),
     Fault(Muted, {"is_muted": True}),
     Fault(Archived, {"is_archived": True}),
     Fault(Invalid, {}),
 ]
+
+
+def test_it_asks_the_table_of_permissions() -> None:
+    error = refusal(submission(), standings=[standing(role=Permission.SEND.role - 1)])
+
+    assert type(error) is Forbidden
+    assert Permission.SEND.purpose in error.detail
+    assert isinstance(judge(submission(), standings=[standing(role=Permission.SEND.role)]).verdicts[0], Sent)
 
 
 @pytest.mark.parametrize("place", range(len(FAULTS)))
@@ -135,29 +147,29 @@ def test_it_tells_the_first_reason_of_all_that_hold(place: int) -> None:
 
 
 def test_it_refuses_what_is_busy_to_be_tried_again() -> None:
-    error = refusal(draft(), busy=frozenset({ROOM}), heads={})
+    error = refusal(submission(), busy=frozenset({ROOM}), heads={})
 
     assert (type(error), error.code, error.retryable, error.retry_after) == (Busy, "overloaded", True, 1)
 
 
 def test_it_lets_other_rooms_go_on_beside_a_busy_one() -> None:
-    decision = judge(draft(), draft(room=OTHER_ROOM), busy=frozenset({ROOM}), heads={OTHER_ROOM: Head(20, 7)})
+    decision = judge(
+        submission(), submission(room=OTHER_ROOM), busy=frozenset({ROOM}), heads={OTHER_ROOM: LockedHead(20, 7)}
+    )
 
     assert isinstance(decision.verdicts[0], Busy)
     assert decision.verdicts[1] == sent(8, 21, room=OTHER_ROOM)
 
 
-@pytest.mark.parametrize(
-    "facts", [{"heads": {}}, {"standings": [None]}, {"standings": [standing(CHARLIE, is_member=False)]}]
-)
+@pytest.mark.parametrize("facts", [{"heads": {}}, {"standings": [None]}, {"standings": [standing(CHARLIE, role=None)]}])
 def test_it_refuses_what_is_not_there_and_what_is_not_theirs_alike(facts: dict[str, Any]) -> None:
-    error = refusal(draft(sender=CHARLIE), **facts)
+    error = refusal(submission(sender=CHARLIE), **facts)
 
     assert (type(error), error.detail, error.field) == (NotFound, "There is no such room.", "room")
 
 
 def test_it_refuses_a_stranger_in_a_public_room_as_such() -> None:
-    assert type(refusal(draft(), standings=[standing(is_public=True, is_member=False)])) is NotAMember
+    assert type(refusal(submission(), standings=[standing(is_public=True, role=None)])) is NotAMember
 
 
 @pytest.mark.parametrize(
@@ -165,23 +177,23 @@ def test_it_refuses_a_stranger_in_a_public_room_as_such() -> None:
     [({"is_current": False}, Unauthenticated), ({"is_muted": True}, Muted), ({"is_archived": True}, Archived)],
 )
 def test_it_refuses_whoever_may_not_write(facts: dict[str, Any], kind: type[DomainError]) -> None:
-    decision = judge(draft(), standings=[standing(**facts)])
+    decision = judge(submission(), standings=[standing(**facts)])
 
     assert [type(verdict) for verdict in decision.verdicts] == [kind]
-    assert (decision.rows, decision.cursors) == ([], {})
+    assert (decision.accepted, decision.cursors) == ([], {})
 
 
 def test_it_takes_a_reply_to_any_message_there_is() -> None:
-    assert judge(draft(reply_to=5)).verdicts == [sent(6, 11)]
+    assert judge(submission(reply_to=5)).verdicts == [sent(6, 11)]
 
 
 def test_it_takes_a_reply_to_a_message_of_the_same_batch() -> None:
-    assert judge(draft(), draft(reply_to=6)).verdicts == [sent(6, 11), sent(7, 12)]
+    assert judge(submission(), submission(reply_to=6)).verdicts == [sent(6, 11), sent(7, 12)]
 
 
 @pytest.mark.parametrize("reply_to", [6, 7, 2**53 - 1])
 def test_it_refuses_a_reply_to_itself_or_to_what_is_to_come(reply_to: int) -> None:
-    error = refusal(draft(reply_to=reply_to))
+    error = refusal(submission(reply_to=reply_to))
 
     assert (type(error), error.field) == (Invalid, "reply_to")
 
@@ -190,103 +202,105 @@ def test_it_refuses_a_reply_to_itself_or_to_what_is_to_come(reply_to: int) -> No
 
 
 def test_it_answers_a_retry_with_the_original_success() -> None:
-    heads = {ROOM: Head(10, 5)}
-    said = draft(client_id="c-1")
+    heads = {ROOM: LockedHead(10, 5)}
+    said = submission(client_id="c-1")
 
     decision = judge(said, heads=heads, known=known((said, sent(3, 4))))
 
-    assert (decision.verdicts, decision.rows, decision.cursors) == ([sent(3, 4)], [], {})
-    assert heads == {ROOM: Head(10, 5)}
+    assert (decision.verdicts, decision.accepted, decision.cursors) == ([sent(3, 4)], [], {})
+    assert heads == {ROOM: LockedHead(10, 5)}
 
 
 @pytest.mark.parametrize(
     "facts",
-    [{"is_current": False}, {"is_member": False}, {"is_muted": True}, {"is_archived": True}],
+    [{"is_current": False}, {"role": None}, {"is_muted": True}, {"is_archived": True}],
 )
 def test_it_answers_a_retry_whatever_has_happened_to_the_sender(facts: dict[str, Any]) -> None:
-    said = draft(client_id="c-1")
+    said = submission(client_id="c-1")
 
     assert judge(said, standings=[standing(**facts)], known=known((said, sent(3, 4)))).verdicts == [sent(3, 4)]
 
 
 def test_it_refuses_a_key_with_other_content() -> None:
-    earlier = draft("hi", client_id="c-1")
+    earlier = submission("hi", client_id="c-1")
 
-    error = refusal(draft("ho", client_id="c-1"), known=known((earlier, sent(3, 4))))
+    error = refusal(submission("ho", client_id="c-1"), known=known((earlier, sent(3, 4))))
 
     assert (type(error), error.field) == (ClientIdReused, "client_id")
 
 
 def test_it_knows_a_retry_of_what_was_digested_under_an_older_secret_key() -> None:
-    earlier = draft(client_id="c-1", secret_keys=("older key",))
+    earlier = submission(client_id="c-1", secret_keys=("older key",))
 
-    assert judge(draft(client_id="c-1"), known=known((earlier, sent(3, 4)))).verdicts == [sent(3, 4)]
+    assert judge(submission(client_id="c-1"), known=known((earlier, sent(3, 4)))).verdicts == [sent(3, 4)]
 
 
 def test_it_refuses_a_digest_under_a_secret_key_that_is_gone() -> None:
-    earlier = draft(client_id="c-1", secret_keys=("gone",))
+    earlier = submission(client_id="c-1", secret_keys=("gone",))
 
-    assert type(refusal(draft(client_id="c-1"), known=known((earlier, sent(3, 4))))) is ClientIdReused
+    assert type(refusal(submission(client_id="c-1"), known=known((earlier, sent(3, 4))))) is ClientIdReused
 
 
 def test_it_counts_a_key_that_comes_twice_in_a_batch_once() -> None:
-    decision = judge(draft(client_id="c-1"), draft(), draft(client_id="c-1"))
+    decision = judge(submission(client_id="c-1"), submission(), submission(client_id="c-1"))
 
     assert decision.verdicts == [sent(6, 11), sent(7, 12), sent(6, 11)]
-    assert [row.seq for row in decision.rows] == [11, 12]
+    assert [row.seq for row in decision.accepted] == [11, 12]
 
 
 def test_it_refuses_a_key_that_comes_twice_in_a_batch_with_other_content() -> None:
-    decision = judge(draft("hi", client_id="c-1"), draft("ho", client_id="c-1"), draft("hi", client_id="c-1"))
+    decision = judge(
+        submission("hi", client_id="c-1"), submission("ho", client_id="c-1"), submission("hi", client_id="c-1")
+    )
 
     assert [type(verdict) for verdict in decision.verdicts] == [Sent, ClientIdReused, Sent]
-    assert [row.draft.text for row in decision.rows] == ["hi"]
+    assert [row.submission.text for row in decision.accepted] == ["hi"]
 
 
 def test_it_does_not_remember_the_key_of_a_refusal() -> None:
-    decision = judge(draft("hi", client_id="c-1", reply_to=6), draft("ho", client_id="c-1"))
+    decision = judge(submission("hi", client_id="c-1", reply_to=6), submission("ho", client_id="c-1"))
 
     assert [type(verdict) for verdict in decision.verdicts] == [Invalid, Sent]
 
 
 def test_it_keeps_the_keys_of_rooms_and_senders_apart() -> None:
-    drafts = [
-        draft("a", client_id="c-1"),
-        draft("b", client_id="c-1", sender=BOB),
-        draft("c", client_id="c-1", room=OTHER_ROOM),
-        draft("d", client_id="c-2"),
+    submissions = [
+        submission("a", client_id="c-1"),
+        submission("b", client_id="c-1", sender=BOB),
+        submission("c", client_id="c-1", room=OTHER_ROOM),
+        submission("d", client_id="c-2"),
     ]
 
-    decision = judge(*drafts, standings=[MEMBER, standing(BOB), MEMBER, MEMBER])
+    decision = judge(*submissions, standings=[MEMBER, standing(BOB), MEMBER, MEMBER])
 
-    assert [row.draft.text for row in decision.rows] == ["a", "b", "c", "d"]
-    assert [row.sender for row in decision.rows] == [ALICE, BOB, ALICE, ALICE]
+    assert [row.submission.text for row in decision.accepted] == ["a", "b", "c", "d"]
+    assert [row.sender for row in decision.accepted] == [ALICE, BOB, ALICE, ALICE]
 
 
 # -- read cursors -------------------------------------------------------------------------------------------------
 
 
 def test_it_moves_ones_own_cursor_along_with_ones_own_messages() -> None:
-    decision = judge(draft(), draft(), standings=[standing(read_id=5)] * 2)
+    decision = judge(submission(), submission(), standings=[standing(read_id=5)] * 2)
 
     assert decision.cursors == {(ROOM, ALICE.id): (5, 7)}
 
 
 @pytest.mark.parametrize("read_id", [0, 4])
 def test_it_does_not_move_a_cursor_over_what_was_not_read(read_id: int) -> None:
-    assert judge(draft(), standings=[standing(read_id=read_id)]).cursors == {}
+    assert judge(submission(), standings=[standing(read_id=read_id)]).cursors == {}
 
 
 def test_it_stops_a_cursor_before_the_message_of_another() -> None:
     alice, bob = standing(read_id=5), standing(BOB, read_id=5)
 
-    decision = judge(draft(), draft(sender=BOB), draft(), standings=[alice, bob, alice])
+    decision = judge(submission(), submission(sender=BOB), submission(), standings=[alice, bob, alice])
 
     assert decision.cursors == {(ROOM, ALICE.id): (5, 6)}
 
 
 def test_it_moves_the_cursors_of_rooms_apart() -> None:
-    decision = judge(draft(), draft(room=OTHER_ROOM), standings=[standing(read_id=5), standing(read_id=7)])
+    decision = judge(submission(), submission(room=OTHER_ROOM), standings=[standing(read_id=5), standing(read_id=7)])
 
     assert decision.cursors == {(ROOM, ALICE.id): (5, 6), (OTHER_ROOM, ALICE.id): (7, 8)}
 
@@ -297,15 +311,15 @@ facts = st.fixed_dictionaries(
     {
         "is_current": st.booleans(),
         "is_public": st.booleans(),
-        "is_member": st.integers(0, 9).map(bool),
+        "role": st.integers(0, 9).map(lambda number: Role.MEMBER if number else None),
         "is_muted": st.integers(0, 9).map(lambda n: n == 0),
         "is_archived": st.integers(0, 9).map(lambda n: n == 0),
         "read_id": st.integers(0, 12),
     }
 )
 standings = st.one_of(st.just(MEMBER), st.builds(lambda facts: standing(**facts), facts), st.none())
-drafts = st.builds(
-    draft,
+submissions = st.builds(
+    submission,
     st.sampled_from(["hi", "ho"]),
     room=st.sampled_from([ROOM, OTHER_ROOM, UUID(int=1)]),
     sender=st.sampled_from([ALICE, BOB]),
@@ -315,12 +329,12 @@ drafts = st.builds(
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.tuples(drafts, standings), max_size=12), st.sets(st.sampled_from([ROOM, OTHER_ROOM])))
+@given(st.lists(st.tuples(submissions, standings), max_size=12), st.sets(st.sampled_from([ROOM, OTHER_ROOM])))
 def test_it_numbers_whatever_comes_densely_and_judges_each(
-    items: list[tuple[Draft, Standing | None]], busy: set[UUID]
+    items: list[tuple[Submission, SenderStanding | None]], busy: set[UUID]
 ) -> None:
-    starts = {room: Head(10, 5) for room in (ROOM, OTHER_ROOM) if room not in busy}
-    heads = {room: Head(head.seq, head.message_id) for room, head in starts.items()}
+    starts = {room: LockedHead(10, 5) for room in (ROOM, OTHER_ROOM) if room not in busy}
+    heads = {room: LockedHead(head.seq, head.message_id) for room, head in starts.items()}
 
     decision = judge(
         *(item[0] for item in items), standings=[item[1] for item in items], heads=heads, busy=frozenset(busy)
@@ -328,16 +342,16 @@ def test_it_numbers_whatever_comes_densely_and_judges_each(
 
     assert len(decision.verdicts) == len(items)
     rows = defaultdict(list)
-    for row in decision.rows:
-        rows[row.draft.room_id].append(row)
+    for row in decision.accepted:
+        rows[row.submission.room_id].append(row)
     assert rows.keys() <= starts.keys()
     for room, start in starts.items():
         count = len(rows[room])
         assert [row.seq for row in rows[room]] == [start.seq + n for n in range(1, count + 1)]
         assert [row.id for row in rows[room]] == [start.message_id + n for n in range(1, count + 1)]
-        assert heads[room] == Head(start.seq + count, start.message_id + count)
-    assert _places(decision.verdicts) == {(row.draft.room_id, row.id, row.seq) for row in decision.rows}
-    assert len({key_of(row.draft) for row in decision.rows}) == len(decision.rows)
+        assert heads[room] == LockedHead(start.seq + count, start.message_id + count)
+    assert _places(decision.verdicts) == {(row.submission.room_id, row.id, row.seq) for row in decision.accepted}
+    assert len({key_of(row.submission) for row in decision.accepted}) == len(decision.accepted)
 
 
 def _places(verdicts: Sequence[Verdict]) -> set[tuple[UUID, int, int]]:

@@ -5,7 +5,7 @@ import pytest
 from messaging.fanout.buffers import MAX_PARKED
 from messaging.fanout.feed import Feed
 from messaging.wire.limits import Limits
-from rooms.events import gap_notice
+from rooms.notices import render_gap
 from tests.unit.examples import ROOM
 from tests.unit.in_memory import notice
 
@@ -162,7 +162,7 @@ def test_it_does_not_count_parked_entries_that_it_passed_or_dropped() -> None:
 
     feed.start(3)
     assert feed.held_bytes == 80
-    feed.accept([gap_notice(ROOM, 4, 5)])
+    feed.accept([render_gap(ROOM, 4, 5)])
     assert feed.held_bytes == 40
     feed.drop_held()
 
@@ -178,7 +178,7 @@ def test_it_goes_on_after_a_gap() -> None:
     feed = make_feed()
     accept(feed, 1, 6)
 
-    found = feed.accept([gap_notice(ROOM, 2, 5)])
+    found = feed.accept([render_gap(ROOM, 2, 5)])
 
     assert [(notice.covers_from, notice.seq) for notice in found] == [(2, 5), (None, 6)]
     assert (feed.last, feed.has_hole) == (6, False)
@@ -189,22 +189,22 @@ def test_it_ignores_a_gap_that_is_not_next(first: int, last: int) -> None:
     feed = make_feed()
     accept(feed, 1)
 
-    assert feed.accept([gap_notice(ROOM, first, last)]) == []
+    assert feed.accept([render_gap(ROOM, first, last)]) == []
     assert (feed.last, feed.known, feed.has_hole) == (1, last, True)
 
 
 def test_it_returns_a_gap_once() -> None:
     feed = make_feed()
 
-    assert len(feed.accept([gap_notice(ROOM, 1, 5), gap_notice(ROOM, 1, 5)])) == 1
-    assert feed.accept([gap_notice(ROOM, 1, 5)]) == []
+    assert len(feed.accept([render_gap(ROOM, 1, 5), render_gap(ROOM, 1, 5)])) == 1
+    assert feed.accept([render_gap(ROOM, 1, 5)]) == []
 
 
 def test_it_drops_what_was_parked_within_a_gap() -> None:
     feed = make_feed()
     accept(feed, 3, 7)
 
-    assert len(feed.accept([gap_notice(ROOM, 1, 5)])) == 1
+    assert len(feed.accept([render_gap(ROOM, 1, 5)])) == 1
     assert accept(feed, 6) == [6, 7]
 
 
@@ -212,7 +212,7 @@ def test_it_keeps_in_its_ring_only_what_comes_after_a_gap() -> None:
     feed = make_feed()
     accept(feed, 1, 2)
 
-    feed.accept([gap_notice(ROOM, 3, 5), notice(6)])
+    feed.accept([render_gap(ROOM, 3, 5), notice(6)])
 
     assert ring(feed) == [6]
     assert (after(feed, 2), after(feed, 5)) == (None, [6])

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.in_memory import LONG_S, FakeSocket, InMemoryChat
 

@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from messaging.wire.limits import Limits
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.in_memory import LONG_S, PARK_S, READ_S, REFILLED_S, FakeSocket, InMemoryChat
 from tests.unit.steps import count_lines

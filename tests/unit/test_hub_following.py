@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 from tests.unit.examples import ALICE, BOB, ROOM
 from tests.unit.in_memory import LONG_S, REFILLED_S, FakeSocket, InMemoryChat
 

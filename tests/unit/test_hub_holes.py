@@ -3,7 +3,7 @@
 import asyncio
 
 from messaging.fanout.pages import RETRY_S
-from rooms.events import RoomHint
+from rooms.notices import RoomHint
 from tests.unit.examples import ALICE, BOB, ROOM
 from tests.unit.in_memory import (
     LONG_S,

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from rooms.events import SessionsChanged
+from rooms.notices import SessionsChanged
 from tests.unit.examples import ALICE, BOB, ROOM
 from tests.unit.in_memory import FakeSocket, InMemoryChat
 

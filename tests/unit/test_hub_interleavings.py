@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from messaging.fanout.feed import Follower
 from messaging.wire.limits import Limits
-from rooms.events import RoomHint, RoomNotice
+from rooms.notices import RoomHint, RoomNotice
 from tests.unit.examples import ROOM
 from tests.unit.in_memory import FakeSocket, InMemoryChat
 from tests.unit.virtual_time import run

@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from messaging.wire.limits import Limits
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 from tests.unit.examples import ALICE, BOB, ROOM
 from tests.unit.in_memory import LONG_S, READ_S, REFILLED_S, FakeSocket, InMemoryChat
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from messaging.fanout.feed import CHUNK_BYTES
-from rooms.events import UserNotice
+from rooms.notices import UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.in_memory import LONG_S, READ_S, REFILLED_S, FakeSocket, InMemoryChat
 

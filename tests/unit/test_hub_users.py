@@ -1,6 +1,6 @@
 """Sockets by user and by session."""
 
-from rooms.events import UserNotice
+from rooms.notices import UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM
 from tests.unit.in_memory import FakeSocket, InMemoryChat
 

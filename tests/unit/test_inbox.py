@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from messaging.transport.frame_queue import READ_AHEAD, Data, Inbox, run_now
-from messaging.wire.actions import AnyAction, Leave, Ping
+from messaging.wire.actions import Action, Leave, Ping
 from tests.unit.examples import ROOM
 
 LEAVE, PING, BAD = "leave", "ping", "bad"
@@ -28,7 +28,7 @@ class Chat:
 
     # -- as a handler -----------------------------------------------------------------------------------------------
 
-    def read(self, data: Data) -> AnyAction | None:
+    def read(self, data: Data) -> Action | None:
         name, _, number = str(data).partition(" ")
         if name == BAD:
             self.done.append(data)
@@ -36,15 +36,15 @@ class Chat:
         request_id = int(number or 0)
         return Ping(request_id=request_id) if name == PING else Leave(room=ROOM, request_id=request_id)
 
-    def do_now(self, action: AnyAction) -> bool:
+    def do_now(self, action: Action) -> bool:
         if isinstance(action, Ping):
             self.done.append(f"ping {action.request_id}")
         return isinstance(action, Ping)
 
-    async def do(self, action: AnyAction) -> None:
+    async def do(self, action: Action) -> None:
         if isinstance(action, Leave):
             await self.gate.wait()
-        self.done.append(f"{action.name} {action.request_id}")
+        self.done.append(f"{action.name()} {action.request_id}")
 
     # -- as a source ------------------------------------------------------------------------------------------------
 

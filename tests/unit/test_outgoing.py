@@ -2,7 +2,7 @@
 
 from messaging.fanout.layer import room_group, user_group
 from messaging.fanout.outgoing import Outgoing
-from rooms.events import Notice, RoomHint, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, SessionsChanged, UserNotice
 from tests.unit.examples import ALICE, OTHER_ROOM, ROOM
 from tests.unit.in_memory import notice
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from messaging.fanout.pages import KEEP_S, EntryPage, Pages
-from rooms.events import RoomNotice
+from rooms.notices import RoomNotice
 from tests.unit.examples import OTHER_ROOM, ROOM
 from tests.unit.in_memory import READ_S, Log, notice
 

@@ -10,7 +10,7 @@ import pytest
 from messaging.fanout.layer import MESSAGE_TYPE, encode_message, room_group
 from messaging.fanout.relay import PING_S, RENEW_S, Relay
 from messaging.wire.limits import Limits
-from rooms.events import Notice
+from rooms.notices import Notice
 from tests.unit.examples import OTHER_ROOM, ROOM
 from tests.unit.in_memory import notice
 

@@ -1,21 +1,22 @@
 """The bytes of the events of rooms and members."""
 
-from typing import get_args
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from rooms.events import (
-    EVICTIONS,
     MemberChange,
     MemberEvent,
-    MemberKind,
+    MemberJoined,
+    MemberLeft,
+    MemberRemoved,
+    MemberUpdated,
     ReadMoved,
     RoomAdded,
-    RoomEvent,
-    gap_notice,
-    room_notice,
-    user_notice,
+    RoomUpdated,
 )
+from rooms.notices import RoomNotice, render_entry, render_gap, user_notice
 from rooms.schema import Member, ReadState, Room
 from tests.unit.examples import ALICE, BOB, ROOM
 
@@ -35,13 +36,13 @@ MEMBER_EVENT_BYTES = (
 )
 
 
-def member_event(kind: MemberKind) -> MemberEvent:
+def render(kind: type[MemberEvent], **about: Any) -> RoomNotice:
     change = MemberChange(member=Member(BOB, "moderator", 3, 42, None, "all"), by=ALICE)
-    return MemberEvent(event=kind, room=ROOM, seq=57, at=AT, actor=ALICE.id, data=change)
+    return render_entry(kind, room_id=ROOM, seq=57, at=AT, actor_id=ALICE.id, data=change, **about)
 
 
 def test_it_works() -> None:
-    notice = room_notice(RoomEvent(event="room.updated", room=ROOM, seq=57, at=AT, actor=ALICE.id, data=TEA))
+    notice = render_entry(RoomUpdated, room_id=ROOM, seq=57, at=AT, actor_id=ALICE.id, data=TEA)
 
     assert (notice.room_id, notice.seq, notice.evicts) == (ROOM, 57, None)
     assert notice.payload == (
@@ -50,27 +51,48 @@ def test_it_works() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", get_args(MemberKind))
-def test_it_writes_what_happened_to_a_member_and_who_did_it(kind: MemberKind) -> None:
-    notice = room_notice(member_event(kind))
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (MemberJoined, b"member.joined"),
+        (MemberLeft, b"member.left"),
+        (MemberRemoved, b"member.removed"),
+        (MemberUpdated, b"member.updated"),
+    ],
+)
+def test_it_writes_what_happened_to_a_member_and_who_did_it(kind: type[MemberEvent], name: bytes) -> None:
+    assert render(kind).payload == MEMBER_EVENT_BYTES % name
 
-    assert notice.payload == MEMBER_EVENT_BYTES % kind.encode()
+
+def test_it_renders_a_time_as_the_wire_shows_it() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+
+    notice = render_entry(RoomUpdated, room_id=ROOM, seq=57, at=moment, actor_id=ALICE.id, data=TEA)
+
+    assert b'"at":"2026-01-02T03:04:05.678Z"' in notice.payload
 
 
-def test_it_names_whom_a_removal_cuts() -> None:
-    assert room_notice(member_event("member.removed"), evicts=BOB.id).evicts == BOB.id
-    assert {"member.left", "member.removed"} <= EVICTIONS
-    assert not {"member.joined", "member.updated"} & EVICTIONS
+@pytest.mark.parametrize("kind", [MemberLeft, MemberRemoved])
+def test_it_names_the_user_whom_a_removal_cuts(kind: type[MemberEvent]) -> None:
+    assert render(kind, user_id=BOB.id).evicts == BOB.id
+
+
+@pytest.mark.parametrize("kind", [MemberJoined, MemberUpdated])
+def test_it_cuts_nobody_else(kind: type[MemberEvent]) -> None:
+    assert render(kind, user_id=BOB.id).evicts is None
 
 
 def test_it_names_the_message_that_an_entry_shows() -> None:
-    notice = room_notice(member_event("member.joined"), message_id=42, revises=True)
+    class Revision(MemberEvent, frozen=True, tag="member.revised"):
+        revises = True
+
+    notice = render(Revision, message_id=42)
 
     assert (notice.message_id, notice.revises, notice.covers_from) == (42, True, None)
 
 
 def test_it_writes_a_gap() -> None:
-    notice = gap_notice(ROOM, 3, 7)
+    notice = render_gap(ROOM, 3, 7)
 
     assert (notice.room_id, notice.covers_from, notice.seq) == (ROOM, 3, 7)
     assert notice.payload == (

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from foundation.errors import Unavailable
 from messaging.fanout.sweep import UNHEALTHY_FACTOR, Sweep
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
@@ -24,13 +24,13 @@ class Database:
 
     def __init__(self, chat: InMemoryChat) -> None:
         self.chat = chat
-        self.standings: dict[str, Standing | None] = {}
+        self.standings: dict[str, SessionStanding | None] = {}
         self.rooms_asked: list[set[UUID]] = []
         self.error: Exception | None = None
 
     async def read_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
         self.rooms_asked.append(set(heads))
         changed = {key: self.standings[key] for key in auth_versions if key in self.standings}
         await asyncio.sleep(READ_S)
@@ -117,8 +117,8 @@ async def test_it_sweeps_again_after_an_error(process: Process, error: Exception
 # -- sessions -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("standing", [None, Standing(is_active=True, auth_version=2)])
-async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, standing: Standing | None) -> None:
+@pytest.mark.parametrize("standing", [None, SessionStanding(is_active=True, auth_version=2)])
+async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, standing: SessionStanding | None) -> None:
     phone, laptop = FakeSocket(), FakeSocket()
     process.chat.hub.register(phone)
     process.chat.hub.register(laptop)
@@ -133,7 +133,7 @@ async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, stan
 async def test_it_closes_the_sockets_of_an_inactive_user(process: Process) -> None:
     alice = FakeSocket()
     process.chat.hub.register(alice)
-    process.database.standings["s-1"] = Standing(is_active=False, auth_version=2)
+    process.database.standings["s-1"] = SessionStanding(is_active=False, auth_version=2)
 
     await asyncio.sleep(SWEPT_S)
 
@@ -145,7 +145,7 @@ async def test_it_keeps_a_socket_that_was_admitted_with_the_new_auth_version(pro
     new.auth_version = 2
     process.chat.hub.register(old)
     process.chat.hub.register(new)
-    process.database.standings["s-1"] = Standing(is_active=True, auth_version=2)
+    process.database.standings["s-1"] = SessionStanding(is_active=True, auth_version=2)
 
     await asyncio.sleep(SWEPT_S)
 

@@ -10,12 +10,12 @@ import pytest
 
 from foundation.errors import NotFound, Overloaded, Unavailable
 from messaging.append.decide import Busy, Verdict
-from messaging.append.submissions import Draft
+from messaging.append.submissions import Submission
 from messaging.append.writer import BUSY_PAUSE_S, Appended, Writer
 from messaging.wire.limits import Limits
 from messaging.wire.shapes import Sent
-from rooms.events import Notice, RoomHint
-from tests.unit.examples import OTHER_ROOM, ROOM, draft
+from rooms.notices import Notice, RoomHint
+from tests.unit.examples import OTHER_ROOM, ROOM, submission
 
 T = TypeVar("T")
 LONG_S = 5.0
@@ -55,25 +55,28 @@ class RoomLog:
         self.busy = {ROOM: 0, OTHER_ROOM: 0}
         self.failures = 0
 
-    def append(self, drafts: Sequence[Draft]) -> Appended:
-        self.batches.append([draft.text for draft in drafts])
+    def append(self, submissions: Sequence[Submission]) -> Appended:
+        self.batches.append([submission.text for submission in submissions])
         if self.failures:
             self.failures -= 1
             raise ConnectionError("the database is away")
-        busy = {room for room in {draft.room_id for draft in drafts} if self.busy[room]}
+        busy = {room for room in {submission.room_id for submission in submissions} if self.busy[room]}
         for room in busy:
             self.busy[room] -= 1
-        verdicts = [Busy(retry_after=1) if draft.room_id in busy else self._append(draft) for draft in drafts]
+        verdicts = [
+            Busy(retry_after=1) if submission.room_id in busy else self._append(submission)
+            for submission in submissions
+        ]
         return Appended(verdicts, [RoomHint(v.room, v.seq) for v in verdicts if isinstance(v, Sent)])
 
-    def _append(self, draft: Draft) -> Verdict:
-        if draft.text == "refuse":
+    def _append(self, submission: Submission) -> Verdict:
+        if submission.text == "refuse":
             return NotFound()
-        self.written.append(draft.text)
-        return Sent(room=draft.room_id, id=len(self.written), seq=len(self.written), created_at="")
+        self.written.append(submission.text)
+        return Sent(room=submission.room_id, id=len(self.written), seq=len(self.written), created_at="")
 
 
-def submit(writer: Writer, said: Draft) -> asyncio.Future[Verdict]:
+def submit(writer: Writer, said: Submission) -> asyncio.Future[Verdict]:
     """Its verdict, some time."""
     verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
     writer.submit(said, verdict.set_result)
@@ -112,8 +115,8 @@ def make_writer(log: RoomLog, executor: StepExecutor, told: list[Sequence[Notice
     def make(**limits: Any) -> Writer:
         loop = asyncio.get_running_loop()
         return Writer(
-            append=lambda drafts: loop.run_in_executor(executor, log.append, drafts),
-            tell=told.append,
+            append=lambda submissions: loop.run_in_executor(executor, log.append, submissions),
+            broadcast=told.append,
             loop=loop,
             limits=Limits(**limits),
         )
@@ -122,7 +125,7 @@ def make_writer(log: RoomLog, executor: StepExecutor, told: list[Sequence[Notice
 
 
 async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None:
-    verdict = submit(make_writer(), draft("a"))
+    verdict = submit(make_writer(), submission("a"))
 
     await executor.step()
 
@@ -131,7 +134,7 @@ async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None
 
 async def test_it_gives_each_its_own_verdict(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer()
-    verdicts = [submit(writer, draft(text)) for text in ("a", "refuse", "b")]
+    verdicts = [submit(writer, submission(text)) for text in ("a", "refuse", "b")]
 
     await executor.step()
 
@@ -145,10 +148,10 @@ async def test_it_takes_at_once_what_piled_up_meanwhile(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer()
-    submit(writer, draft("a"))
+    submit(writer, submission("a"))
     await settle()
     for text in "bcd":
-        submit(writer, draft(text))
+        submit(writer, submission(text))
         await settle()
 
     assert len(executor.given) == 1  # one batch at a time
@@ -162,7 +165,7 @@ async def test_it_takes_at_once_what_piled_up_meanwhile(
 async def test_it_does_not_wait_when_idle(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer()
     for _ in range(3):
-        verdict = submit(writer, draft("a"))
+        verdict = submit(writer, submission("a"))
         await executor.step()
         assert verdict.done()
 
@@ -174,7 +177,7 @@ async def test_it_cuts_a_large_pile_into_batches_in_order(
 ) -> None:
     writer = make_writer(writer_batch=3)
     for text in "abcdefgh":
-        submit(writer, draft(text))
+        submit(writer, submission(text))
 
     for _ in range(3):
         await executor.step()
@@ -184,7 +187,7 @@ async def test_it_cuts_a_large_pile_into_batches_in_order(
 
 async def test_it_answers_a_batch_before_the_next_is_done(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer(writer_batch=1)
-    first, second = submit(writer, draft("a")), submit(writer, draft("b"))
+    first, second = submit(writer, submission("a")), submit(writer, submission("b"))
 
     await executor.step()
 
@@ -198,7 +201,7 @@ async def test_it_tells_of_a_batch_when_its_senders_have_heard(
 ) -> None:
     writer, heard = make_writer(), []
     for text in "ab":
-        writer.submit(draft(text), lambda verdict: heard.append((verdict, list(told))))
+        writer.submit(submission(text), lambda verdict: heard.append((verdict, list(told))))
 
     await executor.step()
 
@@ -210,9 +213,9 @@ async def test_it_goes_on_when_a_sender_cannot_be_told(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = make_writer()
-    gone = submit(writer, draft("a"))
+    gone = submit(writer, submission("a"))
     gone.cancel()
-    other = submit(writer, draft("b"))
+    other = submit(writer, submission("b"))
 
     await executor.step()
 
@@ -228,13 +231,13 @@ async def test_it_refuses_what_is_beyond_the_backlog(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer(writer_backlog=2)
-    submit(writer, draft("a"))
-    submit(writer, draft("b"))
+    submit(writer, submission("a"))
+    submit(writer, submission("b"))
 
     with pytest.raises(Overloaded) as refusal:
-        submit(writer, draft("c"))
+        submit(writer, submission("c"))
     await executor.step()
-    submit(writer, draft("d"))
+    submit(writer, submission("d"))
     await executor.step()
 
     assert refusal.value.retry_after
@@ -249,7 +252,7 @@ async def test_it_tries_a_busy_room_again_while_the_others_are_answered(
 ) -> None:
     log.busy[ROOM] = 1
     writer = make_writer()
-    busy, other = submit(writer, draft("a")), submit(writer, draft("b", room=OTHER_ROOM))
+    busy, other = submit(writer, submission("a")), submit(writer, submission("b", room=OTHER_ROOM))
 
     await executor.step()
     assert (busy.done(), other.done()) == (False, True)
@@ -266,10 +269,10 @@ async def test_it_keeps_the_order_of_a_room_that_was_busy(
     log.busy[ROOM] = 2
     writer = make_writer()
     for text in ("a", "b", "c"):
-        submit(writer, draft(text))
-    submit(writer, draft("x", room=OTHER_ROOM))
+        submit(writer, submission(text))
+    submit(writer, submission("x", room=OTHER_ROOM))
     await settle()
-    submit(writer, draft("d"))  # comes while the first are tried
+    submit(writer, submission("d"))  # comes while the first are tried
 
     for _ in range(3):
         await executor.step()
@@ -283,7 +286,7 @@ async def test_it_pauses_before_it_tries_a_busy_room_again(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 1
-    submit(make_writer(), draft("a"))
+    submit(make_writer(), submission("a"))
 
     await executor.step()
     await asyncio.sleep(BUSY_PAUSE_S * 0.9)
@@ -298,10 +301,10 @@ async def test_it_gives_up_on_a_busy_room_in_the_end(
 ) -> None:
     log.busy[ROOM] = 10**6
     writer = make_writer(writer_patience_s=1)
-    early = submit(writer, draft("a"))
+    early = submit(writer, submission("a"))
     await executor.step()
     await asyncio.sleep(0.5)
-    late = submit(writer, draft("b"))
+    late = submit(writer, submission("b"))
 
     await asyncio.sleep(0.5)
     await executor.step()  # "a" alone, handed over before "b" came
@@ -321,8 +324,8 @@ async def test_it_lets_the_others_go_on_beside_more_busy_items_than_a_batch_hold
     log.busy[ROOM] = 10**6
     writer = make_writer(writer_batch=3)
     for text in ("a", "b", "c"):
-        submit(writer, draft(text))
-    other = submit(writer, draft("x", room=OTHER_ROOM))
+        submit(writer, submission(text))
+    other = submit(writer, submission("x", room=OTHER_ROOM))
 
     for _ in range(3):
         await executor.step()
@@ -339,7 +342,7 @@ async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
 ) -> None:
     log.failures = 1
     writer = make_writer(writer_batch=2)
-    verdicts = [submit(writer, draft(text)) for text in "abc"]
+    verdicts = [submit(writer, submission(text)) for text in "abc"]
 
     await executor.step()
     await executor.step()
@@ -352,10 +355,10 @@ async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
 async def test_it_goes_on_after_a_failure(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
     log.failures = 1
     writer = make_writer()
-    submit(writer, draft("a"))
+    submit(writer, submission("a"))
     await executor.step()
 
-    verdict = submit(writer, draft("b"))
+    verdict = submit(writer, submission("b"))
     await executor.step()
 
     assert isinstance(verdict.result(), Sent)
@@ -373,7 +376,7 @@ async def test_it_drains_until_everything_has_its_verdict(
 ) -> None:
     log.busy[ROOM] = 1
     writer = make_writer(writer_batch=2)
-    verdicts = [submit(writer, draft(text)) for text in "abc"]
+    verdicts = [submit(writer, submission(text)) for text in "abc"]
     drained = asyncio.create_task(writer.drain())
 
     await executor.step()
@@ -393,17 +396,20 @@ async def test_it_drains_until_everything_has_its_verdict(
 async def test_it_lets_sends_pile_up_while_a_thread_appends(log: RoomLog) -> None:
     loop, begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    def append(drafts: Sequence[Draft]) -> Appended:
+    def append(submissions: Sequence[Submission]) -> Appended:
         loop.call_soon_threadsafe(begun.set)
         assert may_end.wait(LONG_S)
-        return log.append(drafts)
+        return log.append(submissions)
 
     writer = Writer(
-        append=lambda drafts: asyncio.to_thread(append, drafts), tell=lambda notices: None, loop=loop, limits=Limits()
+        append=lambda submissions: asyncio.to_thread(append, submissions),
+        broadcast=lambda notices: None,
+        loop=loop,
+        limits=Limits(),
     )
-    first = submit(writer, draft("a"))
+    first = submit(writer, submission("a"))
     await begun.wait()
-    others = [submit(writer, draft(text)) for text in "bcd"]
+    others = [submit(writer, submission(text)) for text in "bcd"]
     assert not first.done()
 
     may_end.set()

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from rooms import services
-from rooms.schema import RoomDraft
+from rooms.schema import NewRoom
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
@@ -15,8 +15,8 @@ from tests.sockets import Client
 
 @pytest.fixture
 def rooms(alice: Person, bob: Person) -> list[UUID]:
-    draft = RoomDraft(name="Many", kind="private", members=[bob.id])
-    return [services.create_room(user_id=alice.id, draft=draft).room.id for _ in range(5)]
+    draft = NewRoom(name="Many", kind="private", members=[bob.id])
+    return [services.create_room(user_id=alice.id, new=draft).room.id for _ in range(5)]
 
 
 def test_it_works(server: Server, rooms: list[UUID], alice: Person, bob: Person) -> None:

@@ -1,19 +1,19 @@
-"""Drafts and the digests that tell a retry from a reuse."""
+"""Submissions and the digests that tell a retry from a reuse."""
 
 from typing import Any
 
 import msgspec
 import pytest
 
-from messaging.append.submissions import draft_of, shown_client_id
+from messaging.append.submissions import shown_client_id, submission_of
 from messaging.wire.actions import Send
-from tests.unit.examples import ALICE, KEYS, OTHER_ROOM, ROOM, draft, principal
+from tests.unit.examples import ALICE, KEYS, OTHER_ROOM, ROOM, principal, submission
 
 
 def test_it_works() -> None:
     action = Send(room=ROOM, text="hi", client_id="c-1", reply_to=3, data={"n": 1})
 
-    made = draft_of(action, sender=principal(ALICE), secret_keys=KEYS)
+    made = submission_of(action, sender=principal(ALICE), secret_keys=KEYS)
 
     assert (made.room_id, made.sender_id, made.client_id) == (ROOM, ALICE.id, "c-1")
     assert (made.text, made.reply_to, made.data) == ("hi", 3, {"n": 1})
@@ -25,11 +25,11 @@ def test_it_digests_equal_content_equally_whatever_the_order_of_keys() -> None:
     first = msgspec.json.decode(b'{"a":1,"b":{"c":2,"d":3}}')
     second = msgspec.json.decode(b'{"b":{"d":3,"c":2},"a":1}')
 
-    assert draft(data=first).digests == draft(data=second).digests
+    assert submission(data=first).digests == submission(data=second).digests
 
 
 def test_it_digests_content_only() -> None:
-    assert draft(client_id="c-1").digests == draft(client_id="c-2", room=OTHER_ROOM).digests
+    assert submission(client_id="c-1").digests == submission(client_id="c-2", room=OTHER_ROOM).digests
 
 
 @pytest.mark.parametrize(
@@ -48,27 +48,27 @@ def test_it_digests_content_only() -> None:
 def test_it_digests_other_content_otherwise(fields: dict[str, Any]) -> None:
     content: dict[str, Any] = {"text": "hi", "reply_to": 1, "data": {"n": 1}}
 
-    assert not set(draft(**content).digests) & set(draft(**content | fields).digests)
+    assert not set(submission(**content).digests) & set(submission(**content | fields).digests)
 
 
 def test_it_keeps_the_fields_apart() -> None:
-    assert draft('x",null,{}]').digests != draft("x").digests
-    assert draft("1").digests != draft("", data={"1": 1}).digests
+    assert submission('x",null,{}]').digests != submission("x").digests
+    assert submission("1").digests != submission("", data={"1": 1}).digests
 
 
 def test_it_has_a_digest_for_each_secret_key_the_present_one_first() -> None:
-    before, after = draft(secret_keys=("older key",)), draft(secret_keys=("present key", "older key"))
+    before, after = submission(secret_keys=("older key",)), submission(secret_keys=("present key", "older key"))
 
     assert after.digests[0] != before.digests[0]
     assert before.digests[0] in after.digests
 
 
 def test_it_does_not_know_a_digest_under_a_key_that_is_gone() -> None:
-    assert draft(secret_keys=("gone",)).digests[0] not in draft().digests
+    assert submission(secret_keys=("gone",)).digests[0] not in submission().digests
 
 
 def test_it_gives_a_draft_without_a_key_one_of_its_own_that_is_never_shown() -> None:
-    first, second = draft(), draft()
+    first, second = submission(), submission()
 
     assert first.client_id != second.client_id
     assert shown_client_id(first.client_id) is None
@@ -77,4 +77,4 @@ def test_it_gives_a_draft_without_a_key_one_of_its_own_that_is_never_shown() -> 
 
 def test_it_makes_keys_that_no_client_may_send() -> None:
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"action": "send", "room": str(ROOM), "text": "hi", "client_id": draft().client_id}, Send)
+        msgspec.convert({"action": "send", "room": str(ROOM), "text": "hi", "client_id": submission().client_id}, Send)

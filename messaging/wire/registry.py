@@ -1,0 +1,31 @@
+"""Everything that travels on the wire, by name: actions, features, events. Pure.
+
+Nothing is listed here by hand: an action or an event is there as soon as its struct is declared.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeVar
+
+from messaging.wire.actions import Action, features
+from messaging.wire.events import Hello
+from rooms.events import Event, LogEvent
+
+E = TypeVar("E", bound=Event)
+
+
+def _kinds(event: type[E]) -> Iterator[type[E]]:
+    """The kinds below `event` that are sent, in the order in which they are declared."""
+    for kind in event.__subclasses__():
+        if hasattr(kind, "example"):
+            yield kind
+        yield from _kinds(kind)
+
+
+# What clients may send.
+ACTIONS: Final[dict[str, type[Action]]] = {kind.name(): kind for kind in Action.__subclasses__()}
+# What `hello` announces.
+FEATURES: Final = features()
+# What may stand in a room's log.
+LOG_EVENTS: Final[dict[str, type[LogEvent[Any]]]] = {kind.name(): kind for kind in _kinds(LogEvent)}
+# Everything that the server sends by itself, `hello` first.
+EVENTS: Final[dict[str, type[Event]]] = {Hello.name(): Hello} | {kind.name(): kind for kind in _kinds(Event)}
