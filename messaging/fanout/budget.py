@@ -29,5 +29,5 @@ class Budget:
             oldest.drop_held()
 
     def discard(self, feed: Feed) -> None:
-        """Count `feed` no longer."""
+        """Stop counting `feed`."""
         self._bytes -= self._held.pop(feed, 0)

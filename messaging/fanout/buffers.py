@@ -36,7 +36,7 @@ class Ring:
             self._drop_oldest()
 
     def after(self, cursor: int, *, max_bytes: int) -> list[RoomNotice] | None:
-        """Return the entries right after `cursor`: at least one, and no more than fit in `max_bytes`.
+        """Returns the entries right after `cursor`: at least one, and no more than fit in `max_bytes`.
 
         Returns None if the ring does not reach back to `cursor`. `cursor` is below the newest seq.
         """

@@ -74,7 +74,7 @@ class Unready:
         self._sinks.discard(sink)
 
     def among(self, sinks: KeysView[Sink]) -> set[Sink]:
-        """Return those of `sinks` that are unready, in time proportional to the smaller of the two sets."""
+        """Returns those of `sinks` that are unready, in time proportional to the smaller of the two sets."""
         return self._sinks & sinks
 
 
@@ -168,7 +168,7 @@ class Feed:
         self.not_live.discard(follower)
 
     def roster(self) -> Roster:
-        """Return the sinks of the live followers.
+        """Returns the sinks of the live followers.
 
         The roster is kept until a follower joins, leaves, falls behind or loses its outlet, so that a message does not
         have to look at each follower.

@@ -66,7 +66,7 @@ class Pages:
         self.pages_read = 0
 
     async def read_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
-        """Return entries that follow `cursor`, without holes: those of one page. Empty at the end of the log.
+        """Returns entries that follow `cursor`, without holes: those of one page. Empty at the end of the log.
 
         If retention has deleted what follows `cursor`, the first notice is that of the gap. If a hole is found, which
         is logged as an error, the list ends before it. Raises what the page reader raises.

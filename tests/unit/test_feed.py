@@ -10,11 +10,8 @@ from tests.unit.examples import ROOM
 from tests.unit.in_memory import notice
 
 
-def make_feed(
-    *, head: int | None = 0, max_frames: int = 64, max_bytes: int = 64 * 1024, parked_max_bytes: int = 64 * 1024
-) -> Feed:
-    limits = Limits(ring_max_frames=max_frames, ring_max_bytes=max_bytes, parked_max_bytes=parked_max_bytes)
-    feed = Feed(ROOM, limits=limits)
+def make_feed(*, head: int | None = 0, **limits: int) -> Feed:
+    feed = Feed(ROOM, limits=Limits(**limits))
     if head is not None:
         feed.start(head)
     return feed
@@ -26,11 +23,6 @@ def accept(feed: Feed, *seqs: int) -> list[int]:
 
 def ring(feed: Feed) -> list[int]:
     return [held.seq for held in feed.ring.notices]
-
-
-def after(feed: Feed, cursor: int, *, max_bytes: int = 2**20) -> list[int] | None:
-    found = feed.ring.after(cursor, max_bytes=max_bytes)
-    return None if found is None else [held.seq for held in found]
 
 
 def test_it_works() -> None:
@@ -171,6 +163,14 @@ def test_it_does_not_count_parked_entries_that_it_passed_or_dropped() -> None:
     assert feed.has_hole
 
 
+def test_it_returns_an_entry_that_is_larger_than_its_ring() -> None:
+    feed = make_feed(ring_max_bytes=100)
+
+    assert len(feed.accept([notice(1, size=40), notice(2, size=101)])) == 2
+    assert accept(feed, 3) == [3]
+    assert ring(feed) == [3]
+
+
 # -- gaps -----------------------------------------------------------------------------------------------------------
 
 
@@ -215,93 +215,5 @@ def test_it_keeps_in_its_ring_only_what_comes_after_a_gap() -> None:
     feed.accept([render_gap(ROOM, 3, 5), notice(6)])
 
     assert ring(feed) == [6]
-    assert (after(feed, 2), after(feed, 5)) == (None, [6])
-
-
-# -- ring -----------------------------------------------------------------------------------------------------------
-
-
-def test_it_keeps_the_newest_frames() -> None:
-    feed = make_feed(max_frames=3)
-
-    accept(feed, 1, 2, 3, 4, 5)
-
-    assert ring(feed) == [3, 4, 5]
-
-
-def test_it_keeps_the_ring_within_its_bytes() -> None:
-    feed = make_feed(max_bytes=100)
-
-    feed.accept([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
-
-    assert (ring(feed), feed.ring.bytes) == ([2, 3], 80)
-
-
-def test_it_keeps_no_frame_that_is_larger_than_the_ring() -> None:
-    feed = make_feed(max_bytes=100)
-
-    assert len(feed.accept([notice(1, size=40), notice(2, size=101)])) == 2
-    assert (ring(feed), feed.ring.bytes) == ([], 0)
-    assert after(feed, 1) is None
-
-
-def test_it_finds_the_entries_after_a_cursor() -> None:
-    feed = make_feed(max_frames=3)
-    accept(feed, 1, 2, 3, 4, 5)
-
-    assert after(feed, 2) == [3, 4, 5]
-    assert after(feed, 4) == [5]
-
-
-@pytest.mark.parametrize("cursor", [0, 1])
-def test_it_finds_nothing_if_the_ring_does_not_reach_back(cursor: int) -> None:
-    feed = make_feed(max_frames=3)
-    accept(feed, 1, 2, 3, 4, 5)
-
-    assert after(feed, cursor) is None
-
-
-def test_it_finds_at_most_max_bytes_but_at_least_one_entry() -> None:
-    feed = make_feed()
-    feed.accept([notice(1, size=40), notice(2, size=40), notice(3, size=40)])
-
-    assert after(feed, 0, max_bytes=80) == [1, 2]
-    assert after(feed, 0, max_bytes=1) == [1]
-
-
-def test_it_starts_a_new_ring_after_it_was_cleared() -> None:
-    feed = make_feed()
-    accept(feed, 1, 2)
-
-    feed.ring.clear()
-
-    assert (after(feed, 0), feed.ring.bytes) == (None, 0)
-    assert accept(feed, 3) == [3]
-    assert (after(feed, 1), after(feed, 2)) == (None, [3])
-
-
-def test_it_drops_earlier_states_of_a_revised_message_and_all_before_them() -> None:
-    feed = make_feed()
-    feed.accept([notice(seq, message_id=seq, size=10) for seq in (1, 2, 3, 4)])
-
-    feed.accept([notice(5, message_id=2, revises=True, size=10)])
-
-    assert (ring(feed), feed.ring.bytes) == ([3, 4, 5], 30)
-
-
-def test_it_drops_an_earlier_revision_too() -> None:
-    feed = make_feed()
-    feed.accept([notice(1, message_id=1), notice(2, message_id=1, revises=True), notice(3, message_id=3)])
-
-    feed.accept([notice(4, message_id=1, revises=True)])
-
-    assert ring(feed) == [3, 4]
-
-
-def test_it_keeps_its_ring_if_the_revised_message_is_not_in_it() -> None:
-    feed = make_feed()
-    feed.accept([notice(1, message_id=1), notice(2)])
-
-    feed.accept([notice(3, message_id=9, revises=True)])
-
-    assert ring(feed) == [1, 2, 3]
+    assert feed.ring.after(2, max_bytes=1) is None
+    assert feed.ring.after(5, max_bytes=1) == [notice(6)]

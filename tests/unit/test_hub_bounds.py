@@ -66,7 +66,7 @@ async def assert_rings_are_in_use(chat: InMemoryChat) -> None:
 
 
 async def cost_of_a_message_at_the_bound(rooms: int) -> int:
-    """Return how many lines one message executes while `rooms` rooms are followed and the rings are at their bound."""
+    """Returns how many lines one message executes while `rooms` rooms are followed and the rings are at their bound."""
     chat = InMemoryChat(Limits(rings_max_bytes=1_000))
     alice = FakeSocket()
     ids = [UUID(int=number) for number in range(rooms)]
