@@ -1,37 +1,39 @@
-"""The parts of one process that live on its event loop: hub, writer, relay, sweep, threads for the database."""
+"""The engine: the parts of one process that live on its event loop, wired together.
+
+Hub, writer, relay and sweep are made here, and the threads that talk to the database are passed in.
+"""
 
 import asyncio
 import random
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
+from accounts.schema import SessionStanding
 from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
-from messaging.fanout.hub import Hub, Interest
-from messaging.fanout.pages import Page
-from messaging.fanout.relay import Layer, Relay, room_group, user_group
+from messaging.fanout.feed import Sink
+from messaging.fanout.hub import Hub
+from messaging.fanout.layer import Layer, room_group, user_group
+from messaging.fanout.pages import EntryPage
+from messaging.fanout.relay import NoRelay, Relay
 from messaging.fanout.sweep import Sweep
-from messaging.selectors.log import read_page
+from messaging.selectors.log import list_changes, read_page
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.broadcast import broadcast
 from rooms.notices import Notice
 
-if TYPE_CHECKING:
-    from messaging.transport.socket import Socket
-
-SLICES = 10  # in which the sockets are closed when the process drains
-STALE_SWEEPS = 5  # intervals without a sweep, after which a process is not ready
+DRAIN_SLICES = 10  # groups of sockets that are closed one after the other when the process drains
+STALE_SWEEPS = 5  # intervals without a successful sweep, after which the process is not ready
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """Whether this process should get traffic. The layer is told of, but it is not needed."""
+    """Whether this process should get traffic. It does not depend on the channel layer, whose state is shown only."""
 
     ready: bool
     draining: bool
@@ -41,10 +43,12 @@ class Readiness(msgspec.Struct, frozen=True):
     pages_read: int
 
 
-class Engine(Interest):
-    """Made on the loop that it serves, at start-up; closed at shutdown. `publish` may be called from any thread.
+class Engine:
+    """Made at start-up on the loop that it serves, and closed at shutdown. Only `publish` may be called by any thread.
 
-    Without a `layer` the processes hear each other through the sweep.
+    Without a `layer`, processes find in their sweeps what the others committed. `append` runs on `writer_thread`, all
+    reads on `readers`; the engine shuts both down when it is closed. `tell` is called with the notices of each batch
+    after its commit.
     """
 
     def __init__(
@@ -70,21 +74,20 @@ class Engine(Interest):
             loop=self.loop,
             limits=limits,
         )
-        self.relay: Relay | None = None
-        if layer is not None:
-            self.relay = Relay(
-                layer, loop=self.loop, limits=limits, deliver=self.hub.publish, caught_up=self._group_stands
-            )
+        self.relay = self._make_relay(layer)
         self.sweep = Sweep(
             hub=self.hub,
-            readers=self.readers,
+            read_changes=self._read_changes,
             loop=self.loop,
             limits=limits,
-            is_layer_healthy=lambda: self.relay is None or self.relay.is_healthy,
+            is_layer_healthy=lambda: self.relay.is_healthy,
         )
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """A listener for `rooms.broadcast`: to the sockets here directly, to the other processes by the relay."""
+        """Publish committed changes to the sockets here and, through the relay, to the other processes.
+
+        A listener for `rooms.broadcast`. From another thread it returns at once, and publishes on the loop.
+        """
         if threading.get_ident() == self._thread_id:
             self._publish(notices)
         else:
@@ -93,77 +96,92 @@ class Engine(Interest):
     def readiness(self) -> Readiness:
         age_s = self.loop.time() - self.sweep.finished_at
         is_fresh = age_s < STALE_SWEEPS * self.limits.sweep_interval_s
-        layer = "none" if self.relay is None else "ok" if self.relay.is_healthy else "failing"
         return Readiness(
             ready=is_fresh and not self.is_draining,
             draining=self.is_draining,
             sweep_age_s=round(age_s, 3),
-            layer=layer,
+            layer=self.relay.state,
             sockets=len(self.hub.sinks()),
             pages_read=self.hub.pages_read,
         )
 
     async def drain(self, *, grace_s: float) -> None:
-        """Send everybody elsewhere, in slices: what was read is answered, then the socket is closed. Bounded."""
+        """Advise every client to reconnect, answer what was read, and close the sockets, in slices.
+
+        Returns after `grace_s` at the latest; sockets that are open by then are closed without waiting for answers.
+        """
         self.is_draining = True
-        sockets: list[Socket] = self.hub.sinks()  # type: ignore[assignment]
-        random.shuffle(sockets)
-        for socket in sockets:
+        sinks = self.hub.sinks()
+        random.shuffle(sinks)
+        for sink in sinks:
             advice_ms = random.randrange(int(self.limits.reconnect_spread_s * 1000) + 1)  # noqa: S311
-            socket.write(Frames((frames.encode_draining(advice_ms),)))
+            sink.write(Frames((frames.encode_draining(advice_ms),)))
         try:
             async with asyncio.timeout(grace_s):
-                for place in range(min(SLICES, len(sockets))):
-                    await asyncio.gather(*(socket.leave(closes.DRAINING) for socket in sockets[place::SLICES]))
-                    await asyncio.sleep(min(0.05, grace_s / SLICES / 2))
+                await _close_in_slices(sinks, pause_s=min(0.05, grace_s / DRAIN_SLICES / 2))
                 await self.writer.drain()
         except TimeoutError:
-            for socket in sockets:
-                socket.close(closes.DRAINING)
+            for sink in sinks:
+                sink.close(closes.DRAINING)
 
     async def close(self) -> None:
-        """Answer what is on the pile, then stop."""
+        """Append what the writer has accepted, then stop every task and thread."""
         await self.writer.drain()
         await self.sweep.close()
-        if self.relay is not None:
-            await self.relay.close()
+        await self.relay.close()
         await self.hub.close()
         self._writer_thread.shutdown()
         self.readers.shutdown()
 
-    # -- what the hub is interested in --------------------------------------------------------------------------------
+    # -- the hub's `Interest` -----------------------------------------------------------------------------------------
 
     def room_followed(self, room_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.follow(room_group(room_id))
+        self.relay.subscribe(room_group(room_id))
 
-    def room_left(self, room_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.unfollow(room_group(room_id))
+    def room_unfollowed(self, room_id: UUID) -> None:
+        self.relay.unsubscribe(room_group(room_id))
 
-    def user_came(self, user_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.follow(user_group(user_id))
+    def user_connected(self, user_id: UUID) -> None:
+        self.relay.subscribe(user_group(user_id))
 
-    def user_went(self, user_id: UUID) -> None:
-        if self.relay is not None:
-            self.relay.unfollow(user_group(user_id))
+    def user_disconnected(self, user_id: UUID) -> None:
+        self.relay.unsubscribe(user_group(user_id))
 
     def sessions_changed(self, user_id: UUID) -> None:
-        self.sweep.look_at_user(user_id)
+        self.sweep.request_user(user_id)
 
-    def _group_stands(self, group: str) -> None:
-        """What happened before the layer's subscription stood was not heard."""
+    # -- what the parts are passed ------------------------------------------------------------------------------------
+
+    def _make_relay(self, layer: Layer | None) -> Relay | NoRelay:
+        if layer is None:
+            return NoRelay()
+        return Relay(
+            layer, loop=self.loop, limits=self.limits, deliver=self.hub.publish, on_subscribed=self._on_subscribed
+        )
+
+    def _on_subscribed(self, group: str) -> None:
+        """Look for what happened before the process was in the group: it did not receive that."""
         kind, _, key = group.partition(".")
         if kind == "room":
-            self.sweep.look_at_room(UUID(key))
+            self.sweep.request_room(UUID(key))
         else:
-            self.sweep.look_at_user(UUID(key))
+            self.sweep.request_user(UUID(key))
 
     def _publish(self, notices: Sequence[Notice]) -> None:
         self.hub.publish(notices)
-        if self.relay is not None:
-            self.relay.publish(notices)
+        self.relay.publish(notices)
 
-    async def _read_page(self, room_id: UUID, after: int, limit: int) -> Page:
+    async def _read_page(self, room_id: UUID, after: int, limit: int) -> EntryPage:
         return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)
+
+    async def _read_changes(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
+        return await self.readers.run(list_changes, heads=heads, auth_versions=auth_versions)
+
+
+async def _close_in_slices(sinks: Sequence[Sink], *, pause_s: float) -> None:
+    """Close `sinks` in slices, so that their clients do not all reconnect in the same moment."""
+    for place in range(min(DRAIN_SLICES, len(sinks))):
+        await asyncio.gather(*(sink.leave(closes.DRAINING) for sink in sinks[place::DRAIN_SLICES]))
+        await asyncio.sleep(pause_s)

@@ -1,62 +1,97 @@
-"""The feed of one room in one process: what is contiguous, what is parked, who is level and who is behind. Pure.
+"""The feed of one room in one process: the order of its entries, and the sockets that follow it. Pure.
 
-A follower is *held* until its join has been answered, *behind* while it has a cursor of its own, and *live* when its
-cursor is the feed's. Nothing is queued for it: what it missed is in the ring or in the log.
+A follower is *held* until its join has been answered, *behind* while it has a cursor of its own, and *live* while its
+cursor is the feed's. Nothing is queued for a follower: what it has not received is in the ring or in the log.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, KeysView, Sequence
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
+from messaging.fanout.buffers import Parked, Ring
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
+from messaging.wire.limits import Limits
 from rooms.notices import RoomNotice
 
+CHUNK_BYTES = 64 * 1024  # written to a socket at once, before it is asked whether it is congested
+
+# Sends framed bytes straight to the kernel and returns how many it took. Raises `OSError` if it takes none.
 Outlet = Callable[[bytes], int]
 
 
-MAX_PARKED = 1_000
-CHUNK_BYTES = 64 * 1024  # what is written to one socket at once, so that a buffer stays near its bound
-
-
 class Sink(Protocol):
-    """One socket, as the hub sees it. Never blocks; what is written is sent in order."""
+    """One socket, as the hub sees it. Writes never block, and are sent in the order in which they were made."""
 
     user_id: UUID
     session_key: str
     session_id: UUID
     auth_version: int
+    # By room. Written by the hub only.
     followers: dict[UUID, "Follower"]
-    # To send through at once, unless the sink is among the hub's `unready`. None where there is none, or none any more:
-    # then its feeds forget their rosters.
+    # None if every write must go through `write`. A sink that loses its outlet calls `forget_roster` on its feeds.
     outlet: Outlet | None
 
     @property
     def congested(self) -> bool:
-        """Whether more should wait. Once it no longer is, `Hub.drained` is called."""
+        """Whether its buffer is full. When it no longer is, the sink calls `Hub.drained`."""
 
-    def write(self, frames: Frames) -> None: ...
+    def write(self, frames: Frames) -> None:
+        """Send `frames`, or buffer them."""
 
     def offer(self, frames: Frames) -> bool:
-        """Write, unless congested; false where it is."""
+        """Write `frames` unless the sink is congested. Returns whether they were written."""
 
     def keep(self, wire: bytes) -> None:
-        """What `outlet` did not take: to be sent before anything else."""
+        """Buffer what `outlet` did not take of a write. It is sent before any later write."""
 
-    def close(self, close: Close) -> None: ...
+    def close(self, close: Close) -> None:
+        """Send a close frame after everything that was written."""
+
+    async def leave(self, close: Close) -> None:
+        """Stop reading, and close once every request that was read has been answered."""
+
+
+class Unready:
+    """The sinks whose outlets must not be used now, because something else has to be written to them first.
+
+    A sink adds and discards itself. The hub writes to such a sink with `offer`.
+    """
+
+    __slots__ = ("_sinks",)
+
+    def __init__(self) -> None:
+        self._sinks: set[Sink] = set()
+
+    def __len__(self) -> int:
+        return len(self._sinks)
+
+    def add(self, sink: Sink) -> None:
+        self._sinks.add(sink)
+
+    def discard(self, sink: Sink) -> None:
+        self._sinks.discard(sink)
+
+    def among(self, sinks: KeysView[Sink]) -> set[Sink]:
+        """Returns those of `sinks` that are unready, in time proportional to the smaller of the two sets."""
+        return self._sinks & sinks
 
 
 class Follower:
-    """A socket in a room. `since` is its member's joined seq: a removal after it cuts, an earlier one is history."""
+    """A socket that follows a room.
+
+    `cursor` is the seq that it has received so far, or None while it is held; it is not maintained while the follower
+    is live. `since` is the seq at which its user's membership began: a later removal of that user ends the follow, an
+    earlier one is history.
+    """
 
     __slots__ = ("cursor", "feed", "since", "sink")
 
     def __init__(self, feed: "Feed", sink: Sink) -> None:
         self.feed = feed
         self.sink = sink
-        self.cursor: int | None = None  # None while held
+        self.cursor: int | None = None
         self.since = 0
 
     @property
@@ -65,50 +100,64 @@ class Follower:
 
 
 class Roster(NamedTuple):
-    """The sinks of a feed's live followers: those with an outlet by their place in `outlets`, and the others."""
+    """The sinks of a feed's live followers. `places` gives the index in `outlets` of each sink that has an outlet."""
 
     places: dict[Sink, int]
     outlets: list[Outlet]
-    others: list[Sink]
+    without_outlet: list[Sink]
 
 
 class Feed:
-    """The order of one room's entries. All methods run on the hub's loop and never block."""
+    """Entries of one room, and the room's followers. Used on the hub's loop only; no method blocks."""
 
-    def __init__(self, room_id: UUID, *, ring_max_frames: int, ring_max_bytes: int) -> None:
+    def __init__(self, room_id: UUID, *, limits: Limits) -> None:
         self.room_id = room_id
-        self.last: int | None = None  # the newest contiguous seq; None until a head was read
+        self.last: int | None = None  # the newest seq up to which there is no hole; None until a head was read
         self.known = 0  # the newest seq that is known to exist
-        self.ring: deque[RoomNotice] = deque()
-        self.ring_bytes = 0
-        self.live: dict[Sink, Follower] = {}  # in the order in which they came: so their memory lies side by side
-        self.others: set[Follower] = set()
-        self.healing: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
+        self.ring = Ring(max_frames=limits.ring_max_frames, max_bytes=limits.ring_max_bytes)
+        self.live: dict[Sink, Follower] = {}  # in the order in which they came, so that their memory lies side by side
+        self.not_live: set[Follower] = set()  # held, or behind
+        self.refill: asyncio.TimerHandle | asyncio.Task[None] | None = None  # the hub's, while there is a hole
         self._roster: Roster | None = None
-        self._parked: dict[int, RoomNotice] = {}
-        self._ring_max_frames = ring_max_frames
-        self._ring_max_bytes = ring_max_bytes
+        self._parked = Parked(max_bytes=limits.parked_max_bytes)
 
     @property
     def is_idle(self) -> bool:
-        return not self.live and not self.others
+        """Whether the room has no followers."""
+        return not self.live and not self.not_live
 
     @property
     def has_hole(self) -> bool:
+        """Whether entries are known to exist that have not arrived."""
         return self.last is not None and self.last < self.known
+
+    @property
+    def held_bytes(self) -> int:
+        """The payload bytes that the feed holds in memory."""
+        return self.ring.bytes + self._parked.bytes
+
+    def drop_held(self) -> None:
+        """Drop what the feed holds in memory. What is still needed of it is read from the log."""
+        self.ring.clear()
+        self._parked.clear()
+
+    def cancel_refill(self) -> None:
+        if self.refill is not None:
+            self.refill.cancel()
+            self.refill = None
 
     # -- followers --------------------------------------------------------------------------------------------------
 
     def make_live(self, follower: Follower) -> None:
-        """It is level: from now on its cursor is the feed's."""
-        self.others.discard(follower)
+        """From now on the follower's cursor is the feed's. It must have received everything up to `last`."""
+        self.not_live.discard(follower)
         self.live[follower.sink] = follower
         self._roster = None
 
     def make_behind(self, follower: Follower, *, cursor: int) -> None:
-        """It goes on after `cursor` by itself."""
+        """From now on the live follower has a cursor of its own."""
         del self.live[follower.sink]
-        self.others.add(follower)
+        self.not_live.add(follower)
         follower.cursor = cursor
         self._roster = None
 
@@ -116,115 +165,71 @@ class Feed:
         if follower.is_live:
             del self.live[follower.sink]
             self._roster = None
-        self.others.discard(follower)
+        self.not_live.discard(follower)
 
     def roster(self) -> Roster:
-        """Kept until a follower comes, goes, falls behind or loses its outlet: a message looks at none of them."""
+        """Returns the sinks of the live followers.
+
+        The roster is kept until a follower joins, leaves, falls behind or loses its outlet, so that a message does not
+        have to look at each follower.
+        """
         if self._roster is None:
             direct = [sink for sink in self.live if sink.outlet is not None]
             self._roster = Roster(
                 places={sink: place for place, sink in enumerate(direct)},
                 outlets=[outlet for sink in direct if (outlet := sink.outlet) is not None],
-                others=[sink for sink in self.live if sink.outlet is None],
+                without_outlet=[sink for sink in self.live if sink.outlet is None],
             )
         return self._roster
 
     def forget_roster(self) -> None:
-        """One of them lost its outlet."""
+        """Must be called when a follower's sink loses its outlet."""
         self._roster = None
 
     # -- entries ----------------------------------------------------------------------------------------------------
 
     def start(self, head: int) -> None:
-        """The log was read to reach `head`: the feed starts there, or has yet to hear of what lies between."""
+        """Record that the log reaches `head`. The first call sets where the feed starts; a later one is a hint."""
         if self.last is None:
             self.last = head
+            self._parked.drop_through(head)
         self.hint(head)
 
     def hint(self, seq: int) -> None:
-        """The log reaches at least to `seq`."""
-        self.known = max(self.known, seq)
+        """Record that the log reaches at least `seq`."""
+        if seq > self.known:
+            self.known = seq
 
-    def hear(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
-        """Take `notices` in any order, any number of times; return those that are next in line, in order."""
+    def accept(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
+        """Take notices in any order and any number of times. Returns the entries that are next in line, in order.
+
+        Entries beyond the next one are parked, and returned by the call that fills the hole before them.
+        """
         ready: list[RoomNotice] = []
         for notice in notices:
             self.hint(notice.seq)
             if notice.covers_from is not None:
                 ready += self._skip(notice)
             elif self.last is None or notice.seq > self.last:
-                self._parked[notice.seq] = notice
-        if self.last is None:
-            self._forget_parked()
-            return ready
-        while (notice_ := self._parked.pop(self.last + 1, None)) is not None:
-            ready.append(notice_)
+                self._parked.put(notice)
+        while self.last is not None and (following := self._parked.pop(self.last + 1)) is not None:
+            ready.append(following)
             self.last += 1
-        if self._parked:
-            self._parked = {seq: notice for seq, notice in self._parked.items() if seq > self.last}
-            self._forget_parked()
-        self._remember(ready)
+        self._parked.bound()
+        self.ring.extend(ready)
         return ready
 
-    def after(self, cursor: int, *, max_bytes: int) -> list[RoomNotice] | None:
-        """What the ring holds right after `cursor`, at least one, up to `max_bytes`; None if it reaches not back."""
-        if not self.ring or self.ring[0].seq > cursor + 1:
-            return None
-        found: list[RoomNotice] = []
-        size = 0
-        for place in range(cursor + 1 - self.ring[0].seq, len(self.ring)):
-            notice = self.ring[place]
-            size += len(notice.payload)
-            if found and size > max_bytes:
-                break
-            found.append(notice)
-        return found
-
     def _skip(self, gap: RoomNotice) -> list[RoomNotice]:
-        """Go on behind a hole that will never be filled, where it is the next thing."""
+        """Go on after entries that no longer exist, if they begin right after `last`."""
         if self.last is None or gap.covers_from != self.last + 1:
             return []
         self.last = gap.seq
-        self._parked = {seq: notice for seq, notice in self._parked.items() if seq > gap.seq}
+        self._parked.drop_through(gap.seq)
         return [gap]
-
-    def stop_healing(self) -> None:
-        if self.healing is not None:
-            self.healing.cancel()
-            self.healing = None
-
-    def forget_ring(self) -> None:
-        self.ring.clear()
-        self.ring_bytes = 0
-
-    def _remember(self, notices: Sequence[RoomNotice]) -> None:
-        for notice in notices:
-            if notice.covers_from is not None:
-                self.forget_ring()  # it holds what is contiguous, only
-                continue
-            if notice.revises:
-                self._forget_message(notice.message_id)
-            self.ring.append(notice)
-            self.ring_bytes += len(notice.payload)
-        while len(self.ring) > self._ring_max_frames or self.ring_bytes > self._ring_max_bytes:
-            self._forget_oldest()
-
-    def _forget_message(self, message_id: int | None) -> None:
-        """Replay never shows what is gone: drop the message's earlier frames, and what stands before them."""
-        while any(notice.message_id == message_id for notice in self.ring):
-            self._forget_oldest()
-
-    def _forget_oldest(self) -> None:
-        self.ring_bytes -= len(self.ring.popleft().payload)
-
-    def _forget_parked(self) -> None:
-        """What is parked beyond its bound is in the log, too: keep what is next."""
-        if len(self._parked) > MAX_PARKED:
-            self._parked = {seq: self._parked[seq] for seq in sorted(self._parked)[:MAX_PARKED]}
 
 
 def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
-    """Cut `notices` behind every removal, and so that no chunk is much larger than `CHUNK_BYTES`."""
+    """Split `notices` after every removal of a member, and wherever a chunk has reached `CHUNK_BYTES`."""
     start = size = 0
     for place, notice in enumerate(notices):
         size += len(notice.payload)

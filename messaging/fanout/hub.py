@@ -1,44 +1,55 @@
-"""The hub: every socket of this process, the rooms they follow, and the writing of what happened to them. Pure.
+"""The hub: every socket of this process, and the rooms that they follow. Pure.
 
-Entries come in any order from `publish`; each follower gets them in the order of the log, each once. Reading pages,
-the loop and the bounds are passed in.
+`publish` takes notices in any order. Each follower of a room receives its entries in the order of the log, each once.
+The reader of pages, the event loop and the limits are passed in.
 """
 
 import asyncio
-from collections import OrderedDict, defaultdict
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 from uuid import UUID
 
+from messaging.fanout.budget import Budget
 from messaging.fanout.delivery import Delivery
-from messaging.fanout.feed import Feed, Follower, Sink, chunks_of
+from messaging.fanout.feed import Feed, Follower, Sink, Unready, chunks_of
 from messaging.fanout.pages import PageReader, Pages
+from messaging.fanout.sinks import Sinks
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
 
 
-class Interest:
-    """What the hub has followers for; told to whoever brings it news. This one is told in vain."""
+class Interest(Protocol):
+    """Callbacks that the hub invokes when a room gains its first follower or loses its last. They must not block."""
 
     def room_followed(self, room_id: UUID) -> None:
-        """The first follower of a room came."""
+        """A room gained its first follower here."""
 
-    def room_left(self, room_id: UUID) -> None:
-        """The last one went."""
+    def room_unfollowed(self, room_id: UUID) -> None:
+        """A room lost its last follower here."""
 
-    def user_came(self, user_id: UUID) -> None:
-        """The first socket of a user came."""
+    def user_connected(self, user_id: UUID) -> None:
+        """A user opened their first socket here."""
 
-    def user_went(self, user_id: UUID) -> None:
-        """The last one went."""
+    def user_disconnected(self, user_id: UUID) -> None:
+        """A user's last socket here has closed."""
 
     def sessions_changed(self, user_id: UUID) -> None:
-        """A user's sockets are to be looked at."""
+        """Sessions of a user who has sockets here may have ended."""
+
+
+class NoInterest:
+    """An `Interest` that does nothing."""
+
+    def room_followed(self, room_id: UUID) -> None: ...
+    def room_unfollowed(self, room_id: UUID) -> None: ...
+    def user_connected(self, user_id: UUID) -> None: ...
+    def user_disconnected(self, user_id: UUID) -> None: ...
+    def sessions_changed(self, user_id: UUID) -> None: ...
 
 
 class Hub:
-    """Used on one loop only; `publish` from another thread goes through `call_soon_threadsafe`."""
+    """Used on one loop only. Other threads call `publish` through `loop.call_soon_threadsafe`."""
 
     def __init__(
         self,
@@ -50,113 +61,114 @@ class Hub:
     ) -> None:
         self._loop = loop
         self._limits = limits
-        self._interest = interest or Interest()
+        self._interest = interest or NoInterest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
-        # The sinks through whose outlets nothing may go now, for something else is to go first. They say so themselves.
-        self.unready: set[Sink] = set()
+        self.unready = Unready()
         self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
-        self._feeds: OrderedDict[UUID, Feed] = OrderedDict()  # the least recently active first
-        self._rings_bytes = 0
-        self._users: defaultdict[UUID, set[Sink]] = defaultdict(set)
-        self._sessions: defaultdict[str, list[Sink]] = defaultdict(list)
-        # What the sinks of each session were admitted with. Of several the oldest admission tells: if that still
-        # stands, so do the newer.
-        self.auth_versions: dict[str, int] = {}
+        self._feeds: dict[UUID, Feed] = {}
+        self._budget = Budget(limits.rings_max_bytes)
+        self._sinks = Sinks()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    # -- sockets ---------------------------------------------------------------------------------------------------
+    # -- sockets ----------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink) -> None:
-        """`sink` hears what is for its user."""
-        if sink.user_id not in self._users:
-            self._interest.user_came(sink.user_id)
-        self._users[sink.user_id].add(sink)
-        self._sessions[sink.session_key].append(sink)
-        self._note_auth_version(sink.session_key)
+        """Add a socket. From now on it receives what is published to its user."""
+        if self._sinks.add(sink):
+            self._interest.user_connected(sink.user_id)
 
     def unregister(self, sink: Sink) -> None:
-        """Forget `sink`, and all that it follows."""
+        """Remove a socket and end all its follows. Does nothing if it was removed before."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
-        sinks = self._users.get(sink.user_id, set())
-        if sink in sinks:
-            sinks.discard(sink)
-            if not sinks:
-                del self._users[sink.user_id]
-                self._interest.user_went(sink.user_id)
-            self._sessions[sink.session_key].remove(sink)
-            self._note_auth_version(sink.session_key)
+        if self._sinks.discard(sink):
+            self._interest.user_disconnected(sink.user_id)
 
-    def _note_auth_version(self, session_key: str) -> None:
-        if sinks := self._sessions[session_key]:
-            self.auth_versions[session_key] = min(sink.auth_version for sink in sinks)
-        else:
-            del self._sessions[session_key], self.auth_versions[session_key]
+    def drained(self, sink: Sink) -> None:
+        """Must be called when `sink` is no longer congested: it goes on in every room in which it is behind."""
+        self._delivery.drained(sink)
 
     def sinks(self) -> list[Sink]:
-        return [sink for sinks in self._users.values() for sink in sinks]
+        return self._sinks.all()
 
     def sinks_of(self, user_id: UUID) -> list[Sink]:
-        return list(self._users.get(user_id, ()))
+        return self._sinks.of_user(user_id)
 
     def sinks_of_session(self, session_key: str) -> list[Sink]:
-        return list(self._sessions.get(session_key, ()))
+        return self._sinks.of_session(session_key)
 
     @property
-    def pages_read(self) -> int:
-        """How many pages of logs were read so far, for all followers together."""
-        return self._pages.read
+    def auth_versions(self) -> Mapping[str, int]:
+        """The lowest `auth_version` that a socket of each session was admitted with, by session key."""
+        return self._sinks.auth_versions
 
-    def known_heads(self) -> dict[UUID, int]:
-        """The rooms that are followed, and how far their logs are known to reach."""
-        return {room_id: feed.known for room_id, feed in self._feeds.items()}
+    # -- following --------------------------------------------------------------------------------------------------
 
     def hold(self, sink: Sink, room_id: UUID) -> Follower:
-        """Begin to follow, held: what happens from now on is kept for it. An earlier follow is replaced."""
+        """Begin to follow a room. Nothing is written to the follower until it is released.
+
+        Call this before reading the head that the join is answered with, so that no entry falls between the two. If
+        the sink follows the room already, the new follower replaces the old one.
+        """
         feed = self._feeds.get(room_id)
         if feed is None:
-            limits = self._limits
-            feed = Feed(room_id, ring_max_frames=limits.ring_max_frames, ring_max_bytes=limits.ring_max_bytes)
-            self._feeds[room_id] = feed
+            feed = self._feeds[room_id] = Feed(room_id, limits=self._limits)
             self._interest.room_followed(room_id)
         follower = Follower(feed, sink)
-        feed.others.add(follower)
+        feed.not_live.add(follower)
         self.unfollow(sink, room_id)
         sink.followers[room_id] = follower
         return follower
 
     def release(self, follower: Follower, *, cursor: int, since: int, head: int) -> None:
-        """Let `follower` have what comes after `cursor`: its room's log reached `head` when membership was read."""
+        """Write to a held follower what comes after `cursor`, and from then on whatever is published.
+
+        `head` is the seq that the log had reached when the membership was read, and `since` the seq at which that
+        membership began. Does nothing if the follower was unfollowed or replaced meanwhile.
+        """
         feed = follower.feed
-        if follower not in feed.others:
+        if follower not in feed.not_live:
             return
         follower.cursor, follower.since = cursor, since
         feed.start(head)
-        self._hear(feed, ())
+        self._accept(feed, ())
         self._delivery.catch_up(follower)
 
     def unfollow(self, sink: Sink, room_id: UUID) -> None:
+        """End a follow. Nothing more is written for it. Does nothing if there is none."""
         follower = sink.followers.pop(room_id, None)
-        if follower is not None:
-            self._discard(follower)
+        if follower is None:
+            return
+        feed = follower.feed
+        feed.remove(follower)
+        if feed.is_idle and self._feeds.get(room_id) is feed:
+            del self._feeds[room_id]
+            self._budget.discard(feed)
+            feed.cancel_refill()
+            self._interest.room_unfollowed(room_id)
 
-    def drained(self, sink: Sink) -> None:
-        """`sink` takes more again: go on with whatever it is behind in."""
-        self._delivery.drained(sink)
+    def known_heads(self) -> dict[UUID, int]:
+        """The newest seq that is known to exist in each room that is followed."""
+        return {room_id: feed.known for room_id, feed in self._feeds.items()}
+
+    @property
+    def pages_read(self) -> int:
+        """How many pages of logs were read since the start."""
+        return self._pages.pages_read
 
     async def close(self) -> None:
         """Stop every task and timer."""
         for feed in self._feeds.values():
-            feed.stop_healing()
+            feed.cancel_refill()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._pages.close()
 
-    # -- what happened ----------------------------------------------------------------------------------------------
+    # -- publishing -------------------------------------------------------------------------------------------------
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Tell whom it concerns. Notices may be late, doubled or out of order."""
+        """Write `notices` to the sockets that they concern. They may be late, doubled or out of order."""
         rooms: dict[UUID, list[RoomNotice]] = {}
         for notice in notices:
             match notice:
@@ -166,81 +178,63 @@ class Hub:
                 case RoomHint():
                     self.hint(notice)
                 case UserNotice():
-                    self._tell(notice)
+                    self._write_to_user(notice)
                 case SessionsChanged():
-                    if notice.user_id in self._users:
+                    if self._sinks.of_user(notice.user_id):
                         self._interest.sessions_changed(notice.user_id)
-        for room_id, heard in rooms.items():
+        for room_id, entries in rooms.items():
             if (feed := self._feeds.get(room_id)) is not None:
-                self._hear(feed, heard)
+                self._accept(feed, entries)
 
     def hint(self, hint: RoomHint) -> int:
-        """The log of a room reaches at least to `hint.seq`. Returns how many entries of it were news."""
+        """Record that a room's log reaches at least `hint.seq`. Missing entries are read from the log.
+
+        Returns how many entries were not known to exist, or 0 if the room is not followed.
+        """
         feed = self._feeds.get(hint.room_id)
         if feed is None or hint.seq <= feed.known:
             return 0
-        unheard = hint.seq - feed.known if feed.last is not None else 0
+        unknown = hint.seq - feed.known if feed.last is not None else 0
         feed.hint(hint.seq)
-        self._hear(feed, ())
-        return unheard
+        self._accept(feed, ())
+        return unknown
 
-    def _tell(self, notice: UserNotice) -> None:
-        """What has no seq is dropped for a congested socket."""
+    def _write_to_user(self, notice: UserNotice) -> None:
+        """Congested sockets miss it: a notice without a seq cannot be read again."""
         frames = Frames((notice.payload,))
-        for sink in self._users.get(notice.user_id, ()):
+        for sink in self._sinks.of_user(notice.user_id):
             sink.offer(frames)
 
-    def _hear(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
-        before = feed.ring_bytes
-        ready = feed.hear(notices)
+    def _accept(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
+        ready = feed.accept(notices)
+        self._budget.update(feed)
         if ready:
-            self._feeds.move_to_end(feed.room_id)
-            self._rings_bytes += feed.ring_bytes - before
-            self._bound_rings()
             if any(notice.revises for notice in ready):
                 self._pages.forget(feed.room_id)
             for chunk in chunks_of(ready):
                 self._delivery.deliver(feed, chunk)
-            for follower in list(feed.others):
+            for follower in list(feed.not_live):
                 if follower.cursor is not None:
                     self._delivery.catch_up(follower)
         if not feed.has_hole:
-            feed.stop_healing()
+            feed.cancel_refill()
         elif not feed.is_idle:
-            self._heal(feed)
+            self._schedule_refill(feed)
 
     # -- holes ------------------------------------------------------------------------------------------------------
 
-    def _heal(self, feed: Feed) -> None:
-        """Give a hole a moment to fill by itself, then ask the log: one reader for all."""
-        if feed.healing is None:
-            feed.healing = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
+    def _schedule_refill(self, feed: Feed) -> None:
+        """Wait a moment, in which the missing notices may arrive, then read the log, once for all followers."""
+        if feed.refill is None:
+            feed.refill = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
 
     def _start_refill(self, feed: Feed) -> None:
-        feed.healing = self._spawn(self._refill(feed))
+        feed.refill = self._spawn(self._refill(feed))
 
     async def _refill(self, feed: Feed) -> None:
         while feed.has_hole and not feed.is_idle:
             assert feed.last is not None  # noqa: S101
-            self._hear(feed, await self._pages.try_after(feed.room_id, feed.last))
-
-    # -- housekeeping -----------------------------------------------------------------------------------------------
-
-    def _discard(self, follower: Follower) -> None:
-        feed = follower.feed
-        feed.remove(follower)
-        if feed.is_idle and self._feeds.get(feed.room_id) is feed:
-            del self._feeds[feed.room_id]
-            self._rings_bytes -= feed.ring_bytes
-            feed.stop_healing()
-            self._interest.room_left(feed.room_id)
-
-    def _bound_rings(self) -> None:
-        for feed in self._feeds.values():
-            if self._rings_bytes <= self._limits.rings_max_bytes:
-                return
-            self._rings_bytes -= feed.ring_bytes
-            feed.forget_ring()
+            self._accept(feed, await self._pages.poll_after(feed.room_id, feed.last))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)

@@ -1,7 +1,8 @@
-"""Pages of the log for whoever is behind: read once for all who want them, checked for holes. Pure.
+"""Pages of logs, for feeds with a hole and for followers that are behind. Pure.
 
-Pages lie at multiples of their size, so that followers with cursors of their own still share them. A page is kept
-while it is asked for, within a bound for all: a herd that resumes the same gap reads each page once.
+A page is read once for all that want it at the same time, and checked for holes. Pages begin at multiples of their
+size, so that followers with different cursors share them, and are kept while they are in use: when many clients resume
+at once, each page is read once.
 """
 
 import asyncio
@@ -16,35 +17,36 @@ import structlog
 from foundation.errors import DomainError
 from rooms.notices import RoomNotice, render_gap
 
-KEEP_S = 1.0
-RETRY_S = 0.5  # before the log is read again that could not be, or had not got there yet
+KEEP_S = 1.0  # for which a page is kept after its last use
+RETRY_S = 0.5  # between two reads, if the first failed or found nothing
 
 log = structlog.get_logger(__name__)
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Entries of one room in their order; `floor` is the oldest seq that the room keeps."""
+class EntryPage(msgspec.Struct, frozen=True):
+    """Entries of one room, in order. `floor` is the lowest seq that retention has left in the room's log."""
 
     floor: int
     notices: list[RoomNotice]
 
     @property
     def size(self) -> int:
-        """Of its frames, in bytes."""
+        """The payload bytes of its entries."""
         return sum(len(notice.payload) for notice in self.notices)
 
 
-PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, Page]]  # room, after, limit
+# Takes a room's id, a seq and a limit; returns up to `limit` entries that follow that seq.
+PageReader = Callable[[UUID, int, int], Coroutine[Any, Any, EntryPage]]
 
 _Key = tuple[UUID, int]
 
 
 class _Kept:
-    """A page that is being read (of no size as yet) or was."""
+    """A page that is being read, or was. `size` is 0 until it has been read."""
 
     __slots__ = ("size", "task", "timer", "used_at")
 
-    def __init__(self, task: asyncio.Task[Page]) -> None:
+    def __init__(self, task: asyncio.Task[EntryPage]) -> None:
         self.task = task
         self.size = 0
         self.used_at = 0.0
@@ -52,7 +54,7 @@ class _Kept:
 
 
 class Pages:
-    """Used on one loop. Keeps no more than `max_bytes` of frames: the page that was not asked for longest gives way."""
+    """Used on one loop only. Keeps at most `max_bytes` of payload; past that, drops the least recently used pages."""
 
     def __init__(self, read_page: PageReader, *, loop: asyncio.AbstractEventLoop, size: int, max_bytes: int) -> None:
         self._read_page = read_page
@@ -61,19 +63,20 @@ class Pages:
         self._max_bytes = max_bytes
         self._pages: OrderedDict[_Key, _Kept] = OrderedDict()  # the least recently used first
         self._bytes = 0
-        self.read = 0  # pages, so far
+        self.pages_read = 0
 
-    async def after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
-        """What follows `cursor` without a hole, some of it; empty where the log ends.
+    async def read_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
+        """Returns entries that follow `cursor`, without holes: those of one page. Empty at the end of the log.
 
-        Where retention has taken what follows, it begins with the notice of that gap. Raises what reading raises.
+        If retention has deleted what follows `cursor`, the first notice is that of the gap. If a hole is found, which
+        is logged as an error, the list ends before it. Raises what the page reader raises.
         """
         key = room_id, cursor // self._size
         shared = self._pages.get(key)
         page = await self._page(key)
         found = [notice for notice in page.notices if notice.seq > cursor]
         if shared is not None and not found:
-            self._drop(key, shared)  # it is older than what is asked for
+            self._drop(key, shared)  # it may have been read before the next entry was committed
             page = await self._page(key)
             found = [notice for notice in page.notices if notice.seq > cursor]
         if cursor + 1 < page.floor:
@@ -81,11 +84,14 @@ class Pages:
             return [render_gap(room_id, cursor + 1, page.floor - 1), *_contiguous(page.floor - 1, found)]
         return _contiguous(cursor, found)
 
-    async def try_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
-        """As `after`, for whoever goes on asking: empty after a rest where nothing is there yet, or could be read."""
+    async def poll_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
+        """As `read_after`, for callers that try again until they have what they need.
+
+        Returns an empty list, after a pause of `RETRY_S`, if there is nothing to read or reading failed, which it logs.
+        """
         try:
-            page = await self.after(room_id, cursor)
-        except DomainError:  # the database is not to be had, which is logged where that is found
+            page = await self.read_after(room_id, cursor)
+        except DomainError:  # the database is unavailable, which has been logged already
             page = []
         except Exception:
             log.exception("page could not be read", room=str(room_id))
@@ -95,7 +101,7 @@ class Pages:
         return page
 
     def forget(self, room_id: UUID) -> None:
-        """Drop what is kept of a room: some of it is no longer as it was."""
+        """Drop the pages of a room, because one of its messages has changed."""
         for key in [key for key in self._pages if key[0] == room_id]:
             self._drop(key, self._pages[key])
 
@@ -106,7 +112,7 @@ class Pages:
             kept.task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _page(self, key: _Key) -> Page:
+    async def _page(self, key: _Key) -> EntryPage:
         kept = self._pages.get(key)
         if kept is None:
             kept = self._read(key)
@@ -115,7 +121,7 @@ class Pages:
         return await asyncio.shield(kept.task)
 
     def _read(self, key: _Key) -> _Kept:
-        self.read += 1
+        self.pages_read += 1
         room_id, index = key
         kept = _Kept(self._loop.create_task(self._read_page(room_id, index * self._size, self._size)))
         kept.task.add_done_callback(lambda _: self._keep_or_drop(key, kept))
@@ -134,7 +140,7 @@ class Pages:
                 self._drop(*next(item for item in self._pages.items() if item[1].size))
 
     def _drop_unused(self, key: _Key, kept: _Kept) -> None:
-        """A page stays for as long as somebody asks for it at least once a moment."""
+        """Drop a page that has not been used for `KEEP_S`. If it has, check again when that time is over."""
         left_s = kept.used_at + KEEP_S - self._loop.time()
         if left_s > 0:
             kept.timer = self._loop.call_later(left_s, self._drop_unused, key, kept)
@@ -146,7 +152,7 @@ class Pages:
             del self._pages[key]
             self._bytes -= kept.size
             if kept.timer is not None:
-                kept.timer.cancel()  # it holds the page, too
+                kept.timer.cancel()  # it holds a reference to the page
 
 
 def _contiguous(cursor: int, notices: list[RoomNotice]) -> list[RoomNotice]:

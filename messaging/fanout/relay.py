@@ -1,57 +1,43 @@
-"""The relay: what this process committed, told to the others; what they committed, told to the hub here.
+"""The relay: publishes to other processes what this one committed, and delivers here what they published. Pure.
 
-The only caller of the channel layer. One channel for the process; a group for each room that has a follower here and
-for each user that has a socket here. What the layer carries are hints: nothing waits for it, and whatever it loses,
-doubles or delays the sweep finds.
+It is the only caller of the channel layer. The process has one channel, which is in the group of each room that is
+followed here and of each user who has a socket here. Nothing waits for the layer: what it loses, doubles or delays, the
+sweep finds.
 """
 
 import asyncio
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-from uuid import UUID
+from contextlib import suppress
+from typing import Any, TypeVar
 
-import msgspec
 import structlog
 
+from messaging.fanout.layer import Layer, decode_notices, encode_message, group_of
+from messaging.fanout.outgoing import Outgoing
 from messaging.wire.limits import Limits
-from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice
 
-MESSAGE_TYPE = "roomlog.notices"
-RETRY_S = 1.0
-CANCELLATIONS = 20  # a tenth of a second apart
+RETRY_S = 1.0  # between two tries to receive or to subscribe
 PING_S = 1.0
-# Without an echo of one's own pings, after which the layer counts as unhealthy.
-DEAF_AFTER_S = 3.0
-# Group membership expires after a day in some layers.
-RENEW_S = 6 * 3600.0
+ECHO_TIMEOUT_S = 3.0  # without any of its own messages, after which the layer is unhealthy
+RENEW_S = 6 * 3600.0  # some layers forget the members of a group after a day
+WARN_EVERY_S = 60.0
+CANCELLATIONS = 20  # of a task that does not end
+CANCEL_EVERY_S = 0.1
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Notice])
-
-
-class Layer(Protocol):
-    """What we use of a channel layer."""
-
-    async def new_channel(self) -> str: ...
-    async def send(self, channel: str, message: dict[str, Any]) -> None: ...
-    async def receive(self, channel: str) -> dict[str, Any]: ...
-    async def group_add(self, group: str, channel: str) -> None: ...
-    async def group_discard(self, group: str, channel: str) -> None: ...
-    async def group_send(self, group: str, message: dict[str, Any]) -> None: ...
-
-
-def room_group(room_id: UUID) -> str:
-    return f"room.{room_id.hex}"
-
-
-def user_group(user_id: UUID) -> str:
-    return f"user.{user_id.hex}"
 
 
 class Relay:
-    """Used on one loop. `deliver` takes what others committed; `caught_up` hears of a group that now stands."""
+    """Used on one loop only. Owns its tasks, which run until `close`.
+
+    `deliver` is called with the notices that other processes published, and `on_subscribed` with the name of a group
+    once the process is in it: what was published to the group before that was missed.
+    """
 
     def __init__(
         self,
@@ -60,176 +46,202 @@ class Relay:
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         deliver: Callable[[Sequence[Notice]], None],
-        caught_up: Callable[[str], None],
+        on_subscribed: Callable[[str], None],
     ) -> None:
         self._layer = layer
         self._loop = loop
         self._limits = limits
         self._deliver = deliver
-        self._caught_up = caught_up
+        self._on_subscribed = on_subscribed
         self._origin = secrets.token_hex(8)
         self._channel: str | None = None
-        self._wanted: set[str] = set()
-        self._standing: set[str] = set()
-        self._changed = asyncio.Event()
-        self._pending: dict[str, list[Notice]] = {}
-        self._pending_bytes = 0
-        self._woken = asyncio.Event()
+        self._wanted: set[str] = set()  # the groups to be in
+        self._due: OrderedDict[str, None] = OrderedDict()  # the groups to be added or discarded, in order
+        self._is_due = asyncio.Event()
+        self._outgoing = Outgoing(max_bytes=limits.relay_max_bytes)
+        self._has_outgoing = asyncio.Event()
         self._broken_until = 0.0
         self._echoed_at = loop.time()
-        self._was_healthy = True
-        works = (self._receive, self._subscribe, self._publish, self._ping)
+        self._next_warning_at = 0.0  # about malformed messages
+        self._was_healthy = True  # when it was last logged
+        works = (self._receive, self._keep_subscribed, self._publish, self._ping)
         self._tasks = [loop.create_task(work()) for work in works]
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the layer did what it was asked lately, and this process hears itself through it."""
+        """Whether calls of the layer work, and the messages that this process sends to itself arrive."""
         now = self._loop.time()
-        return now >= self._broken_until and now - self._echoed_at < DEAF_AFTER_S
+        return now >= self._broken_until and now - self._echoed_at < ECHO_TIMEOUT_S
 
-    def follow(self, group: str) -> None:
-        """Ask for what others say to `group`; not awaited."""
+    @property
+    def state(self) -> str:
+        """What `/readyz` shows: "ok" or "failing"."""
+        return "ok" if self.is_healthy else "failing"
+
+    def subscribe(self, group: str) -> None:
+        """Ask to receive what is published to `group`. Does not wait for the layer."""
         self._wanted.add(group)
-        self._changed.set()
+        self._make_due(group)
 
-    def unfollow(self, group: str) -> None:
+    def unsubscribe(self, group: str) -> None:
         self._wanted.discard(group)
-        self._changed.set()
+        self._make_due(group)
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Tell the other processes, some time. Beyond the bound of what waits only hints are kept."""
+        """Publish to the other processes soon. Past `relay_max_bytes` of waiting notices, only hints are published."""
         for notice in notices:
-            group = _group_of(notice)
-            waiting = self._pending.setdefault(group, [])
-            self._pending_bytes += _size_of(notice)
-            if self._pending_bytes > self._limits.relay_max_bytes:
-                waiting[:] = _as_hints([*waiting, notice])
-            else:
-                waiting.append(notice)
-        self._woken.set()
+            self._outgoing.add(notice)
+        self._has_outgoing.set()
 
     async def close(self) -> None:
-        """End the tasks. Clients of Redis have been seen to swallow a cancellation: who goes on is cancelled again."""
+        """End the tasks. Each is cancelled until it ends: clients of Redis have been seen to swallow a cancellation."""
         pending = set(self._tasks)
         for _ in range(CANCELLATIONS):
             for task in pending:
                 task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=0.1)
+            _, pending = await asyncio.wait(pending, timeout=CANCEL_EVERY_S)
             if not pending:
                 return
 
-    # -- tasks ------------------------------------------------------------------------------------------------------
+    # -- receiving --------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
         while True:
             try:
                 if self._channel is None:
-                    channel = await self._layer.new_channel()
-                    self._standing.clear()
-                    self._channel = channel
-                    self._changed.set()
+                    self._channel = await self._layer.new_channel()
+                    self._due = OrderedDict.fromkeys(self._wanted)  # a new channel is in no group
+                    self._is_due.set()
                 message = await self._layer.receive(self._channel)
-                if message["origin"] == self._origin:
-                    self._echoed_at = self._loop.time()
-                else:
-                    self._deliver(_decoder.decode(message["notices"]))
             except Exception as error:  # noqa: BLE001 - a layer raises what its client raises
                 self._break(error)
                 self._channel = None
                 await asyncio.sleep(RETRY_S)
+            else:
+                self._accept(message)
 
-    async def _subscribe(self) -> None:
-        """Bring the groups that stand in line with the wanted ones."""
+    def _accept(self, message: dict[str, Any]) -> None:
+        """Deliver what another process published, or note that a message of this process has arrived."""
+        try:
+            is_own = message["origin"] == self._origin
+            notices = [] if is_own else decode_notices(message["notices"])
+        except (KeyError, TypeError, ValueError) as error:
+            self._warn_of_malformed(error)
+            return
+        if is_own:
+            self._echoed_at = self._loop.time()
+        else:
+            self._call(self._deliver, notices)
+
+    def _warn_of_malformed(self, error: Exception) -> None:
+        """Log once a minute: while two versions run side by side, each message of the other may be malformed."""
+        if self._loop.time() >= self._next_warning_at:
+            self._next_warning_at = self._loop.time() + WARN_EVERY_S
+            log.warning("malformed message from the channel layer; the sweep delivers", error=repr(error))
+
+    def _call(self, callback: Callable[[T], None], argument: T) -> None:
+        """Call into the rest of the process. An error there is no failure of the layer."""
+        try:
+            callback(argument)
+        except Exception:
+            log.exception("relay callback failed", callback=repr(callback))
+
+    # -- groups -----------------------------------------------------------------------------------------------------
+
+    def _make_due(self, group: str) -> None:
+        self._due[group] = None
+        self._is_due.set()
+
+    async def _keep_subscribed(self) -> None:
+        """Keep the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
+        renew_at = self._loop.time() + RENEW_S
         while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(renew_at):
+                    await self._is_due.wait()
+            self._is_due.clear()
+            if self._loop.time() >= renew_at:
+                renew_at = self._loop.time() + RENEW_S
+                self._due.update(dict.fromkeys(self._wanted))
             try:
-                async with asyncio.timeout(RENEW_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                self._standing.clear()
-            self._changed.clear()
-            try:
-                await self._align()
+                while self._due and self._channel is not None:
+                    group, _ = self._due.popitem(last=False)
+                    await self._update_membership(group, self._channel)
             except Exception as error:  # noqa: BLE001
                 self._break(error)
                 await asyncio.sleep(RETRY_S)
-                self._changed.set()
+                self._is_due.set()
 
-    async def _align(self) -> None:
-        while (channel := self._channel) is not None and (wrong := self._wanted ^ self._standing):
-            for group in list(wrong):
-                if self._channel != channel:
-                    break  # a lost channel takes its groups with it
-                async with asyncio.timeout(self._limits.relay_timeout_s):
-                    if group in self._wanted:
-                        await self._layer.group_add(group, channel)
-                        if self._channel == channel:
-                            self._standing.add(group)
-                            self._caught_up(group)
-                    else:
-                        await self._layer.group_discard(group, channel)
-                        self._standing.discard(group)
+    async def _update_membership(self, group: str, channel: str) -> None:
+        """Add `channel` to `group` if it is wanted, else discard it. If the call fails, the group is due again."""
+        try:
+            async with asyncio.timeout(self._limits.relay_timeout_s):
+                if group not in self._wanted:
+                    await self._layer.group_discard(group, channel)
+                    return
+                await self._layer.group_add(group, channel)
+        except Exception:
+            self._due[group] = None
+            raise
+        if self._channel == channel:  # else it was lost, and its groups with it
+            self._call(self._on_subscribed, group)
+
+    # -- publishing -------------------------------------------------------------------------------------------------
+
+    async def _publish(self) -> None:
+        while True:
+            await self._has_outgoing.wait()
+            self._has_outgoing.clear()
+            for group, notices in self._outgoing.take().items():
+                if self._loop.time() < self._broken_until:
+                    break  # the sweeps of the other processes find what is dropped here
+                try:
+                    async with asyncio.timeout(self._limits.relay_timeout_s):
+                        await self._layer.group_send(group, encode_message(self._origin, notices))
+                except Exception as error:  # noqa: BLE001
+                    self._break(error)
+            await asyncio.sleep(self._limits.relay_pause_s)
+
+    # -- health -----------------------------------------------------------------------------------------------------
 
     async def _ping(self) -> None:
-        """Say something to oneself through the layer: some layers lose their connection without a word."""
+        """Send messages to this process through the layer: some layers lose their connection without an error."""
         while True:
             await asyncio.sleep(PING_S)
             if self._channel is not None:
                 try:
                     async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.send(self._channel, _message(self._origin, ()))
+                        await self._layer.send(self._channel, encode_message(self._origin, ()))
                 except Exception as error:  # noqa: BLE001
                     self._break(error)
             if self.is_healthy is not self._was_healthy:
                 self._was_healthy = self.is_healthy
                 log.warning("channel layer", healthy=self._was_healthy)
 
-    async def _publish(self) -> None:
-        while True:
-            await self._woken.wait()
-            self._woken.clear()
-            pending, self._pending, self._pending_bytes = self._pending, {}, 0
-            for group, notices in pending.items():
-                if self._loop.time() < self._broken_until:
-                    break  # the sweep will tell them
-                try:
-                    async with asyncio.timeout(self._limits.relay_timeout_s):
-                        await self._layer.group_send(group, _message(self._origin, notices))
-                except Exception as error:  # noqa: BLE001
-                    self._break(error)
-            await asyncio.sleep(self._limits.relay_pause_s)
-
     def _break(self, error: Exception) -> None:
-        """Leave the layer alone for a while."""
+        """Count the layer as failed, and publish nothing, for `relay_break_s`."""
         if self._was_healthy:
             self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
         self._broken_until = self._loop.time() + self._limits.relay_break_s
 
 
-async def tell(layer: Layer, notice: Notice, *, limits: Limits) -> None:
-    """Publish one notice from a process that serves nobody, such as a command. Raises what the layer raises."""
+class NoRelay:
+    """The relay of a process that has no channel layer. It does nothing: the sweep finds what others committed."""
+
+    is_healthy = True  # or the sweep would run at the interval that is meant for a failing layer
+    state = "none"
+
+    def subscribe(self, group: str) -> None: ...
+    def unsubscribe(self, group: str) -> None: ...
+    def publish(self, notices: Sequence[Notice]) -> None: ...
+    async def close(self) -> None: ...
+
+
+async def publish_one(layer: Layer, notice: Notice, *, limits: Limits) -> None:
+    """Publish one notice from a process that has no relay, such as a management command.
+
+    Raises `TimeoutError` after `relay_timeout_s`, and what the layer raises.
+    """
     async with asyncio.timeout(limits.relay_timeout_s):
-        await layer.group_send(_group_of(notice), _message("", [notice]))
-
-
-def _message(origin: str, notices: Sequence[Notice]) -> dict[str, Any]:
-    return {"type": MESSAGE_TYPE, "origin": origin, "notices": _encoder.encode(notices)}
-
-
-def _group_of(notice: Notice) -> str:
-    if isinstance(notice, RoomNotice | RoomHint):
-        return room_group(notice.room_id)
-    return user_group(notice.user_id)
-
-
-def _size_of(notice: Notice) -> int:
-    return len(notice.payload) if isinstance(notice, RoomNotice | UserNotice) else 0
-
-
-def _as_hints(notices: Sequence[Notice]) -> list[Notice]:
-    """The least that says the same: how far the room's log reaches; what has no seq is dropped."""
-    reaches = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
-    if reaches:
-        return [RoomHint(room_id=reaches[0].room_id, seq=max(notice.seq for notice in reaches))]
-    changes: list[Notice] = [notice for notice in notices if isinstance(notice, SessionsChanged)]
-    return changes[:1]
+        await layer.group_send(group_of(notice), encode_message("", [notice]))

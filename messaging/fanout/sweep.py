@@ -1,84 +1,96 @@
-"""The sweep: at least every interval each process asks the database what it may have missed.
+"""The sweep: at least once an interval each process asks the database what it may have missed. Pure.
 
-Which of the followed rooms have moved, and which of the signed-in sessions are gone or changed. With it delivery and
-revocation do not depend on the channel layer, and several processes on SQLite hear each other.
+It asks which of the followed rooms have new entries, and which of the signed-in sessions have ended or changed. So
+delivery and revocation do not depend on the channel layer, and several processes on one SQLite file hear each other.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from accounts.schema import SessionStanding
 from foundation.errors import DomainError
-from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
-from messaging.selectors.log import list_changes
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.notices import RoomHint
 
-UNHEALTHY_FACTOR = 4  # how much faster while the layer is unhealthy
+UNHEALTHY_FACTOR = 4  # by which the interval is divided while the layer is unhealthy
 REPORT_S = 60.0
 
 log = structlog.get_logger(__name__)
 
 
+class ReadChanges(Protocol):
+    """Reads from the database what has changed since this process last heard of it.
+
+    Takes the newest known seq of each followed room, and the `auth_version` of each signed-in session. Returns the
+    head of each room that has newer entries, and the standing of each session that has changed: None if it has ended.
+    """
+
+    def __call__(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> Awaitable[tuple[dict[UUID, int], dict[str, SessionStanding | None]]]: ...
+
+
 class Sweep:
-    """Used on the hub's loop; owns its task."""
+    """Used on the hub's loop only. Owns its tasks, which run until `close`."""
 
     def __init__(
         self,
         *,
         hub: Hub,
-        readers: DatabaseThreads,
+        read_changes: ReadChanges,
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         is_layer_healthy: Callable[[], bool],
     ) -> None:
         self._hub = hub
-        self._readers = readers
+        self._read_changes = read_changes
         self._loop = loop
         self._interval_s = limits.sweep_interval_s
         self._is_layer_healthy = is_layer_healthy
-        self._rooms: set[UUID] = set()  # to be looked at before the next turn
-        self._users: set[UUID] = set()
-        self._woken = asyncio.Event()
-        self._turns = 0
-        self._repaired = 0  # entries that nothing but the sweep told of, since the last report
+        self._requested_rooms: set[UUID] = set()
+        self._requested_users: set[UUID] = set()
+        self._is_requested = asyncio.Event()
+        # Since the last report:
+        self._sweeps = 0
+        self._repaired = 0  # entries that only the sweep found
         self._lag_s = 0.0  # the longest that one of them can have waited
         self._reported_at = loop.time()
-        self.finished_at = loop.time()
-        self._tasks = [loop.create_task(self._turn()), loop.create_task(self._at_once())]
+        self.finished_at = loop.time()  # the last sweep, on the loop's clock
+        self._tasks = [loop.create_task(self._sweep_all()), loop.create_task(self._sweep_requested())]
 
-    def look_at_room(self, room_id: UUID) -> None:
-        """Sweep one room without waiting for the turn."""
-        self._rooms.add(room_id)
-        self._woken.set()
+    def request_room(self, room_id: UUID) -> None:
+        """Sweep one room without waiting for the interval to end."""
+        self._requested_rooms.add(room_id)
+        self._is_requested.set()
 
-    def look_at_user(self, user_id: UUID) -> None:
-        """Look at a user's sessions without waiting for the turn."""
-        self._users.add(user_id)
-        self._woken.set()
+    def request_user(self, user_id: UUID) -> None:
+        """Check the sessions of one user without waiting for the interval to end."""
+        self._requested_users.add(user_id)
+        self._is_requested.set()
 
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _turn(self) -> None:
+    async def _sweep_all(self) -> None:
         while True:
             factor = 1 if self._is_layer_healthy() else UNHEALTHY_FACTOR
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                repaired = await self._look(self._hub.known_heads(), self._hub.auth_versions.copy())
+                repaired = await self._sweep(self._hub.known_heads(), dict(self._hub.auth_versions))
             except DomainError:
-                pass  # the database is not to be had, which is logged where that is found
+                pass  # the database is unavailable, which has been logged already
             except Exception:
                 log.exception("sweep failed")
             else:
@@ -88,52 +100,55 @@ class Sweep:
                 self.finished_at = self._loop.time()
                 self._report(self.finished_at - began)
 
-    async def _at_once(self) -> None:
+    async def _sweep_requested(self) -> None:
         while True:
-            await self._woken.wait()
-            self._woken.clear()
-            rooms, self._rooms = self._rooms, set()
-            users, self._users = self._users, set()
+            await self._is_requested.wait()
+            self._is_requested.clear()
+            rooms, self._requested_rooms = self._requested_rooms, set()
+            users, self._requested_users = self._requested_users, set()
             heads, versions = self._hub.known_heads(), self._hub.auth_versions
             sessions = {sink.session_key for user_id in users for sink in self._hub.sinks_of(user_id)}
             try:
-                await self._look(
+                await self._sweep(
                     {room_id: heads[room_id] for room_id in rooms & heads.keys()},
                     {session_key: versions[session_key] for session_key in sessions},
                 )
             except DomainError:
-                pass  # as above; the next turn looks again
+                pass  # as above; the next sweep covers these, too
             except Exception:
-                log.exception("sweep failed; the next turn looks again")
+                log.exception("sweep failed; the next one covers it")
 
-    async def _look(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
-        """Hint what the heads say, and close what has ended. Returns how many entries were unheard of."""
-        moved, changed = await self._readers.run(list_changes, heads=heads, auth_versions=auth_versions)
+    async def _sweep(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
+        """Pass new heads to the hub, and close the sockets of sessions that have ended.
+
+        Returns how many entries the hub had not heard of.
+        """
+        moved, changed = await self._read_changes(heads=heads, auth_versions=auth_versions)
         repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
         for session_key, standing in changed.items():
             for sink in self._hub.sinks_of_session(session_key):
-                # One that was admitted since, with what stands now, was not asked about.
+                # A socket that was admitted after the database was asked has another version than was asked about.
                 if standing is None or sink.auth_version == auth_versions[session_key]:
-                    _judge(sink, standing)
+                    _close_if_ended(sink, standing)
         return repaired
 
     def _report(self, took_s: float) -> None:
-        """Once a minute, where there was something to repair: how much, how late, and how long a turn takes."""
-        self._turns += 1
+        """Log once a minute, if there was something to repair: how much, how late, and how long a sweep takes."""
+        self._sweeps += 1
         if self._repaired and self._loop.time() - self._reported_at >= REPORT_S:
             log.info(
                 "sweep",
-                turns=self._turns,
+                sweeps=self._sweeps,
                 repaired=self._repaired,
                 lag_s=round(self._lag_s, 3),
                 took_ms=round(took_s * 1000, 1),
                 layer_ok=self._is_layer_healthy(),
             )
-            self._turns, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
+            self._sweeps, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
 
 
-def _judge(sink: Sink, standing: SessionStanding | None) -> None:
-    """Close `sink` if what it was admitted with no longer stands."""
+def _close_if_ended(sink: Sink, standing: SessionStanding | None) -> None:
+    """Close `sink` if its user is inactive, or its session has ended or changed since it was admitted."""
     if standing is not None and not standing.is_active:
         sink.close(USER_INACTIVE)
     elif standing is None or standing.auth_version != sink.auth_version:

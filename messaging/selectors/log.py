@@ -8,7 +8,7 @@ import msgspec
 
 from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.selectors.messages import messages_by_id
 from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
@@ -21,13 +21,13 @@ Entries = Sequence[models.Entry]
 Shown = Mapping[int, Any]  # what each entry shows, by seq
 
 
-def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
+def read_page(*, room_id: UUID, after: int, limit: int) -> EntryPage:
     """Returns the entries that follow `after` as notices, and the room's floor. At most six queries.
 
     Does not check access: it fills the feed of a room, which gives each follower only what they may see.
     """
     entries = selectors.list_entries(room_id=room_id, after=after, limit=limit)
-    return Page(floor=selectors.get_floor(room_id=room_id), notices=_render(room_id, entries))
+    return EntryPage(floor=selectors.get_floor(room_id=room_id), notices=_render(room_id, entries))
 
 
 def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from accounts.schema import Principal
-from messaging.fanout.feed import Outlet, Sink
+from messaging.fanout.feed import Outlet, Unready
 from messaging.transport.frame_queue import Data, Handler, Inbox
 from messaging.transport.socket import Drained, Socket
 from messaging.wire.closes import Close
@@ -40,7 +40,7 @@ class DirectSocket(Socket):
     __slots__ = ("_inbox", "_loop", "_soon", "_unready", "_wire")
 
     def __init__(
-        self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained, unready: set[Sink]
+        self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained, unready: Unready
     ) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
         self._wire = wire

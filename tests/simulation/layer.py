@@ -1,4 +1,4 @@
-"""A channel layer between the workers of one test. It loses a third, doubles some, delays the rest, and can be away."""
+"""A channel layer that loses a third of its messages, doubles some, delays others, and can be down."""
 
 import asyncio
 import random
@@ -9,13 +9,13 @@ Outage = Literal["raises", "hangs", "deaf"]
 
 LOSS = 1 / 3
 DOUBLED = 1 / 6
-# Most is there at once, some within the time a hole may heal, some when the sweep has long been there.
+# Most messages arrive at once, some before a hole is refilled, and some long after the sweep has run.
 DELAYS_S = (0.0, 0.0, 0.0, 0.001, 0.005, 0.02, 0.3, 2.5)
-CALL_S = 0.002  # what a subscription takes
+CALL_S = 0.002  # that adding to a group takes
 
 
 class LossyLayer:
-    """Its fate is drawn from `fate` alone, so that a seed tells the whole story. Wants a running loop."""
+    """Draws what it loses and delays from `fate`, so that a seed repeats a run. Must be made on a running loop."""
 
     def __init__(self, *, fate: random.Random) -> None:
         self._fate = fate
@@ -25,19 +25,19 @@ class LossyLayer:
         self._is_up = asyncio.Event()
         self._is_up.set()
         self.outage: Outage | None = None
-        self.call_s = CALL_S  # that a call takes
-        self.offered = 0  # messages, each counted once for every receiver
+        self.call_s = CALL_S
+        self.offered = 0  # messages, counted once for every receiver
         self.lost = 0
 
     def go_down(self, outage: Outage) -> None:
-        """Every call raises, hangs, or is answered in vain. What was subscribed is forgotten unless it only hangs."""
+        """From now on every call raises, hangs, or has no effect. Groups are forgotten, unless calls only hang."""
         self.outage = outage
         self._is_up.clear()
         if outage != "hangs":
             self._groups.clear()
         if outage == "raises":
             for channel in self._channels.values():
-                channel.put_nowait(ConnectionError("the layer is away"))
+                channel.put_nowait(ConnectionError("the layer is down"))
 
     def come_up(self) -> None:
         self.outage = None
@@ -80,7 +80,7 @@ class LossyLayer:
 
     async def _answer(self) -> None:
         if self.outage == "raises":
-            raise ConnectionError("the layer is away")
+            raise ConnectionError("the layer is down")
         if self.outage == "hangs":
             await self._is_up.wait()
 

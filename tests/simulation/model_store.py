@@ -15,7 +15,7 @@ from accounts.schema import User
 from foundation.schema import timestamp
 from messaging.append.decide import Decision, Key, Known, SenderStanding, State, key_of
 from messaging.append.submissions import Submission, shown_client_id
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import Message, Sent, sender_of
 from rooms import schema as shapes
@@ -227,10 +227,10 @@ class ModelStore:
 
     # -- reads ------------------------------------------------------------------------------------------------------
 
-    def read_page(self, *, room_id: UUID, after: int, limit: int) -> Page:
+    def read_page(self, *, room_id: UUID, after: int, limit: int) -> EntryPage:
         room = self.rooms[room_id]
         last = min(room.seq, after + limit)
-        return Page(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
+        return EntryPage(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
 
     # -- what the log says of somebody, for those who judge ---------------------------------------------------------
 

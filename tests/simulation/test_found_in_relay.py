@@ -1,9 +1,10 @@
-"""What the simulation found in the relay: a channel that is lost while groups are being added."""
+"""What the simulation found in the relay: a channel that was lost while groups were being added."""
 
 import asyncio
 import random
 
-from messaging.fanout.relay import DEAF_AFTER_S, RETRY_S, Relay, room_group, tell
+from messaging.fanout.layer import room_group
+from messaging.fanout.relay import ECHO_TIMEOUT_S, RETRY_S, Relay, publish_one
 from messaging.wire.limits import Limits
 from rooms.notices import Notice, RoomHint
 from tests.simulation.layer import LossyLayer
@@ -12,7 +13,7 @@ from tests.unit.virtual_time import run
 
 
 class KindFate(random.Random):
-    """Nothing is lost, doubled or late."""
+    """A source of fate with which nothing is lost, doubled or delayed."""
 
     def random(self) -> float:
         return 1.0
@@ -21,56 +22,56 @@ class KindFate(random.Random):
         return 0.0
 
 
-class Ears:
-    """A relay on a layer without losses, and what it heard. Wants a running loop."""
+class Process:
+    """A relay on a layer without losses, and what it delivered. Must be made on a running loop."""
 
     def __init__(self) -> None:
         self.layer = LossyLayer(fate=KindFate())
-        self.heard: list[Notice] = []
+        self.delivered: list[Notice] = []
         self.relay = Relay(
             self.layer,
             loop=asyncio.get_running_loop(),
             limits=Limits(),
-            deliver=self.heard.extend,
-            caught_up=lambda group: None,
+            deliver=self.delivered.extend,
+            on_subscribed=lambda group: None,
         )
 
     async def lose_channel(self) -> None:
-        """The layer fails for an instant: who receives is told."""
+        """Let the layer fail for an instant, so that the call of `receive` raises."""
         self.layer.go_down("raises")
         self.layer.come_up()
         await asyncio.sleep(0)
 
 
 def test_it_works() -> None:
-    async def live() -> None:
-        ears = Ears()
-        ears.relay.follow(room_group(ROOM))
-        await asyncio.sleep(DEAF_AFTER_S)
+    async def scenario() -> None:
+        process = Process()
+        process.relay.subscribe(room_group(ROOM))
+        await asyncio.sleep(ECHO_TIMEOUT_S)
 
-        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await publish_one(process.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
         await asyncio.sleep(0.1)
 
-        assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
-        await ears.relay.close()
+        assert process.delivered == [RoomHint(room_id=ROOM, seq=7)]
+        await process.relay.close()
 
-    run(live())
+    run(scenario())
 
 
-def test_it_hears_a_group_that_was_being_added_when_the_channel_was_lost() -> None:
-    async def live() -> None:
-        ears = Ears()
+def test_it_receives_from_a_group_that_was_being_added_when_the_channel_was_lost() -> None:
+    async def scenario() -> None:
+        process = Process()
         await asyncio.sleep(0.1)
-        ears.layer.call_s = RETRY_S + 0.5  # within the relay's own timeout
-        ears.relay.follow(room_group(ROOM))
+        process.layer.call_s = RETRY_S + 0.5  # within the relay's own timeout
+        process.relay.subscribe(room_group(ROOM))
         await asyncio.sleep(0.1)
-        await ears.lose_channel()
+        await process.lose_channel()
         await asyncio.sleep(10 * RETRY_S)
 
-        await tell(ears.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
+        await publish_one(process.layer, RoomHint(room_id=ROOM, seq=7), limits=Limits())
         await asyncio.sleep(0.1)
 
-        assert ears.relay.is_healthy
-        assert ears.heard == [RoomHint(room_id=ROOM, seq=7)]
+        assert process.relay.is_healthy
+        assert process.delivered == [RoomHint(room_id=ROOM, seq=7)]
 
-    run(live())
+    run(scenario())

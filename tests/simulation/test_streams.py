@@ -34,7 +34,7 @@ TURNS = 4  # of the loop after each step: enough for a frame to be read, not for
 
 T = TypeVar("T")
 
-indexes = st.integers(0, 9)  # of whoever is there to choose from
+indexes = st.integers(0, 9)  # into what there is to choose from
 rooms = st.sampled_from(list(ROOMS))
 workers = st.integers(0, 1)
 

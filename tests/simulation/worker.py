@@ -16,7 +16,7 @@ from messaging.append.appender import Appender
 from messaging.consumers.handshake import authenticate
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
-from messaging.fanout.relay import Layer
+from messaging.fanout.layer import Layer
 from messaging.selectors.log import list_changes, read_page
 from messaging.services.follow import follow_room, follow_rooms
 from messaging.wire.limits import Limits

@@ -19,6 +19,7 @@ from tests.unit.examples import ALICE, BOB, CHARLIE, OTHER_ROOM, ROOM
 LIMITS = Limits(
     ring_max_frames=6,
     ring_max_bytes=4_000,
+    parked_max_bytes=2_000,
     rings_max_bytes=5_000,
     replay_page_entries=10,
     pages_max_bytes=8_000,
@@ -111,7 +112,7 @@ class World:
         ]
 
     def drain(self, client: Client) -> None:
-        """Let `client` read again; one that has heard nothing for long begins anew, as the protocol advises."""
+        """Let `client` read again. After a long silence it reconnects instead, as the protocol advises."""
         silent_s = client.served_by.loop.time() - client.stopped_at
         if client.is_reading or silent_s < 2 * LIMITS.stalled_writer_s:
             client.drain()

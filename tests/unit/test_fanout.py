@@ -1,4 +1,4 @@
-"""`fan_out`: the same bytes into many connections."""
+"""`fan_out`: the same bytes to many connections."""
 
 import socket
 
@@ -9,7 +9,7 @@ WIRE = b"0123456789"
 
 
 class Kernel:
-    """Takes so much of what it is sent, or raises."""
+    """Takes up to `room` bytes of what it is sent, or raises."""
 
     def __init__(self, room: int | OSError = 10) -> None:
         self.taken = b""
@@ -32,22 +32,22 @@ def test_it_works() -> None:
     assert [kernel.taken for kernel in kernels] == [WIRE] * 3
 
 
-def test_it_has_nothing_to_do_for_nobody() -> None:
+def test_it_accepts_no_outlets() -> None:
     assert fan_out([], WIRE) == []
 
 
-def test_it_tells_who_took_less() -> None:
+def test_it_returns_how_many_bytes_each_took() -> None:
     assert fan_out(outlets(Kernel(), Kernel(3), Kernel(0), Kernel()), WIRE) == [10, 3, 0, 10]
 
 
-def test_it_goes_on_behind_whoever_is_full_or_broken() -> None:
+def test_it_goes_on_after_a_full_or_broken_outlet() -> None:
     last = Kernel()
     given = [Kernel(BlockingIOError()), Kernel(), Kernel(BrokenPipeError()), Kernel(OSError()), last]
     assert fan_out(outlets(*given), WIRE) == [0, 10, 0, 0, 10]
     assert last.taken == WIRE
 
 
-def test_it_goes_on_behind_a_last_one_that_is_full() -> None:
+def test_it_ends_after_a_last_outlet_that_is_full() -> None:
     assert fan_out(outlets(Kernel(), Kernel(BlockingIOError())), WIRE) == [10, 0]
 
 

@@ -1,4 +1,4 @@
-"""The hub under whatever comes: notices lost, doubled and shuffled while followers come, go, stall and are removed."""
+"""The hub under generated events: lost, doubled and shuffled notices, and followers that come, go and stop reading."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from messaging.fanout.feed import Follower
 from messaging.wire.limits import Limits
 from rooms.notices import RoomHint, RoomNotice
 from tests.unit.examples import ROOM
-from tests.unit.rooms import House, Socket
+from tests.unit.in_memory import FakeSocket, InMemoryChat
 from tests.unit.virtual_time import run
 
 PEOPLE = 3
-# Small, so that rings overflow and pages end.
-LIMITS = Limits(ring_max_frames=4, ring_max_bytes=60, rings_max_bytes=50, replay_page_entries=3)
+# So small that rings overflow, parked entries are dropped, and pages end.
+LIMITS = Limits(ring_max_frames=4, ring_max_bytes=60, parked_max_bytes=30, rings_max_bytes=50, replay_page_entries=3)
 
 
 @dataclass
 class Stream:
-    """One follow of a room from beginning to end, and what it must have brought."""
+    """One follow of a room, from its join to its end."""
 
-    socket: Socket
+    socket: FakeSocket
     follower: Follower
-    start: int
-    first: int | None = None  # None while held
+    start: int  # how many payloads its socket had received before
+    cursor: int | None = None  # it was released with; None while held
     joined_seq: int = 0
 
     @property
@@ -36,90 +36,90 @@ class Stream:
 
 @dataclass
 class Person:
-    """Somebody with one socket, who is in the room or not."""
+    """A user with one socket. `joined_seq` is None while they are not a member of the room."""
 
-    socket: Socket
+    socket: FakeSocket
     joined_seq: int | None = None
     stream: Stream | None = None
 
 
 @dataclass
 class World:
-    """A room, its people, and what of it is still on its way to the hub."""
+    """A room, its people, and the notices that have not reached the hub yet."""
 
-    house: House
+    chat: InMemoryChat
     people: list[Person] = field(default_factory=list)
-    on_air: list[RoomNotice] = field(default_factory=list)
+    in_flight: list[RoomNotice] = field(default_factory=list)
 
     def commit(self, evicts: UUID | None = None) -> int:
-        self.on_air += self.house.log.commit(evicts=evicts, size=10)
-        return self.house.log.head()
+        self.in_flight += self.chat.log.commit(evicts=evicts, size=10)
+        return self.chat.log.head()
 
     def deliver(self, order: list[int]) -> None:
-        """Publish some of what is on its way, in any order, some twice; the rest is lost."""
-        self.house.hub.publish([self.on_air[place % len(self.on_air)] for place in order if self.on_air])
-        self.on_air.clear()
+        """Publish the notices in flight at the places `order`, some of them twice. The others are lost."""
+        self.chat.hub.publish([self.in_flight[place % len(self.in_flight)] for place in order if self.in_flight])
+        self.in_flight.clear()
 
     def hold(self, person: Person) -> None:
-        self.finish(person)
+        self.end_stream(person)
         if person.joined_seq is None:
             person.joined_seq = self.commit()
-        follower = self.house.hub.hold(person.socket, ROOM)
+        follower = self.chat.hub.hold(person.socket, ROOM)
         person.stream = Stream(person.socket, follower, start=len(person.socket.payloads))
 
     def answer(self, person: Person, back: int) -> None:
-        """Read head and membership, and release: those two with nothing between them."""
+        """Release a held follower with a cursor that is `back` entries before the head."""
         stream = person.stream
-        if stream is None or stream.first is not None:
+        if stream is None or stream.cursor is not None:
             return
         if person.joined_seq is None:
             self.leave(person)
             return
-        head = self.house.log.head()
-        stream.first, stream.joined_seq = max(0, head - back), person.joined_seq
-        self.house.hub.release(stream.follower, cursor=stream.first, since=person.joined_seq, head=head)
+        head = self.chat.log.head()
+        stream.cursor, stream.joined_seq = max(0, head - back), person.joined_seq
+        self.chat.hub.release(stream.follower, cursor=stream.cursor, since=person.joined_seq, head=head)
 
     def leave(self, person: Person) -> None:
-        self.house.hub.unfollow(person.socket, ROOM)
-        self.finish(person)
+        self.chat.hub.unfollow(person.socket, ROOM)
+        self.end_stream(person)
 
     def remove(self, person: Person) -> None:
         if person.joined_seq is not None:
             self.commit(evicts=person.socket.user_id)
             person.joined_seq = None
 
-    def finish(self, person: Person) -> None:
-        """What the stream brought until now has no hole and nothing twice."""
+    def end_stream(self, person: Person) -> None:
+        """Assert that the stream has received no entry twice and has no hole, so far."""
         stream, person.stream = person.stream, None
         if stream is None:
             return
-        if stream.first is None:
+        if stream.cursor is None:
             assert stream.seqs == []
         else:
-            assert stream.seqs == list(range(stream.first + 1, stream.first + 1 + len(stream.seqs)))
-            assert len(stream.seqs) <= self.end(stream) - stream.first
+            assert stream.seqs == list(range(stream.cursor + 1, stream.cursor + 1 + len(stream.seqs)))
+            assert len(stream.seqs) <= self.last_seq(stream) - stream.cursor
 
-    def end(self, stream: Stream) -> int:
-        """The last seq that the stream may bring: the head, or its own removal."""
+    def last_seq(self, stream: Stream) -> int:
+        """The last seq that the stream may receive: the removal of its user, or the head."""
         removals = [
             entry.seq
-            for entry in self.house.log.entries[ROOM]
+            for entry in self.chat.log.entries[ROOM]
             if entry.evicts == stream.socket.user_id and entry.seq > stream.joined_seq
         ]
-        return removals[0] if removals else self.house.log.head()
+        return removals[0] if removals else self.chat.log.head()
 
     async def settle(self) -> None:
-        """Everybody reads again, and the hub is told how far the log reaches."""
+        """Let every socket take more, and hint to the hub how far the log reaches."""
         for person in self.people:
             self.answer(person, back=0)
-            person.socket.drain(self.house.hub)
-        self.house.hub.publish([RoomHint(room_id=ROOM, seq=self.house.log.head())])
+            person.socket.drain(self.chat.hub)
+        self.chat.hub.publish([RoomHint(room_id=ROOM, seq=self.chat.log.head())])
         await asyncio.sleep(10)
 
-    def assert_level(self) -> None:
+    def assert_complete(self) -> None:
         for person in self.people:
-            if (stream := person.stream) is not None and stream.first is not None:
-                assert stream.seqs == list(range(stream.first + 1, self.end(stream) + 1))
+            if (stream := person.stream) is not None and stream.cursor is not None:
+                assert stream.seqs == list(range(stream.cursor + 1, self.last_seq(stream) + 1))
                 assert (ROOM in person.socket.followers) == (person.joined_seq == stream.joined_seq)
 
 
@@ -138,7 +138,7 @@ steps = st.one_of(
 )
 
 
-async def play(world: World, script: list[tuple[str, object]]) -> None:
+async def run_steps(world: World, script: list[tuple[str, object]]) -> None:
     for step in script:
         match step:
             case "commit", int(count):
@@ -157,28 +157,28 @@ async def play(world: World, script: list[tuple[str, object]]) -> None:
             case "congest", int(who):
                 world.people[who].socket.congested = True
             case "drain", int(who):
-                world.people[who].socket.drain(world.house.hub)
+                world.people[who].socket.drain(world.chat.hub)
             case "fail", int(count):
-                world.house.log.failures = count
+                world.chat.log.failures = count
             case "wait", float(seconds):
                 await asyncio.sleep(seconds)
 
 
-async def live(script: list[tuple[str, object]]) -> None:
-    house = House(LIMITS)
-    # Buffers that fill up now and then by themselves.
-    people = [Person(Socket(UUID(int=place), room_for=(40, 70, 2**40)[place])) for place in range(PEOPLE)]
-    world = World(house, people)
-    await play(world, script)
+async def run_script(script: list[tuple[str, object]]) -> None:
+    chat = InMemoryChat(LIMITS)
+    # Two of the sockets become congested by themselves now and then.
+    people = [Person(FakeSocket(UUID(int=place), capacity=(40, 70, 2**40)[place])) for place in range(PEOPLE)]
+    world = World(chat, people)
+    await run_steps(world, script)
     for _ in range(40):  # a small buffer takes a few entries at a time
         await world.settle()
-    world.assert_level()
-    await house.hub.close()
+    world.assert_complete()
+    await chat.hub.close()
 
 
 def test_it_works() -> None:
     run(
-        live(
+        run_script(
             [
                 ("hold", 0),
                 ("commit", 3),
@@ -197,7 +197,7 @@ def test_it_works() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(steps, max_size=40))
-def test_it_brings_every_follower_the_log_from_their_cursor_on_each_entry_once(
+def test_it_writes_each_follower_every_entry_after_its_cursor_once(
     script: list[tuple[str, object]],
 ) -> None:
-    run(live(script))
+    run(run_script(script))

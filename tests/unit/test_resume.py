@@ -1,4 +1,4 @@
-"""Where a follower goes on from."""
+"""Where a follower starts."""
 
 import pytest
 
@@ -16,38 +16,38 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize(("after", "replayed"), [(0, 100), (99, 1), (100, 0)])
-def test_it_replays_whatever_is_later(after: int, replayed: int) -> None:
+def test_it_replays_the_entries_after_the_cursor(after: int, replayed: int) -> None:
     assert plan(after) == Plan(cursor=after, resync=False, replayed=replayed)
 
 
-def test_it_goes_on_from_the_head_where_nothing_is_asked_for() -> None:
+def test_it_starts_at_the_head_if_no_replay_is_asked_for() -> None:
     assert plan(None) == Plan(cursor=100, resync=False, replayed=0)
 
 
 @pytest.mark.parametrize("after", [101, 2**53 - 1])
-def test_it_resyncs_whoever_is_beyond_the_head(after: int) -> None:
+def test_it_resyncs_a_client_beyond_the_head(after: int) -> None:
     assert plan(after) == Plan(cursor=100, resync=True, replayed=0)
 
 
 @pytest.mark.parametrize("after", [None, 0, 40, 100, 101])
-def test_it_resyncs_whoever_knows_another_history(after: int | None) -> None:
+def test_it_resyncs_a_client_of_another_epoch(after: int | None) -> None:
     assert plan(after, is_same_epoch=False) == Plan(cursor=100, resync=True, replayed=0)
 
 
-def test_it_replays_as_much_as_was_asked_for() -> None:
+def test_it_replays_up_to_max_replay_entries() -> None:
     assert plan(40, max_replay=60).resync is False
     assert plan(100, max_replay=0).resync is False
 
 
-def test_it_resyncs_where_more_is_missing() -> None:
+def test_it_resyncs_if_more_than_max_replay_is_missing() -> None:
     assert plan(40, max_replay=59) == Plan(cursor=100, resync=True, replayed=0)
     assert plan(99, max_replay=0) == Plan(cursor=100, resync=True, replayed=0)
 
 
-def test_it_does_not_count_what_retention_has_taken() -> None:
+def test_it_does_not_count_entries_that_retention_deleted() -> None:
     assert plan(0, floor=91, max_replay=10) == Plan(cursor=0, resync=False, replayed=10)
     assert plan(0, floor=90, max_replay=10).resync is True
 
 
-def test_it_replays_nothing_of_a_room_where_nothing_is_kept() -> None:
+def test_it_replays_nothing_if_retention_deleted_all() -> None:
     assert plan(0, floor=101, max_replay=0) == Plan(cursor=0, resync=False, replayed=0)

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts import revocation
 from accounts.services import set_active
 from foundation.errors import NotFound
-from messaging.fanout.relay import tell
+from messaging.fanout.relay import publish_one
 from rooms.notices import SessionsChanged
 
 
@@ -37,4 +37,6 @@ class Command(BaseCommand):
 def _notify_servers(user_id: UUID) -> None:
     """Publish the change to the running servers. Without a channel layer, or if it fails, their sweep finds it."""
     if settings.REDIS_URLS:
-        async_to_sync(tell)(get_channel_layer(), SessionsChanged(user_id=user_id), limits=settings.ROOMLOG_LIMITS)
+        async_to_sync(publish_one)(
+            get_channel_layer(), SessionsChanged(user_id=user_id), limits=settings.ROOMLOG_LIMITS
+        )

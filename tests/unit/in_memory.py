@@ -1,20 +1,27 @@
-"""Rooms without a database: a log in memory, and sockets that keep what they are written."""
+"""A hub without a database or a network: its log is in memory, and its sockets record what is written to them."""
 
 import asyncio
 from collections import defaultdict
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from messaging.fanout.feed import Follower, Outlet
 from messaging.fanout.hub import Hub, Interest
-from messaging.fanout.pages import Page
+from messaging.fanout.pages import EntryPage
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.notices import RoomNotice
 from tests.unit.examples import ALICE, ROOM
 
-READ_S = 0.001  # what reading a page takes
+READ_S = 0.001  # that reading a page takes
+PARK_S = Limits().park_s
+REFILLED_S = PARK_S + READ_S + 0.001  # after this time a hole has been refilled from the log
+LONG_S = 10.0  # longer than anything that the hub waits for
+
+Caplog = pytest.LogCaptureFixture
 
 
 def notice(seq: int, *, room: UUID = ROOM, size: int = 0, **fields: Any) -> RoomNotice:
@@ -23,38 +30,42 @@ def notice(seq: int, *, room: UUID = ROOM, size: int = 0, **fields: Any) -> Room
 
 
 class Log:
-    """What was committed, and which pages of it were read."""
+    """The entries of all rooms. Records which pages were read, by room and the seq that they follow."""
 
     def __init__(self) -> None:
         self.entries: defaultdict[UUID, list[RoomNotice]] = defaultdict(list)
         self.reads: list[tuple[UUID, int]] = []
-        self.failures = 0  # so many reads to come fail
-        self.floor = 1  # the oldest seq that is kept
+        self.failures = 0  # how many of the next reads fail
+        self.floor = 1  # the lowest seq that retention has left
 
     def head(self, room: UUID = ROOM) -> int:
         return len(self.entries[room])
 
     def commit(self, count: int = 1, *, room: UUID = ROOM, **fields: Any) -> list[RoomNotice]:
+        """Append `count` entries and return them. Nobody is notified."""
         head = self.head(room)
         new = [notice(head + place, room=room, **fields) for place in range(1, count + 1)]
         self.entries[room] += new
         return new
 
-    async def read_page(self, room: UUID, after: int, limit: int) -> Page:
+    async def read_page(self, room: UUID, after: int, limit: int) -> EntryPage:
         self.reads.append((room, after))
         found = [entry for entry in self.entries[room] if self.floor <= entry.seq > after][:limit]
-        page = Page(floor=self.floor, notices=found)
+        page = EntryPage(floor=self.floor, notices=found)
         await asyncio.sleep(READ_S)
         if self.failures:
             self.failures -= 1
-            raise ConnectionError("the database is away")
+            raise ConnectionError("the database is down")
         return page
 
 
-class Socket:
-    """A sink that is congested once it has taken `room_for` bytes, or when told so, until `drain`."""
+class FakeSocket:
+    """A sink that records what is written to it.
 
-    def __init__(self, user_id: UUID = ALICE.id, *, room_for: int = 2**40) -> None:
+    It is congested once `capacity` bytes were written, or if a test sets `congested`, until `drain` is called.
+    """
+
+    def __init__(self, user_id: UUID = ALICE.id, *, capacity: int = 2**40) -> None:
         self.user_id = user_id
         self.session_key = "s-1"
         self.session_id = UUID(int=7)
@@ -64,8 +75,8 @@ class Socket:
         self.closed: Close | None = None
         self.congested = False
         self.outlet: Outlet | None = None
-        self.taken = 0
-        self._room_for = room_for
+        self.written_bytes = 0
+        self._capacity = capacity
 
     @property
     def seqs(self) -> list[int]:
@@ -73,8 +84,8 @@ class Socket:
 
     def write(self, frames: Frames) -> None:
         self.payloads += frames.payloads
-        self.taken += frames.size
-        self.congested = self.congested or self.taken >= self._room_for
+        self.written_bytes += frames.size
+        self.congested = self.congested or self.written_bytes >= self._capacity
 
     def offer(self, frames: Frames) -> bool:
         if not self.congested:
@@ -88,28 +99,35 @@ class Socket:
     def close(self, close: Close) -> None:
         self.closed = close
 
+    async def leave(self, close: Close) -> None:
+        self.close(close)
+
     def drain(self, hub: Hub) -> None:
-        self.congested, self.taken = False, 0
+        self.congested, self.written_bytes = False, 0
         hub.drained(self)
 
 
-class House:
-    """A hub over a log in memory. Wants a running loop."""
+class InMemoryChat:
+    """A hub whose log is in memory. Must be made on a running loop."""
 
     def __init__(self, limits: Limits | None = None, *, interest: Interest | None = None) -> None:
         self.log = Log()
         loop = asyncio.get_running_loop()
         self.hub = Hub(read_page=self.log.read_page, loop=loop, limits=limits or Limits(), interest=interest)
 
-    def follow(self, socket: Socket, room: UUID = ROOM, *, after: int | None = None, since: int = 0) -> Follower:
-        """Join at the head of the log, or with a replay of all `after`."""
+    def follow(self, socket: FakeSocket, room: UUID = ROOM, *, after: int | None = None, since: int = 0) -> Follower:
+        """Follow a room from the head of its log, or from the seq `after`."""
         head = self.log.head(room)
         follower = self.hub.hold(socket, room)
         self.hub.release(follower, cursor=head if after is None else after, since=since, head=head)
         return follower
 
-    def happen(self, count: int = 1, *, room: UUID = ROOM, **fields: Any) -> list[RoomNotice]:
-        """Commit so many entries and tell the hub at once."""
+    def post(self, count: int = 1, *, room: UUID = ROOM, **fields: Any) -> list[RoomNotice]:
+        """Commit `count` entries and publish them to the hub."""
         new = self.log.commit(count, room=room, **fields)
         self.hub.publish(new)
         return new
+
+
+def logged_errors(caplog: Caplog) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]

@@ -1,0 +1,184 @@
+"""The sweep: it finds what the process was not notified of, and closes the sockets of sessions that have ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from uuid import UUID
+
+import pytest
+
+from accounts.schema import SessionStanding
+from foundation.errors import Unavailable
+from messaging.fanout.sweep import UNHEALTHY_FACTOR, Sweep
+from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
+from messaging.wire.limits import Limits
+from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
+from tests.unit.in_memory import FakeSocket, InMemoryChat
+
+INTERVAL_S = Limits().sweep_interval_s
+SWEPT_S = INTERVAL_S * 1.5  # after this time a sweep has run and its reads are done
+READ_S = 0.001
+
+
+class Database:
+    """Answers the sweep from `chat.log` and `standings`, and records what it was asked."""
+
+    def __init__(self, chat: InMemoryChat) -> None:
+        self.chat = chat
+        self.standings: dict[str, SessionStanding | None] = {}
+        self.rooms_asked: list[set[UUID]] = []
+        self.error: Exception | None = None
+
+    async def read_changes(
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
+        self.rooms_asked.append(set(heads))
+        changed = {key: self.standings[key] for key in auth_versions if key in self.standings}
+        await asyncio.sleep(READ_S)
+        if self.error is not None:
+            raise self.error
+        now = {room: self.chat.log.head(room) for room in heads}
+        return {room: head for room, head in now.items() if head > heads[room]}, changed
+
+
+class Process:
+    """A hub and its sweep over a database in memory."""
+
+    def __init__(self) -> None:
+        self.chat = InMemoryChat()
+        self.database = Database(self.chat)
+        self.is_layer_healthy = True
+        self.sweep = Sweep(
+            hub=self.chat.hub,
+            read_changes=self.database.read_changes,
+            loop=asyncio.get_running_loop(),
+            limits=Limits(),
+            is_layer_healthy=lambda: self.is_layer_healthy,
+        )
+
+
+@pytest.fixture
+async def process() -> AsyncIterator[Process]:
+    process = Process()
+    yield process
+    await process.sweep.close()
+    await process.chat.hub.close()
+
+
+async def test_it_works(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.log.commit(3)
+
+    await asyncio.sleep(SWEPT_S)
+
+    assert alice.seqs == [1, 2, 3]
+
+
+async def test_it_sweeps_a_requested_room_without_waiting_for_the_interval(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.follow(alice, OTHER_ROOM)
+    process.chat.log.commit(2)
+
+    process.sweep.request_room(ROOM)
+    process.sweep.request_room(UUID(int=9))  # which is not followed here
+    await asyncio.sleep(INTERVAL_S / 2)
+
+    assert alice.seqs == [1, 2]
+    assert process.database.rooms_asked == [{ROOM}]
+
+
+async def test_it_sweeps_more_often_while_the_layer_is_unhealthy(process: Process) -> None:
+    process.is_layer_healthy = False
+    await asyncio.sleep(INTERVAL_S * 1.1)  # the interval under way was begun while it was healthy
+    process.database.rooms_asked.clear()
+
+    await asyncio.sleep(INTERVAL_S)
+
+    assert len(process.database.rooms_asked) >= UNHEALTHY_FACTOR - 1
+
+
+@pytest.mark.parametrize("error", [Unavailable(), ConnectionError("the database is down")])
+async def test_it_sweeps_again_after_an_error(process: Process, error: Exception) -> None:
+    alice = FakeSocket()
+    process.chat.follow(alice)
+    process.chat.log.commit(2)
+    process.database.error = error
+    process.sweep.request_room(ROOM)
+    await asyncio.sleep(SWEPT_S)
+    assert alice.seqs == []
+
+    process.database.error = None
+    await asyncio.sleep(SWEPT_S)
+
+    assert alice.seqs == [1, 2]
+
+
+# -- sessions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("standing", [None, SessionStanding(is_active=True, auth_version=2)])
+async def test_it_closes_the_sockets_of_a_revoked_session(process: Process, standing: SessionStanding | None) -> None:
+    phone, laptop = FakeSocket(), FakeSocket()
+    process.chat.hub.register(phone)
+    process.chat.hub.register(laptop)
+    process.database.standings["s-1"] = standing
+
+    await asyncio.sleep(SWEPT_S)
+
+    assert phone.closed == laptop.closed == SESSION_REVOKED
+    assert b"session.revoked" in phone.payloads[0]
+
+
+async def test_it_closes_the_sockets_of_an_inactive_user(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.standings["s-1"] = SessionStanding(is_active=False, auth_version=2)
+
+    await asyncio.sleep(SWEPT_S)
+
+    assert (alice.closed, alice.payloads) == (USER_INACTIVE, [])
+
+
+async def test_it_keeps_a_socket_that_was_admitted_with_the_new_auth_version(process: Process) -> None:
+    old, new = FakeSocket(), FakeSocket()
+    new.auth_version = 2
+    process.chat.hub.register(old)
+    process.chat.hub.register(new)
+    process.database.standings["s-1"] = SessionStanding(is_active=True, auth_version=2)
+
+    await asyncio.sleep(SWEPT_S)
+
+    assert (old.closed, new.closed) == (SESSION_REVOKED, None)
+
+
+async def test_it_keeps_the_sockets_of_other_sessions(process: Process) -> None:
+    alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
+    bob.session_key = "s-2"
+    process.chat.hub.register(alice)
+    process.chat.hub.register(bob)
+    process.database.standings["s-1"] = None
+
+    await asyncio.sleep(SWEPT_S)
+
+    assert (alice.closed, bob.closed) == (SESSION_REVOKED, None)
+
+
+async def test_it_checks_a_requested_user_without_waiting_for_the_interval(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.standings["s-1"] = None
+
+    process.sweep.request_user(ALICE.id)
+    process.sweep.request_user(BOB.id)  # who has no socket here
+    await asyncio.sleep(INTERVAL_S / 2)
+
+    assert alice.closed == SESSION_REVOKED
+
+
+async def test_it_ends_its_tasks_when_closed() -> None:
+    process = Process()
+
+    await process.sweep.close()
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
