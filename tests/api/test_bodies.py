@@ -28,14 +28,14 @@ def test_it_works(server: Server, alice: Person) -> None:
 
 @pytest.mark.parametrize("is_chunked", [False, True])
 @pytest.mark.parametrize("path", ["/api/v1/rooms/", "/_allauth/app/v1/auth/login", "/healthz"])
-def test_it_refuses_one_that_is_too_large(server: Server, path: str, is_chunked: bool) -> None:
+def test_it_refuses_a_body_that_is_too_large(server: Server, path: str, is_chunked: bool) -> None:
     content = b" " * (MAX_BYTES + 1)
     answer = httpx.post(f"{server.url}{path}", content=in_chunks(content) if is_chunked else content)
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert answer.headers["Connection"] == "close"
 
 
-def test_it_takes_the_largest(server: Server, alice: Person) -> None:
+def test_it_accepts_the_largest_body(server: Server, alice: Person) -> None:
     body = b'{"name": "Tea", "kind": "public"}'
     with server.rest(alice.headers) as rest:
         answer = rest.post(
