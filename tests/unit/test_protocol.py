@@ -1,4 +1,4 @@
-"""Frames: what is read as which action, what is refused and how, and the bytes of every answer."""
+"""Frames: how actions are decoded, how frames are refused, and the bytes of each reply."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ from rooms.schema import Head
 from tests.unit.examples import ALICE, OTHER_ROOM, ROOM
 
 LIMITS = Limits()
-MOST = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 
 
 def frame(action: str, **fields: Any) -> str:
@@ -43,7 +43,7 @@ def send(**fields: Any) -> str:
 
 
 def rejected(data: str | bytes, limits: Limits = LIMITS) -> Rejected:
-    """How `data` is refused; that it can be told is part of it."""
+    """Decodes `data`, which must be refused. Asserts that the refusal can be encoded."""
     with pytest.raises(Rejected) as refusal:
         decode(data, limits)
     rejection = refusal.value
@@ -83,7 +83,7 @@ GOLDEN: list[tuple[str, Action]] = [
     (frame("history", room=ROOM_ID), History(room=ROOM, limit=50)),
     (frame("history", room=ROOM_ID, before=9, limit=100), History(room=ROOM, before=9, limit=100)),
     (frame("history", room=ROOM_ID, after=0), History(room=ROOM, after=0)),
-    (frame("history", room=ROOM_ID, around=MOST), History(room=ROOM, around=MOST)),
+    (frame("history", room=ROOM_ID, around=MAX_INTEGER), History(room=ROOM, around=MAX_INTEGER)),
     (frame("read", room=ROOM_ID, id=0), Read(room=ROOM, id=0)),
     (frame("read", room=ROOM_ID, id=9, unread=True), Read(room=ROOM, id=9, unread=True)),
     (frame("ping"), Ping()),
@@ -92,27 +92,27 @@ GOLDEN: list[tuple[str, Action]] = [
 
 @pytest.mark.parametrize(("data", "action"), GOLDEN, ids=[data for data, _ in GOLDEN])
 @pytest.mark.parametrize("as_bytes", [False, True])
-def test_it_reads_every_action(data: str, action: Action, as_bytes: bool) -> None:
-    read = decode(data.encode() if as_bytes else data, LIMITS)
+def test_it_decodes_every_action(data: str, action: Action, as_bytes: bool) -> None:
+    decoded = decode(data.encode() if as_bytes else data, LIMITS)
 
-    assert read == action
-    assert type(read) is type(action)
+    assert decoded == action
+    assert type(decoded) is type(action)
 
 
 def test_it_has_an_example_of_every_action() -> None:
     assert {action.name() for _, action in GOLDEN} == set(ACTIONS)
 
 
-@pytest.mark.parametrize("request_id", ["7", "", "é" * 128, "a\n", "\x00", "\u200d", 0, MOST, -MOST])
-def test_it_reads_the_request_id(request_id: str | int) -> None:
+@pytest.mark.parametrize("request_id", ["7", "", "é" * 128, "a\n", "\x00", "\u200d", 0, MAX_INTEGER, -MAX_INTEGER])
+def test_it_decodes_the_request_id(request_id: str | int) -> None:
     assert decode(frame("ping", request_id=request_id), LIMITS).request_id == request_id
 
 
-# -- what is no action --------------------------------------------------------------------------------------------
+# -- refused frames -----------------------------------------------------------------------------------------------
 
 DEEP = "[" * 30_000
 HUGE = "9" * 5_000
-NOT_READ = {
+UNREADABLE = {
     "half an object": "{",
     "array": "[]",
     "string": '"x"',
@@ -148,8 +148,8 @@ NOT_READ = {
 }
 
 
-@pytest.mark.parametrize("data", NOT_READ.values(), ids=NOT_READ.keys())
-def test_it_refuses_what_cannot_be_read(data: str | bytes) -> None:
+@pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_it_refuses_an_unreadable_frame(data: str | bytes) -> None:
     rejection = rejected(data)
 
     assert (rejection.error.code, rejection.error.status) == ("invalid", 400)
@@ -157,7 +157,7 @@ def test_it_refuses_what_cannot_be_read(data: str | bytes) -> None:
 
 
 @pytest.mark.parametrize("name", ["nope", "", "Send", "send ", "__init__", "x" * 60_000, "é\x00"])
-def test_it_refuses_an_action_that_there_is_not(name: str) -> None:
+def test_it_refuses_an_unknown_action(name: str) -> None:
     rejection = rejected(frame(name, request_id="7"))
 
     assert (rejection.error.code, rejection.error.status, rejection.error.field) == ("unknown_action", 400, "action")
@@ -167,7 +167,7 @@ def test_it_refuses_an_action_that_there_is_not(name: str) -> None:
 
 @pytest.mark.parametrize("key", ["self", "scope", "consumer", "frame", "action_", "kwargs", "pk", "", "a.b", "é"])
 @pytest.mark.parametrize("data", [frame("ping"), send()], ids=["ping", "send"])
-def test_it_refuses_keys_it_does_not_know(data: str, key: str) -> None:
+def test_it_refuses_an_unknown_key(data: str, key: str) -> None:
     content = json.loads(data)
 
     rejection = rejected(json.dumps({**content, "request_id": 7, key: 1}))
@@ -176,7 +176,7 @@ def test_it_refuses_keys_it_does_not_know(data: str, key: str) -> None:
     assert (rejection.action, rejection.request_id) == (content["action"], 7)
 
 
-BAD_FIELDS: list[tuple[str, str]] = [
+INVALID_FIELDS: list[tuple[str, str]] = [
     (frame("send", text="hi"), "room"),
     (frame("send", room=ROOM_ID), "text"),
     (frame("join"), "room"),
@@ -187,7 +187,7 @@ BAD_FIELDS: list[tuple[str, str]] = [
     (frame("join", room=5), "room"),
     (frame("join", room=None), "room"),
     (frame("join", room=ROOM_ID, after=-1), "after"),
-    (frame("join", room=ROOM_ID, after=MOST + 1), "after"),
+    (frame("join", room=ROOM_ID, after=MAX_INTEGER + 1), "after"),
     (frame("join", room=ROOM_ID, max_replay=100_001), "max_replay"),
     (frame("join", room=ROOM_ID, max_replay=None), "max_replay"),
     (frame("join", room=ROOM_ID, epoch="x"), "epoch"),
@@ -196,7 +196,7 @@ BAD_FIELDS: list[tuple[str, str]] = [
     (frame("sync", rooms=[ROOM_ID]), "rooms"),
     (frame("sync", rooms={ROOM_ID: -1}), "rooms"),
     (frame("sync", rooms={ROOM_ID: "1"}), "rooms"),
-    (frame("sync", rooms={str(UUID(int=place)): None for place in range(1_001)}), "rooms"),
+    (frame("sync", rooms={str(UUID(int=number)): None for number in range(1_001)}), "rooms"),
     (frame("sync", rooms={}, max_replay=-1), "max_replay"),
     (frame("leave", room=ROOM_ID, forget=1), "forget"),
     (send(text=None), "text"),
@@ -218,14 +218,14 @@ BAD_FIELDS: list[tuple[str, str]] = [
     (send(reply_to=1.5), "reply_to"),
     (send(reply_to="1"), "reply_to"),
     (send(reply_to=True), "reply_to"),
-    (send(reply_to=MOST + 1), "reply_to"),
+    (send(reply_to=MAX_INTEGER + 1), "reply_to"),
     (send(data=None), "data"),
     (send(data=[]), "data"),
     (send(data={"k": "a\x00"}), "data.k"),
     (send(data={"k": [{"l": ["\x00"]}]}), "data.k[0].l[0]"),
     (send(data={"a\x00": 1}), "data"),
-    (send(data={"n": MOST + 1}), "data.n"),
-    (send(data={"n": [0, -MOST - 1]}), "data.n[1]"),
+    (send(data={"n": MAX_INTEGER + 1}), "data.n"),
+    (send(data={"n": [0, -MAX_INTEGER - 1]}), "data.n[1]"),
     (send(data={"n": 2**64}), "data.n"),
     (frame("history", room=ROOM_ID, before=0), "before"),
     (frame("history", room=ROOM_ID, after=-1), "after"),
@@ -236,20 +236,20 @@ BAD_FIELDS: list[tuple[str, str]] = [
     (frame("history", room=ROOM_ID, limit=101), "limit"),
     (frame("history", room=ROOM_ID, limit=10**30), "limit"),
     (frame("read", room=ROOM_ID, id=-1), "id"),
-    (frame("read", room=ROOM_ID, id=MOST + 1), "id"),
+    (frame("read", room=ROOM_ID, id=MAX_INTEGER + 1), "id"),
     (frame("read", room=ROOM_ID, id=1, unread="yes"), "unread"),
 ]
 
 
-@pytest.mark.parametrize(("data", "field"), BAD_FIELDS, ids=[data[:90] for data, _ in BAD_FIELDS])
-def test_it_refuses_a_bad_field_by_its_path(data: str, field: str) -> None:
+@pytest.mark.parametrize(("data", "field"), INVALID_FIELDS, ids=[data[:90] for data, _ in INVALID_FIELDS])
+def test_it_refuses_an_invalid_field_with_its_path(data: str, field: str) -> None:
     rejection = rejected(data.replace("{", '{"request_id": "7", ', 1))
 
     assert (rejection.error.code, rejection.error.status, rejection.error.field) == ("invalid", 400, field)
     assert (rejection.action, rejection.request_id) == (json.loads(data)["action"], "7")
 
 
-def test_it_refuses_a_bad_key_by_its_path() -> None:
+def test_it_refuses_an_invalid_key_with_the_path_of_its_object() -> None:
     error = rejected(frame("sync", rooms={"x": 1})).error
 
     assert (error.detail, error.field) == ("Invalid UUID.", "rooms")
@@ -269,13 +269,13 @@ def test_it_refuses_a_bad_key_by_its_path() -> None:
         pytest.param(r'"client_id":"\ud800x"', id="surrogate in client_id"),
     ],
 )
-def test_it_refuses_what_no_reader_would_hold(data: str) -> None:
+def test_it_refuses_json_that_other_readers_cannot_represent(data: str) -> None:
     error = rejected(f'{{"action":"send","room":"{ROOM}","text":"hi",{data}}}').error
 
     assert (error.code, error.status) == ("invalid", 400)
 
 
-def test_it_takes_surrogates_in_pairs() -> None:
+def test_it_accepts_surrogates_in_pairs() -> None:
     data = rf'{{"action":"send","room":"{ROOM}","text":"\ud83d\udc4d"}}'
 
     assert decode(data, LIMITS) == Send(room=ROOM, text="👍")
@@ -285,7 +285,7 @@ def test_it_takes_surrogates_in_pairs() -> None:
 
 
 def nested(depth: int) -> dict[str, Any]:
-    """Custom JSON with so many levels, its own included."""
+    """Returns an empty object inside `depth` others."""
     data: dict[str, Any] = {}
     for _ in range(depth):
         data = {"k": data}
@@ -300,10 +300,10 @@ def nested(depth: int) -> dict[str, Any]:
         {"client_id": " ~"},
         {"data": {"k": "x" * (4096 - 8)}},
         {"data": nested(MAX_JSON_DEPTH)},
-        {"data": {"n": [MOST, -MOST]}},
+        {"data": {"n": [MAX_INTEGER, -MAX_INTEGER]}},
     ],
 )
-def test_it_takes_what_is_just_within_bounds(fields: dict[str, Any]) -> None:
+def test_it_accepts_values_at_their_bounds(fields: dict[str, Any]) -> None:
     action = decode(send(**fields), LIMITS)
 
     assert {name: getattr(action, name) for name in fields} == fields
@@ -318,14 +318,14 @@ def test_it_takes_what_is_just_within_bounds(fields: dict[str, Any]) -> None:
         ({"data": nested(MAX_JSON_DEPTH + 1)}, "invalid", "data"),
     ],
 )
-def test_it_refuses_what_is_just_beyond(fields: dict[str, Any], code: str, field: str) -> None:
+def test_it_refuses_values_just_beyond_their_bounds(fields: dict[str, Any], code: str, field: str) -> None:
     rejection = rejected(send(request_id=7, **fields))
 
     assert (rejection.error.code, rejection.error.field) == (code, field)
     assert (rejection.action, rejection.request_id) == ("send", 7)
 
 
-def test_it_keeps_to_the_bounds_it_is_given() -> None:
+def test_it_applies_the_limits_it_is_given() -> None:
     narrow = Limits(max_text_chars=2, max_client_id_chars=2, max_data_bytes=8, history_page_max=2)
 
     decode(send(text="hi", client_id="c1", data={"n": 10}), narrow)
@@ -338,20 +338,22 @@ def test_it_keeps_to_the_bounds_it_is_given() -> None:
 # -- request ids --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("request_id", ["7", "", "é" * 128, "a\n", "\x00", "\u200d", 0, MOST, -MOST])
-def test_it_echoes_the_request_id_of_what_it_refuses(request_id: str | int) -> None:
+@pytest.mark.parametrize("request_id", ["7", "", "é" * 128, "a\n", "\x00", "\u200d", 0, MAX_INTEGER, -MAX_INTEGER])
+def test_it_echoes_the_request_id_of_a_refused_frame(request_id: str | int) -> None:
     assert rejected(frame("nope", request_id=request_id)).request_id == request_id
     assert rejected(frame("send", request_id=request_id)).request_id == request_id
     assert peek(frame("ping", request_id=request_id)) == ("ping", request_id)
 
 
-@pytest.mark.parametrize("request_id", ["x" * 129, MOST + 1, -MOST - 1, 10**30, 1.5, True, None, [], {"a": 1}])
+@pytest.mark.parametrize(
+    "request_id", ["x" * 129, MAX_INTEGER + 1, -MAX_INTEGER - 1, 10**30, 1.5, True, None, [], {"a": 1}]
+)
 def test_it_does_not_echo_a_request_id_out_of_bounds(request_id: object) -> None:
     assert rejected(frame("nope", request_id=request_id)).request_id is None
     assert peek(frame("ping", request_id=request_id)) == ("ping", None)
 
 
-@pytest.mark.parametrize("request_id", ["x" * 129, MOST + 1, -MOST - 1, 1.5, True, [], {"a": 1}])
+@pytest.mark.parametrize("request_id", ["x" * 129, MAX_INTEGER + 1, -MAX_INTEGER - 1, 1.5, True, [], {"a": 1}])
 def test_it_refuses_a_request_id_out_of_bounds(request_id: object) -> None:
     error = rejected(frame("ping", request_id=request_id)).error
 
@@ -359,15 +361,15 @@ def test_it_refuses_a_request_id_out_of_bounds(request_id: object) -> None:
 
 
 @pytest.mark.parametrize("data", ["{", "[]", "null", "", b"\xff", DEEP, '{"action":[]}'])
-def test_it_peeks_at_what_cannot_be_read(data: str | bytes) -> None:
+def test_it_peeks_nothing_in_an_unreadable_frame(data: str | bytes) -> None:
     assert peek(data) == (None, None)
 
 
-def test_it_peeks_at_no_action_that_there_is_not() -> None:
+def test_it_does_not_peek_an_unknown_action() -> None:
     assert peek(frame("nope", request_id=7)) == (None, 7)
 
 
-# -- whatever comes -----------------------------------------------------------------------------------------------
+# -- generated frames ---------------------------------------------------------------------------------------------
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -381,8 +383,8 @@ json_frames = st.dictionaries(
 )
 
 
-def check(data: str | bytes) -> None:
-    """There is an action or an answer, and nothing else."""
+def check_is_answered(data: str | bytes) -> None:
+    """Asserts that `data` is either decoded as an action or refused, and that the reply can be encoded."""
     try:
         action = decode(data, LIMITS)
     except Rejected as rejection:
@@ -396,56 +398,56 @@ def check(data: str | bytes) -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=64))
-def test_it_answers_whatever_bytes_come(data: bytes) -> None:
-    check(data)
+def test_it_answers_any_bytes(data: bytes) -> None:
+    check_is_answered(data)
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(st.characters(), max_size=64))
-def test_it_answers_whatever_text_comes(data: str) -> None:
-    check(data)
+def test_it_answers_any_text(data: str) -> None:
+    check_is_answered(data)
 
 
 @settings(deadline=None, max_examples=50)
 @given(json_frames)
-def test_it_answers_whatever_json_comes(content: dict[str, object]) -> None:
-    check(json.dumps(content))
-    check(json.dumps(content, ensure_ascii=False))
+def test_it_answers_any_json(content: dict[str, object]) -> None:
+    check_is_answered(json.dumps(content))
+    check_is_answered(json.dumps(content, ensure_ascii=False))
 
 
-# -- answers ------------------------------------------------------------------------------------------------------
+# -- replies ------------------------------------------------------------------------------------------------------
 
 
-def test_it_writes_a_reply() -> None:
-    place = Sent(room=ROOM, id=42, seq=57, created_at="2026-01-02T03:04:05.678Z")
+def test_it_encodes_a_reply() -> None:
+    sent = Sent(room=ROOM, id=42, seq=57, created_at="2026-01-02T03:04:05.678Z")
 
-    assert encode_reply("send", "7", 201, place, []) == (
+    assert encode_reply("send", "7", 201, sent, []) == (
         b'{"action":"send","request_id":"7","response_status":201,"errors":[],"data":{'
         b'"room":"01990000-0000-7000-8000-000000000001","id":42,"seq":57,"created_at":"2026-01-02T03:04:05.678Z"}}'
     )
 
 
-def test_it_writes_a_reply_without_a_request_id() -> None:
+def test_it_encodes_a_reply_without_a_request_id() -> None:
     assert encode_reply("leave", None, 200, None, []) == (
         b'{"action":"leave","request_id":null,"response_status":200,"errors":[],"data":null}'
     )
 
 
-def test_it_writes_a_refusal() -> None:
+def test_it_encodes_a_refusal() -> None:
     assert encode_refusal("send", 8, NotAMember()) == (
         b'{"action":"send","request_id":8,"response_status":403,"errors":[{"code":"not_a_member",'
         b'"detail":"You are not a member of this room.","field":null,"retry_after":null}],"data":null}'
     )
 
 
-def test_it_writes_a_refusal_with_all_it_knows() -> None:
+def test_it_encodes_a_refusal_with_field_and_retry_after() -> None:
     assert encode_refusal(None, None, Overloaded("Full.", field="room", retry_after=1.5)) == (
         b'{"action":null,"request_id":null,"response_status":503,"errors":[{"code":"overloaded",'
         b'"detail":"Full.","field":"room","retry_after":1.5}],"data":null}'
     )
 
 
-def test_it_tells_of_an_error_what_a_client_may_know() -> None:
+def test_it_gives_an_error_its_summary_as_the_default_detail() -> None:
     error = error_of(Overloaded(retry_after=1))
 
     assert msgspec.structs.asdict(error) == {
@@ -459,7 +461,7 @@ def test_it_tells_of_an_error_what_a_client_may_know() -> None:
 FEATURE_LIST = msgspec.json.encode(registry.FEATURES)
 
 
-def test_it_writes_hello() -> None:
+def test_it_encodes_hello() -> None:
     hello = encode_hello(
         epoch=UUID(int=1), user=ALICE, session=UUID(int=2), expires_at="2026-01-02T03:04:05.678Z", limits=LIMITS
     )
@@ -477,7 +479,7 @@ def test_it_writes_hello() -> None:
     )
 
 
-def test_it_announces_the_bounds_as_they_are_set() -> None:
+def test_it_announces_the_configured_limits() -> None:
     narrow = Limits(max_text_chars=2, heartbeat_s=5)
     hello = encode_hello(epoch=UUID(int=1), user=ALICE, session=UUID(int=2), expires_at="", limits=narrow)
 
@@ -487,17 +489,17 @@ def test_it_announces_the_bounds_as_they_are_set() -> None:
     assert (greeting["limits"]["max_text_chars"], greeting["heartbeat_s"]) == (2, 5)
 
 
-def test_it_writes_that_it_is_about_to_stop() -> None:
+def test_it_encodes_draining() -> None:
     assert encode_draining(1500) == b'{"event":"draining","data":{"reconnect_in_ms":1500}}'
 
 
-def test_it_writes_that_the_session_has_ended() -> None:
+def test_it_encodes_session_revoked() -> None:
     assert encode_session_revoked(UUID(int=2)) == (
         b'{"event":"session.revoked","data":{"session":"00000000-0000-0000-0000-000000000002"}}'
     )
 
 
-def test_it_writes_a_verdict_for_each_synced_room() -> None:
+def test_it_encodes_the_result_for_each_synced_room() -> None:
     rooms = {
         ROOM: Synced(head=Head(seq=57, message_id=42, floor=1), unread=3, resync=False),
         OTHER_ROOM: Synced(error=error_of(NotAMember())),
@@ -511,9 +513,9 @@ def test_it_writes_a_verdict_for_each_synced_room() -> None:
     }
 
 
-def test_it_has_close_codes_of_the_contract() -> None:
-    closes_ = (value for value in vars(closes).values() if isinstance(value, closes.Close))
-    codes = {(close.code, close.reason) for close in closes_ if close.code >= 4000}
+def test_the_close_codes_are_those_of_the_protocol() -> None:
+    declared = (value for value in vars(closes).values() if isinstance(value, closes.Close))
+    codes = {(close.code, close.reason) for close in declared if close.code >= 4000}
 
     assert codes == {
         (4001, "draining"),
