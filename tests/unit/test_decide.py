@@ -1,64 +1,20 @@
-"""`decide`, which judges a batch of submissions."""
+"""`decide`, which judges a batch of submissions: how it numbers them, and how it moves read cursors."""
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accounts.schema import User
-from foundation.errors import DomainError, Forbidden, Invalid, NotFound, Unauthenticated
-from messaging.append.decide import Busy, Decision, Known, SenderStanding, State, Verdict, decide, key_of
+from messaging.append.decide import Decision, SenderStanding, Verdict, key_of
 from messaging.append.submissions import Submission
-from messaging.errors import ClientIdReused
 from messaging.wire.shapes import Sent
-from rooms.errors import Archived, Muted, NotAMember
-from rooms.permissions import Permission, Role
+from rooms.permissions import Role
 from rooms.schema import LockedHead
-from tests.unit.examples import ALICE, AT, BOB, CHARLIE, OTHER_ROOM, ROOM, submission
-
-MEMBER = SenderStanding(
-    sender=ALICE, is_current=True, is_public=False, role=Role.MEMBER, is_muted=False, is_archived=False, read_id=0
-)
-
-
-def standing(sender: User = ALICE, **facts: Any) -> SenderStanding:
-    return msgspec.structs.replace(MEMBER, sender=sender, **facts)
-
-
-def sent(id: int, seq: int, *, room: UUID = ROOM) -> Sent:
-    return Sent(room=room, id=id, seq=seq, created_at="2026-01-02T03:04:05.678Z")
-
-
-def known(*submissions: tuple[Submission, Sent]) -> dict[tuple[UUID, UUID, str], Known]:
-    """Returns the messages that were committed before, each with its present digest."""
-    return {
-        key_of(submission): Known(digest=submission.digests[0], sent=original) for submission, original in submissions
-    }
-
-
-def judge(
-    *submissions: Submission, standings: Sequence[SenderStanding | None] | None = None, heads: Any = None, **facts: Any
-) -> Decision:
-    """Judges `submissions` in rooms at seq 10 and message 5, whose senders are members unless stated otherwise."""
-    state = State(
-        heads={ROOM: LockedHead(10, 5), OTHER_ROOM: LockedHead(20, 7)} if heads is None else heads,
-        busy=facts.get("busy", frozenset()),
-        standings=[MEMBER] * len(submissions) if standings is None else standings,
-        known=facts.get("known", {}),
-    )
-    return decide(state, submissions, at=AT)
-
-
-def refusal(*submissions: Submission, **facts: Any) -> DomainError:
-    """Returns the last verdict. Asserts that it is an error."""
-    verdict = judge(*submissions, **facts).verdicts[-1]
-    assert isinstance(verdict, DomainError)
-    return verdict
+from tests.unit.examples import ALICE, AT, BOB, OTHER_ROOM, ROOM, submission
+from tests.unit.judging import MEMBER, judge, sent, standing
 
 
 def test_it_works() -> None:
@@ -101,184 +57,6 @@ def test_it_gives_a_refused_submission_no_number() -> None:
 
     assert [row.seq for row in decision.accepted] == [11, 12]
     assert heads == {ROOM: LockedHead(12, 7)}
-
-
-# -- refusals -----------------------------------------------------------------------------------------------------
-
-
-class Fault(NamedTuple):
-    """A reason for a verdict, and the facts that cause it."""
-
-    verdict: type[DomainError] | Sent
-    facts: dict[str, Any]
-
-
-MESSAGE = submission(client_id="c-1", reply_to=6)
-# In the order of the judgement: each applies only if none before it does.
-FAULTS = [
-    Fault(sent(3, 4), {"known": known((MESSAGE, sent(3, 4)))}),
-    Fault(Busy, {"busy": frozenset({ROOM}), "heads": {}}),
-    Fault(NotFound, {"heads": {}}),
-    Fault(Unauthenticated, {"is_current": False}),
-    Fault(NotAMember, {"is_public": True, "role": None}),
-    Fault(Muted, {"is_muted": True}),
-    Fault(Archived, {"is_archived": True}),
-    Fault(Invalid, {}),
-]
-
-
-def test_it_requires_the_permission_to_send() -> None:
-    error = refusal(submission(), standings=[standing(role=Permission.SEND.role - 1)])
-
-    assert type(error) is Forbidden
-    assert Permission.SEND.purpose in error.detail
-    assert isinstance(judge(submission(), standings=[standing(role=Permission.SEND.role)]).verdicts[0], Sent)
-
-
-@pytest.mark.parametrize("position", range(len(FAULTS)))
-def test_it_gives_the_first_verdict_that_applies(position: int) -> None:
-    facts: dict[str, Any] = {}
-    for fault in FAULTS[position:]:
-        facts |= fault.facts
-    outer = {name: facts.pop(name) for name in ("busy", "known", "heads") if name in facts}
-
-    (verdict,) = judge(MESSAGE, standings=[standing(**facts)], **outer).verdicts
-
-    expected = FAULTS[position].verdict
-    assert verdict == expected if isinstance(expected, Sent) else type(verdict) is expected
-
-
-def test_it_refuses_a_busy_room_as_retryable() -> None:
-    error = refusal(submission(), busy=frozenset({ROOM}), heads={})
-
-    assert (type(error), error.code, error.retryable, error.retry_after) == (Busy, "overloaded", True, 1)
-
-
-def test_it_accepts_submissions_to_other_rooms_if_one_is_busy() -> None:
-    decision = judge(
-        submission(), submission(room=OTHER_ROOM), busy=frozenset({ROOM}), heads={OTHER_ROOM: LockedHead(20, 7)}
-    )
-
-    assert isinstance(decision.verdicts[0], Busy)
-    assert decision.verdicts[1] == sent(8, 21, room=OTHER_ROOM)
-
-
-@pytest.mark.parametrize("facts", [{"heads": {}}, {"standings": [None]}, {"standings": [standing(CHARLIE, role=None)]}])
-def test_it_refuses_a_missing_and_a_private_room_with_the_same_error(facts: dict[str, Any]) -> None:
-    error = refusal(submission(sender=CHARLIE), **facts)
-
-    assert (type(error), error.detail, error.field) == (NotFound, "There is no such room.", "room")
-
-
-def test_it_refuses_a_non_member_of_a_public_room() -> None:
-    assert type(refusal(submission(), standings=[standing(is_public=True, role=None)])) is NotAMember
-
-
-@pytest.mark.parametrize(
-    ("facts", "kind"),
-    [({"is_current": False}, Unauthenticated), ({"is_muted": True}, Muted), ({"is_archived": True}, Archived)],
-)
-def test_it_refuses_an_ended_session_a_mute_and_an_archived_room(
-    facts: dict[str, Any], kind: type[DomainError]
-) -> None:
-    decision = judge(submission(), standings=[standing(**facts)])
-
-    assert [type(verdict) for verdict in decision.verdicts] == [kind]
-    assert (decision.accepted, decision.cursors) == ([], {})
-
-
-def test_it_accepts_a_reply_to_an_existing_message() -> None:
-    assert judge(submission(reply_to=5)).verdicts == [sent(6, 11)]
-
-
-def test_it_accepts_a_reply_to_a_message_of_the_same_batch() -> None:
-    assert judge(submission(), submission(reply_to=6)).verdicts == [sent(6, 11), sent(7, 12)]
-
-
-@pytest.mark.parametrize("reply_to", [6, 7, 2**53 - 1])
-def test_it_refuses_a_reply_to_itself_or_to_a_later_message(reply_to: int) -> None:
-    error = refusal(submission(reply_to=reply_to))
-
-    assert (type(error), error.field) == (Invalid, "reply_to")
-
-
-# -- client ids ---------------------------------------------------------------------------------------------------
-
-
-def test_it_answers_a_retry_with_the_original_result() -> None:
-    heads = {ROOM: LockedHead(10, 5)}
-    message = submission(client_id="c-1")
-
-    decision = judge(message, heads=heads, known=known((message, sent(3, 4))))
-
-    assert (decision.verdicts, decision.accepted, decision.cursors) == ([sent(3, 4)], [], {})
-    assert heads == {ROOM: LockedHead(10, 5)}
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [{"is_current": False}, {"role": None}, {"is_muted": True}, {"is_archived": True}],
-)
-def test_it_answers_a_retry_even_if_the_sender_may_no_longer_send(facts: dict[str, Any]) -> None:
-    message = submission(client_id="c-1")
-
-    assert judge(message, standings=[standing(**facts)], known=known((message, sent(3, 4)))).verdicts == [sent(3, 4)]
-
-
-def test_it_refuses_a_client_id_reused_with_other_content() -> None:
-    earlier = submission("hi", client_id="c-1")
-
-    error = refusal(submission("ho", client_id="c-1"), known=known((earlier, sent(3, 4))))
-
-    assert (type(error), error.field) == (ClientIdReused, "client_id")
-
-
-def test_it_recognizes_a_retry_by_its_digest_under_an_older_secret_key() -> None:
-    earlier = submission(client_id="c-1", secret_keys=("older key",))
-
-    assert judge(submission(client_id="c-1"), known=known((earlier, sent(3, 4)))).verdicts == [sent(3, 4)]
-
-
-def test_it_refuses_a_retry_whose_digest_is_under_a_removed_secret_key() -> None:
-    earlier = submission(client_id="c-1", secret_keys=("gone",))
-
-    assert type(refusal(submission(client_id="c-1"), known=known((earlier, sent(3, 4))))) is ClientIdReused
-
-
-def test_it_accepts_a_client_id_repeated_in_a_batch_once() -> None:
-    decision = judge(submission(client_id="c-1"), submission(), submission(client_id="c-1"))
-
-    assert decision.verdicts == [sent(6, 11), sent(7, 12), sent(6, 11)]
-    assert [row.seq for row in decision.accepted] == [11, 12]
-
-
-def test_it_refuses_a_client_id_repeated_in_a_batch_with_other_content() -> None:
-    decision = judge(
-        submission("hi", client_id="c-1"), submission("ho", client_id="c-1"), submission("hi", client_id="c-1")
-    )
-
-    assert [type(verdict) for verdict in decision.verdicts] == [Sent, ClientIdReused, Sent]
-    assert [row.submission.text for row in decision.accepted] == ["hi"]
-
-
-def test_it_does_not_remember_the_client_id_of_a_refused_submission() -> None:
-    decision = judge(submission("hi", client_id="c-1", reply_to=6), submission("ho", client_id="c-1"))
-
-    assert [type(verdict) for verdict in decision.verdicts] == [Invalid, Sent]
-
-
-def test_it_scopes_a_client_id_to_its_room_and_sender() -> None:
-    submissions = [
-        submission("a", client_id="c-1"),
-        submission("b", client_id="c-1", sender=BOB),
-        submission("c", client_id="c-1", room=OTHER_ROOM),
-        submission("d", client_id="c-2"),
-    ]
-
-    decision = judge(*submissions, standings=[MEMBER, standing(BOB), MEMBER, MEMBER])
-
-    assert [row.submission.text for row in decision.accepted] == ["a", "b", "c", "d"]
-    assert [row.sender for row in decision.accepted] == [ALICE, BOB, ALICE, ALICE]
 
 
 # -- read cursors -------------------------------------------------------------------------------------------------
