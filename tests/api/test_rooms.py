@@ -52,7 +52,7 @@ def test_it_refuses_an_unknown_user_as_a_member(alice: Person) -> None:
     assert Rest(alice).get("rooms/").body["results"] == []
 
 
-# -- the user's own rooms ----------------------------------------------------------------------------------------
+# -- the user's own rooms -----------------------------------------------------------------------------------------
 
 
 def test_it_lists_the_users_own_rooms(

@@ -15,7 +15,6 @@ from tests.benchmarks import processes
 from tests.benchmarks.generator import Generator, Socket, compiled
 from tests.servers import free_port
 
-BODY = "BODY"  # the generator replaces it with its text
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 5_000
 SIZES = (10, 100, 1_000, 5_000)

@@ -1,4 +1,4 @@
-"""What tests do in rooms, and how they read its effects: the log, the memberships and the notices."""
+"""What tests do in rooms, and how they read the effects: the log, the memberships and the notices."""
 
 import threading
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The selector `list_changes`: which each sweep calls."""
+"""The selector `list_changes`, which each sweep calls."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def changed_sessions(*people: Person) -> dict[str, Standing | None]:
-    """Returns what changed_sessions for the sessions of `people`, which were admitted with `auth_version` 0."""
+    """Returns what changed for the sessions of `people`, which were admitted with `auth_version` 0."""
     return list_changes(heads={}, auth_versions={person.session_key: 0 for person in people})[1]
 
 

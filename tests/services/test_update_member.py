@@ -207,7 +207,7 @@ def test_it_ends_a_mute(alice: Person, bob: Person, room: UUID, ear: Ear) -> Non
 
 
 def test_it_lets_an_owner_end_any_mute(alice: Person, bob: Person, room: UUID) -> None:
-    """Nobody ranks above a muted member who becomes an owner, so they is_allowed end the mute themselves."""
+    """Nobody ranks above a muted member who becomes an owner, so they may end the mute themselves."""
     update(alice, room, bob, MemberPatch(muted_until="2099-01-01T00:00:00Z"))
     update(alice, room, bob, MemberPatch(role="owner"))
 

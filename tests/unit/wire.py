@@ -25,7 +25,7 @@ def send(**fields: Any) -> str:
 
 
 def rejected(data: str | bytes, limits: Limits = LIMITS) -> Rejected:
-    """Decodes `data`, which must be refused. Asserts that the refusal can be encoded."""
+    """Decodes `data` and returns how it is refused. Asserts that the refusal can be encoded."""
     with pytest.raises(Rejected) as refusal:
         decode(data, limits)
     rejection = refusal.value
