@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Roomlog's command line: `serve`, `migrate`, `documents`, and Django's own."""
+"""Roomlog's command line: its own commands, such as `serve` and `documents`, and those of Django."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Our say in django-allauth's account flows."""
+"""Customizes how django-allauth saves users and passwords (`ACCOUNT_ADAPTER`)."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ from accounts.models import User
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """As the base class does; of two who sign up at once under one name the second is told that it is taken."""
+        """Save a new user, as the base class does. Opens a transaction.
+
+        If two requests sign up the same name at once, the second gets `username_taken`.
+        """
         try:
             with transaction.atomic():
                 saved: User = super().save_user(request, user, form, commit)
@@ -24,7 +27,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return saved
 
     def set_password(self, user: User, password: str) -> None:
-        """Whoever was admitted with the old password is out: `auth_version` rises with the change."""
+        """Set the password and raise `auth_version`, which closes every socket that was admitted with the old password.
+
+        Opens a transaction, and announces the revocation after the commit.
+        """
         user.set_password(password)
         with transaction.atomic():
             user.save(update_fields=["password"])

@@ -1,40 +1,35 @@
-"""What django-allauth leaves out of its answers."""
+"""Middleware for django-allauth's endpoints: `Retry-After` on 429, and a check of request bodies."""
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 
 from foundation.errors import Invalid
 from foundation.text import check_json
 
-# The longest window of those limits of allauth's that answer 429. What it refuses it does not count, so that after a
-# whole window there is room again.
+# The longest window of allauth's rate limits that answer 429. allauth does not count the requests that it refuses, so a
+# client that waits for a whole window is admitted.
 RETRY_AFTER_S = 60
 
 
-@sync_and_async_middleware
-def say_when_to_retry(get_response: Any) -> Any:
-    """`Retry-After` on each 429 that has none. `get_response` is of either kind, and so is what is returned."""
-    if iscoroutinefunction(get_response):
+def say_when_to_retry(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Add `Retry-After` to each 429 that has none."""
 
-        async def answer_async(request: HttpRequest) -> HttpResponseBase:
-            return _timed(await get_response(request))
-
-        return answer_async
-
-    def answer(request: HttpRequest) -> HttpResponseBase:
-        return _timed(get_response(request))
+    def answer(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code == 429:
+            response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
+        return response
 
     return answer
 
 
 class CheckBodies:
-    """Refuses bodies that django-allauth would stumble over, in its own shape; ours are decoded by their endpoints."""
+    """Answers 400, in allauth's error shape, to request bodies that would make allauth raise.
+
+    Our own endpoints decode their bodies themselves.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -46,15 +41,9 @@ class CheckBodies:
             except Invalid as error:
                 return _invalid(error.detail, param=str(error.field).removeprefix("body."))
             except (msgspec.MsgspecError, RecursionError, UnicodeError):
-                return _invalid("The body is no JSON, or nested too deep.")
+                return _invalid("The body is not valid JSON, or is nested too deeply.")
         return self._get_response(request)
 
 
 def _invalid(message: str, **more: str) -> HttpResponse:
     return JsonResponse({"status": 400, "errors": [{"code": "invalid", "message": message, **more}]}, status=400)
-
-
-def _timed(response: HttpResponseBase) -> HttpResponseBase:
-    if response.status_code == 429:
-        response.headers.setdefault("Retry-After", str(RETRY_AFTER_S))
-    return response

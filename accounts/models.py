@@ -1,4 +1,4 @@
-"""Who there is: users and their sessions."""
+"""Users and their sessions."""
 
 from typing import ClassVar
 
@@ -11,12 +11,12 @@ from django.db import models
 
 from foundation.fields import ExactJSONField
 
-# UUIDv7 (RFC 9562): ordered by time, so that new rows land side by side in the index.
+# UUIDv7 (RFC 9562) is ordered by time, so new rows are next to each other in the index.
 new_id = uuid_utils.compat.uuid7
 
 check_username = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z",
-    "Usernames are made of ASCII letters, digits, dots, dashes and underscores.",
+    "Usernames consist of ASCII letters, digits, dots, dashes and underscores, and start with a letter or digit.",
 )
 
 
@@ -29,7 +29,11 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """`auth_version` rises with a password change, a ban or a deactivation, and ends what was admitted before."""
+    """A person or a bot.
+
+    `auth_version` rises when the password is changed and when the user is activated or deactivated. Sockets that were
+    admitted with a lower one are closed.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     username = models.CharField(max_length=64, unique=True, validators=[check_username])
@@ -53,7 +57,7 @@ class User(AbstractBaseUser):
 
 
 class Session(AbstractBaseSession):
-    """A signed-in device. Deleting the row revokes it."""
+    """A signed-in device. Deleting the row revokes the session."""
 
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
     label = models.CharField(max_length=200, blank=True)

@@ -1,4 +1,4 @@
-"""Tells that a user's sessions changed."""
+"""Publishes changes to the sessions of users, to listeners in this process."""
 
 from uuid import UUID
 
@@ -10,8 +10,8 @@ remove_listener = _listeners.remove
 
 
 def announce(user_id: UUID) -> None:
-    """Sessions of the user ended, or what was admitted with them must be looked at again. After the commit.
+    """Notify listeners that sessions of this user have ended, or that their sockets must be checked again.
 
-    Whoever misses it finds it with the sweep.
+    Call it after the commit. Never raises. A process that misses it finds the change in its next sweep.
     """
-    _listeners.tell(user_id)
+    _listeners.notify(user_id)

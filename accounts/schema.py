@@ -13,7 +13,7 @@ DisplayName = Annotated[str, Meta(max_length=100, pattern=NO_CONTROLS)]
 
 
 class User(Struct, frozen=True):
-    """A person or a bot, as others see them."""
+    """A person or a bot, as other users see them."""
 
     id: UUID
     username: str
@@ -30,7 +30,7 @@ class UserPage(Struct, frozen=True):
 
 
 class UserPatch(Struct, frozen=True):
-    """What one may change of oneself; what is left out stays."""
+    """The fields that users can change in their own profile. Fields that are left out keep their values."""
 
     display_name: DisplayName | msgspec.UnsetType = msgspec.UNSET
     avatar_url: Url | msgspec.UnsetType = msgspec.UNSET
@@ -38,7 +38,7 @@ class UserPatch(Struct, frozen=True):
 
 
 class Principal(Struct, frozen=True):
-    """Somebody who has proved who they are, and the session that they proved it in. Never leaves the server."""
+    """An authenticated user, and the session that the access token belongs to. Never sent to clients."""
 
     user: User
     session_key: str
@@ -47,8 +47,8 @@ class Principal(Struct, frozen=True):
     expires_at: datetime
 
 
-class Standing(NamedTuple):
-    """The user of a session."""
+class SessionStanding(NamedTuple):
+    """The current state of a session's user."""
 
     is_active: bool
     auth_version: int

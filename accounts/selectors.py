@@ -1,4 +1,4 @@
-"""Reads of users. Renders models as the shapes of `accounts.schema`."""
+"""Reads of users and sessions. Renders models as the shapes of `accounts.schema`; no transactions."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import models
-from accounts.schema import Standing, User, UserPage
+from accounts.schema import SessionStanding, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
 from foundation.sql import Lookup, as_moment, as_uuid, bound_moment
@@ -35,7 +35,7 @@ _ACTIVE_SESSION = """
 
 
 class ActiveSession(NamedTuple):
-    """A session that has not run out, and its user, who is active: with what is asked for here, and not to be saved."""
+    """A session that has not expired, and its active user, who has only the fields that were read: do not save it."""
 
     session_data: str
     expires_at: datetime
@@ -43,6 +43,7 @@ class ActiveSession(NamedTuple):
 
 
 def user_of(user: models.User) -> User:
+    """Render `user`. A user without a display name is shown by their username."""
     return User(
         id=user.id,
         username=user.username,
@@ -54,7 +55,7 @@ def user_of(user: models.User) -> User:
 
 
 def get_user(*, user_id: UUID) -> User:
-    """One active user. Raises `NotFound`."""
+    """Return the active user with this id. Raises `NotFound`. One query."""
     user = models.User.objects.filter(id=user_id, is_active=True).first()
     if user is None:
         raise NotFound("There is no such user.")
@@ -62,14 +63,20 @@ def get_user(*, user_id: UUID) -> User:
 
 
 def list_users(*, search: str, before: str | None, after: str | None, limit: int) -> UserPage:
-    """Active users by username, whose username starts with `search`; `before` and `after` are usernames."""
+    """Return a page of active users, in order of username, whose username starts with `search` in any case.
+
+    `before` and `after` are usernames, or None. One query.
+    """
     users = models.User.objects.filter(is_active=True, username__startswith=search.lower())
     page = page_of(users, key="username", before=before, after=after, limit=limit)
     return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
 def find_active_session(*, session_key: str) -> ActiveSession | None:
-    """The session of this key, and whose it is. One query: each handshake and each request asks, so it is plain SQL."""
+    """Return the session with this key, or None if it has ended or expired or its user is not active.
+
+    One query, in plain SQL, because every handshake and every request makes it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_ACTIVE_SESSION, [session_key, bound_moment(timezone.now())])
         row = cursor.fetchone()
@@ -89,15 +96,18 @@ def find_active_session(*, session_key: str) -> ActiveSession | None:
     return ActiveSession(session_data, as_moment(expires_at), user)
 
 
-def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Standing | None]:
-    """Of the sessions that were admitted with those `auth_versions`, by their keys: which are no longer as they were.
+def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, SessionStanding | None]:
+    """Return the sessions that have changed since they were admitted, by key. One query.
 
-    What they are now; None where they ended. One query.
+    `auth_versions` has, by session key, the `auth_version` that each session was admitted with. A session has changed
+    if its user has another one now or is not active. The value is None if the session has ended or expired.
     """
     rows = _CHANGED_SESSIONS.run(auth_versions, bound_moment(timezone.now()))
-    return {key: None if version is None else Standing(bool(is_active), version) for key, is_active, version in rows}
+    return {
+        key: None if version is None else SessionStanding(bool(is_active), version) for key, is_active, version in rows
+    }
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:
-    """Users, active or not, for the rendering of what they did."""
+    """Return the users with these ids, active or not. Ids that do not exist are left out. One query."""
     return {row.id: user_of(row) for row in models.User.objects.filter(id__in=set(user_ids))}

@@ -11,7 +11,10 @@ from foundation.errors import NotFound
 
 
 def update_user(*, user_id: UUID, patch: UserPatch) -> User:
-    """Set what `patch` holds and return the user as it is now. Opens a transaction. Raises `NotFound`."""
+    """Set the fields that are given in `patch`, and return the user.
+
+    Opens a transaction. Raises `NotFound` if there is no active user with this id.
+    """
     changes = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
     with transaction.atomic(durable=True):
         user = models.User.objects.select_for_update(no_key=True).filter(id=user_id, is_active=True).first()
@@ -24,7 +27,11 @@ def update_user(*, user_id: UUID, patch: UserPatch) -> User:
 
 
 def set_active(*, username: str, active: bool) -> None:
-    """Let a user in, or put them out: sockets closed, tokens refused. Opens a transaction. Raises `NotFound`."""
+    """Activate or deactivate the user with this username, in any case. Does nothing if they already are.
+
+    Either change raises `auth_version`, so that sockets are closed; the tokens of an inactive user are refused. Opens a
+    transaction, and announces the change after the commit. Raises `NotFound`.
+    """
     with transaction.atomic(durable=True):
         user = models.User.objects.select_for_update(no_key=True).filter(username=username.lower()).first()
         if user is None:

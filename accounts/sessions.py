@@ -1,4 +1,4 @@
-"""The session engine (`SESSION_ENGINE`): Django's database sessions that know whose they are."""
+"""The session engine (`SESSION_ENGINE`): Django's database sessions with their user and a label as columns."""
 
 from typing import Any, cast
 from uuid import UUID, uuid5
@@ -13,7 +13,7 @@ _NAMESPACE = UUID("5e55104e-0000-5000-8000-000000000000")
 
 
 class SessionStore(DatabaseSessionStore):
-    """Keeps the user and a label beside the data, so that a user's sessions can be found and ended."""
+    """Stores the user and a label beside the session data, so that the sessions of a user can be found and ended."""
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -27,7 +27,7 @@ class SessionStore(DatabaseSessionStore):
         return session
 
     def delete(self, session_key: str | None = None) -> None:
-        """End the session: its sockets are closed, its tokens are dead."""
+        """End the session: its tokens are refused from now on, and its sockets closed. Announces the revocation."""
         key = session_key or self.session_key
         users = list(Session.objects.filter(session_key=key, user__isnull=False).values_list("user_id", flat=True))
         super().delete(session_key)
@@ -36,5 +36,5 @@ class SessionStore(DatabaseSessionStore):
 
 
 def public_session_id(session_key: str) -> UUID:
-    """The name of a session that may be shown: the key itself is a credential and cannot be had from it."""
+    """Return an id that may be shown. The key itself is a credential, which cannot be derived from the id."""
     return uuid5(_NAMESPACE, session_key)

@@ -1,4 +1,4 @@
-"""How django-allauth makes and renews tokens here."""
+"""How django-allauth refreshes tokens (`HEADLESS_TOKEN_STRATEGY`)."""
 
 from allauth.headless.tokens.strategies.jwt import internal
 from allauth.headless.tokens.strategies.jwt.strategy import JWTTokenStrategy
@@ -9,10 +9,10 @@ from accounts.models import Session
 
 class TokenStrategy(JWTTokenStrategy):  # type: ignore[misc]
     def refresh_token(self, refresh_token: str) -> tuple[str, str] | None:
-        """New tokens for an old one, which is good once: uses of one session's tokens come one after the other.
+        """Return a new access token and a new refresh token, or None if `refresh_token` is not valid.
 
-        Else each of several at once would be answered, and all new tokens but those of the last be dead. Opens a
-        transaction. None for a token that is no longer good.
+        A refresh token is valid once. Requests for one session wait for each other in a transaction that locks it:
+        otherwise each of several at once would succeed, and only the tokens of the last one would be valid.
         """
         payload = internal.decode_token(refresh_token, "refresh")
         key = internal.session_key_from_sid(payload["sid"]) if payload else None

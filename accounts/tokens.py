@@ -1,4 +1,4 @@
-"""Who is asking: the one check of an access token, for both doors."""
+"""The check of access tokens, the same over REST and the socket."""
 
 import time
 from typing import Any
@@ -17,15 +17,15 @@ from foundation.errors import Unauthenticated
 
 
 class TokenExpired(Unauthenticated):
-    summary = "The access token has expired: refresh it."
+    summary = "The access token has expired. Refresh it."
     expired = True
 
 
 def check_access_token(token: str) -> Principal:
-    """The principal that `token` stands for. One query, no transaction.
+    """Return the principal that `token` was issued to. One query, no transaction.
 
-    Raises `Unauthenticated` for a token that is malformed, forged, of an ended session, of an inactive user or
-    from before a password change, and `TokenExpired` for one that is only too old.
+    Raises `Unauthenticated` if the token is malformed or forged, if its session has ended, if its user is not active or
+    if the password was changed since; `TokenExpired`, which is a kind of it, if the token says that it has expired.
     """
     payload = access_tokens.decode_token(token, "access") or {}
     session_key = access_tokens.session_key_from_sid(payload.get("sid", "")) or ""
@@ -42,10 +42,10 @@ def check_access_token(token: str) -> Principal:
 
 
 def _is_valid(session_data: str, user: User) -> bool:
-    """Whether a session that holds this is still `user`'s, as `django.contrib.auth.get_user` judges.
+    """Return whether a session with this data belongs to `user`, by the rules of `django.contrib.auth.get_user`.
 
-    Not by that one: it loads user and session by models, which takes 0.9 ms more, and it changes or ends the session
-    that it judges.
+    That function is not used, because it loads session and user through models, which takes 0.9 ms more, and because it
+    may change or end the session.
     """
     data = SessionStore().decode(session_data)
     if data.get(SESSION_KEY) != str(user.id) or data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
@@ -55,7 +55,7 @@ def _is_valid(session_data: str, user: User) -> bool:
 
 
 def _has_expired(token: str) -> bool:
-    """Unverified on purpose: it only picks between two refusals."""
+    """Return whether `token` says that it has expired. Not verified, because it only selects one of two errors."""
     try:
         payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
         return float(payload["exp"]) <= time.time()

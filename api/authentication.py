@@ -1,4 +1,4 @@
-"""Who is asking, at the REST edge."""
+"""Authentication of REST requests by access token."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class BearerAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <access token>`. `request.user` is a `Principal`."""
+    """Authenticates `Authorization: Bearer <access token>`, and sets `request.user` to a `Principal`.
+
+    Another scheme, or no header, leaves the request anonymous. Raises what `check_access_token` raises.
+    """
 
     def authenticate(self, request: Request) -> tuple[Any, None] | None:
         scheme, _, token = get_authorization_header(request).decode("latin-1").partition(" ")
@@ -29,6 +32,8 @@ class BearerAuthentication(BaseAuthentication):
 
 
 class SignedIn(BasePermission):
+    """Refuses anonymous requests. Raises `Unauthenticated`."""
+
     def has_permission(self, request: Request, view: "APIView") -> bool:
         if request.user is None:
             raise Unauthenticated

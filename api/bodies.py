@@ -1,68 +1,84 @@
-"""The bodies of requests: read whole and within their bound before anything else is done for them.
+"""Request bodies: each is read whole, and its size checked, before Django sees the request.
 
-Django would keep them in files, however large, and know how long they are by `Content-Length` alone.
+Django alone would spool a body of any size to a file, and would know its length from `Content-Length` only.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import cast
 
 import msgspec
+from asgiref.typing import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    HTTPScope,
+    Scope,
+)
 
 from api.problems import CONTENT_TYPE, problem_of
 from foundation.errors import TooLarge
 
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[Any]]
-
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
-def bounded(app: App, *, max_bytes: int) -> App:
-    """`app`, an ASGI app of HTTP, with requests whose body is there; larger ones are answered with 413."""
+def bounded(app: ASGI3Application, *, max_bytes: int) -> ASGI3Application:
+    """Wrap `app`, which serves HTTP, so that it is called only with complete bodies of at most `max_bytes`.
 
-    async def with_body(scope: Message, receive: Receive, send: Send) -> None:
-        body = await _read(scope, receive, max_bytes)
-        if body is None:
-            await _refuse(send, TooLarge(f"The body is larger than {max_bytes} bytes."))
+    `app` receives the body as one event, under a `Content-Length` of its own. A larger body is answered with 413
+    `too_large`, and the connection closed. If the client disconnects before the end of the body, `app` is not called
+    and nothing is answered.
+    """
+
+    async def with_body(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request = cast("HTTPScope", scope)
+        try:
+            body = await _read(request, receive, max_bytes)
+        except TooLarge as error:
+            await _refuse(send, error)
             return
-        headers = [header for header in scope["headers"] if header[0] not in _FRAMING]
+        if body is None:
+            return
+        headers = [header for header in request["headers"] if header[0] not in _FRAMING]
         if body:
             headers.append((b"content-length", b"%d" % len(body)))
         is_read = False
 
-        async def read_once() -> Message:
+        async def read_once() -> ASGIReceiveEvent:
             nonlocal is_read
             if is_read:
                 return await receive()
             is_read = True
             return {"type": "http.request", "body": body, "more_body": False}
 
-        await app(scope | {"headers": headers}, read_once, send)
+        await app({**request, "headers": headers}, read_once, send)
 
     return with_body
 
 
-async def _read(scope: Message, receive: Receive, max_bytes: int) -> bytes | None:
-    """The whole body, or as much as came before the client went; None for one that is too large."""
+async def _read(scope: HTTPScope, receive: ASGIReceiveCallable, max_bytes: int) -> bytes | None:
+    """Return the whole body, or None if the client disconnected before its end. Raises `TooLarge`."""
+    too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if len(announced) > 15 or int(announced) > max_bytes:
-        return None
+        raise too_large
     body, is_whole = b"", False
-    while not is_whole and len(body) <= max_bytes:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        is_whole = not message.get("more_body")
-    return body if len(body) <= max_bytes else None
+    while not is_whole:
+        event = await receive()
+        if event["type"] != "http.request":
+            return None
+        body += event.get("body", b"")
+        if len(body) > max_bytes:
+            raise too_large
+        is_whole = not event.get("more_body", False)
+    return body
 
 
-async def _refuse(send: Send, error: TooLarge) -> None:
+async def _refuse(send: ASGISendCallable, error: TooLarge) -> None:
     content = msgspec.json.encode(problem_of(error))
     headers = [
         (b"content-type", CONTENT_TYPE.encode()),
         (b"content-length", b"%d" % len(content)),
         (b"connection", b"close"),  # the rest of the body is not read
     ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+    await send({"type": "http.response.start", "status": error.status, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": content, "more_body": False})

@@ -1,4 +1,4 @@
-"""The pages at /docs/: a console, and references to REST and the socket. Made from the documents; knows no rules."""
+"""The pages at /docs/: a console, and references for REST and the socket, rendered from the generated documents."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from foundation.schema import MAX_INTEGER
 
-# What may be loaded and run, beside what comes from here; forms are sent by script alone.
+# Added to the policy of every page. Forms are submitted by scripts only.
 _POLICY = ("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'", "object-src 'none'")
 _BOUNDS = {
     "minimum": "at least {}", "maximum": "at most {}", "minLength": "at least {} characters",
@@ -25,13 +25,15 @@ _BOUNDS = {
 
 
 class Part(NamedTuple):
-    """A piece of what is said of a type. A shape is described elsewhere on the page."""
+    """A piece of the text that describes a type. If it is a shape, the text is its name, which the page links."""
 
     text: str
     is_shape: bool = False
 
 
 class Field(NamedTuple):
+    """A row of a shape's table. `notes` has the default and the bounds."""
+
     name: str
     type: list[Part]
     required: bool
@@ -39,7 +41,7 @@ class Field(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """One schema of the document, as people read it."""
+    """A schema, for people: its fields as a table, and the JSON Schema as text."""
 
     name: str
     description: SafeString
@@ -47,7 +49,9 @@ class Shape(NamedTuple):
     schema: str
 
 
-class Message(NamedTuple):
+class DocumentedMessage(NamedTuple):
+    """A message of asyncapi.yaml, with the payloads of its examples."""
+
     shape: Shape
     examples: list[Any]
 
@@ -56,26 +60,30 @@ class Message(NamedTuple):
         return _pretty(self.examples[0])
 
 
-class Action(NamedTuple):
+class DocumentedAction(NamedTuple):
+    """A request, its reply, the type of the reply's `data` and the codes that it may be refused with."""
+
     name: str
-    request: Message
-    reply: Message
+    request: DocumentedMessage
+    reply: DocumentedMessage
     data: list[Part]
     errors: list[str]
 
 
-class Event(NamedTuple):
+class DocumentedEvent(NamedTuple):
+    """An event by its name on the wire. Several events may have one shape."""
+
     name: str
     shape: Shape
     example: str
 
 
 class Reference(NamedTuple):
-    """All that the page of the socket shows, and `templates`, what the console offers to send."""
+    """The content of the socket's page, and `templates`: by action, the frame that the console offers to send."""
 
-    actions: list[Action]
-    events: list[Event]
-    refusal: Message
+    actions: list[DocumentedAction]
+    events: list[DocumentedEvent]
+    refusal: DocumentedMessage
     shapes: list[Shape]
     closes: list[dict[str, Any]]
     errors: list[dict[str, Any]]
@@ -83,7 +91,7 @@ class Reference(NamedTuple):
 
 
 class _Document:
-    """asyncapi.yaml, and how its references are followed."""
+    """asyncapi.yaml, decoded, with its references resolved."""
 
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
@@ -91,10 +99,10 @@ class _Document:
         self.messages: dict[str, Any] = content["components"]["messages"]
         self.operations: dict[str, Any] = content["operations"]
 
-    def message(self, name: str) -> Message:
+    def message(self, name: str) -> DocumentedMessage:
         message = self.messages[name]
         examples = [example["payload"] for example in message["examples"]]
-        return Message(self.shape(_last(message["payload"])), examples)
+        return DocumentedMessage(self.shape(_last(message["payload"])), examples)
 
     def shape(self, name: str) -> Shape:
         schema = self.schemas[name]
@@ -105,22 +113,22 @@ class _Document:
         ]
         return Shape(name, _prose(schema.get("description", "")), fields, _pretty(schema))
 
-    def action(self, name: str) -> Action:
+    def action(self, name: str) -> DocumentedAction:
         operation = self.operations[name]
         request = self.message(_last(operation["messages"][0]))
         reply = self.message(_last(operation["reply"]["messages"][0]))
         (data,) = (field.type for field in reply.shape.fields if field.name == "data")
-        return Action(name, request, reply, data, operation["x-errors"])
+        return DocumentedAction(name, request, reply, data, operation["x-errors"])
 
-    def events(self) -> Iterator[Event]:
-        """Each has an example of its own."""
+    def events(self) -> Iterator[DocumentedEvent]:
+        """Yield every event, which are the examples of the messages that the server sends unasked."""
         for reference in self.operations["tell"]["messages"]:
             message = self.message(_last(reference))
             for example in message.examples:
-                yield Event(example["event"], message.shape, _pretty(example))
+                yield DocumentedEvent(example["event"], message.shape, _pretty(example))
 
-    def template(self, action: Action) -> dict[str, Any]:
-        """The example, without the request id that the console gives, and with its switches as they are by default."""
+    def template(self, action: DocumentedAction) -> dict[str, Any]:
+        """Return the example of a request, without `request_id`, which the console adds, and with default flags."""
         properties = self.schemas[action.request.shape.name]["properties"]
         return {
             field: properties[field].get("default", value) if isinstance(value, bool) else value
@@ -131,15 +139,15 @@ class _Document:
 
 @cache
 def read_reference() -> Reference:
-    """What asyncapi.yaml says, in the order of the page. Read once."""
+    """Return the content of asyncapi.yaml, in the order of the page. The file is read once."""
     document = _Document(yaml.safe_load((Path(settings.BASE_DIR) / "asyncapi.yaml").read_text()))
     actions = [document.action(name) for name, operation in document.operations.items() if "reply" in operation]
-    told = {_last(message["payload"]) for message in document.messages.values()}
+    payloads = {_last(message["payload"]) for message in document.messages.values()}
     return Reference(
         actions=actions,
         events=list(document.events()),
         refusal=document.message("Refusal"),
-        shapes=[document.shape(name) for name in document.schemas if name not in told],
+        shapes=[document.shape(name) for name in document.schemas if name not in payloads],
         closes=[close | {"advice": _prose(close["advice"])} for close in document.content["x-close-codes"]],
         errors=[error | {"summary": _prose(error["summary"])} for error in document.content["x-error-codes"]],
         templates={action.name: document.template(action) for action in actions},
@@ -147,7 +155,7 @@ def read_reference() -> Reference:
 
 
 def _prose(text: str) -> SafeString:
-    """Text for a page: what stands between backticks is code."""
+    """Render text with code between backticks."""
     parts = text.split("`")
     shown = (format_html("<code>{}</code>", part) if number % 2 else part for number, part in enumerate(parts))
     return format_html_join("", "{}", ((part,) for part in shown))
@@ -175,14 +183,14 @@ def _type_of(schema: dict[str, Any]) -> Iterator[Part]:
 
 
 def _notes_of(schema: dict[str, Any]) -> str:
-    """Default and bounds, also those inside of a choice."""
+    """Return the default and the bounds, including those of the alternatives of a union."""
     default = [f"default {_compact(schema['default'])}"] if "default" in schema else []
     parts = [schema, *schema.get("anyOf", ())]
     bounds = [
         text.format(part[key])
         for part in parts
         for key, text in _BOUNDS.items()
-        if key in part and part[key] not in (MAX_INTEGER, -MAX_INTEGER)  # what goes for every integer
+        if key in part and part[key] not in (MAX_INTEGER, -MAX_INTEGER)  # the bounds of every integer
     ]
     return ", ".join([*default, *bounds])
 
@@ -211,14 +219,14 @@ def show_socket(request: HttpRequest) -> HttpResponse:
 
 
 def show_rest(request: HttpRequest) -> HttpResponse:
-    """Swagger UI, whose style sheet holds pictures."""
+    """Show Swagger UI, whose style sheet has embedded images."""
     return _page(request, "docs/rest.html", {}, ("img-src 'self' data:",))
 
 
 def _page(request: HttpRequest, template: str, content: dict[str, Any], more: Sequence[str] = ()) -> HttpResponse:
-    """The page, with leave to load and run only what comes from here, and to talk to nobody else."""
+    """Render a page whose Content-Security-Policy allows only this origin, and the directives in `more`."""
     host = request.get_host()
-    # The socket is named too: not every browser counts it as 'self'. A policy cannot name an IPv6 address.
+    # The socket is listed because not every browser counts it as 'self'. A policy cannot contain an IPv6 address.
     connect = "connect-src 'self'" if host.startswith("[") else f"connect-src 'self' ws://{host} wss://{host}"
     answer = render(request, template, {**content, "path": request.path})
     answer["Content-Security-Policy"] = "; ".join(("default-src 'self'", connect, *_POLICY, *more))

@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it should get traffic."""
+"""Health checks: whether the process is alive, and whether it should receive traffic."""
 
 import msgspec
 from django.core.handlers.asgi import ASGIRequest
@@ -9,12 +9,15 @@ from messaging.engine import Engine
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Alive: it answers."""
+    """Answer 200 as long as the process serves requests at all."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Ready: the database answers, the sweep is fresh, the process is not draining. 200, or 503."""
+    """Answer 200 if the database responds, the sweep is recent and the process is not draining; otherwise 503.
+
+    The body is JSON with the result of each check. `ready` is their conclusion.
+    """
     engine = _engine_of(request)
     if engine is None:
         return _answer({"ready": False, "database": "unknown"})

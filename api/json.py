@@ -1,4 +1,4 @@
-"""JSON at the REST edge: typed structs out, raw bytes in."""
+"""JSON for Django REST framework: responses are encoded from structs, request bodies are passed on as bytes."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -14,6 +14,8 @@ _encoder = msgspec.json.Encoder()
 
 
 class JSONRenderer(BaseRenderer):
+    """Encodes structs as JSON. None is an empty body."""
+
     media_type = "application/json"
     format = "json"
     charset = None  # JSON is UTF-8 and has no charset parameter (RFC 8259, section 11)
@@ -28,7 +30,7 @@ class JSONRenderer(BaseRenderer):
 
 
 class RawJSONParser(BaseParser):
-    """Leaves the decoding to the endpoint, which knows the type."""
+    """Returns the body as bytes, because the endpoint knows the type to decode. Raises `TooLarge`."""
 
     media_type = "application/json"
 

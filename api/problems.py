@@ -1,4 +1,4 @@
-"""Errors at the REST edge: everything becomes `application/problem+json` (RFC 9457) with the domain's codes."""
+"""Errors over REST: each becomes `application/problem+json` (RFC 9457) with the code of a domain error."""
 
 import sys
 from http import HTTPStatus
@@ -38,6 +38,8 @@ class FieldError(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
+    """The body of an error. `retry_after` is in seconds."""
+
     type: str
     title: str
     status: int
@@ -48,6 +50,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem_of(error: DomainError) -> Problem:
+    """Render `error` as the body of a response."""
     return Problem(
         type=f"urn:roomlog:error:{error.code}",
         title=HTTPStatus(error.status).phrase,
@@ -60,7 +63,10 @@ def problem_of(error: DomainError) -> Problem:
 
 
 def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
-    """DRF's EXCEPTION_HANDLER. What nobody foresaw is logged, and answered with `internal`."""
+    """Render an exception that a view raised (DRF's `EXCEPTION_HANDLER`).
+
+    An exception that is not a known kind of refusal is logged with its traceback and answered with `internal`.
+    """
     error = _domain_error(exception)
     if isinstance(error, Internal):
         log.error("request failed", view=type(context.get("view")).__name__, exc_info=exception)
@@ -69,21 +75,21 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
         response[name] = value
     if isinstance(exception, exceptions.MethodNotAllowed) and (view := context.get("view")):
         response["Allow"] = ", ".join(view.allowed_methods)
-    # DRF renders an error in what it could negotiate: ours is the only one there is.
-    response.exception = True
     return response
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's `handler400`."""
     return _plain(_domain_error(exception))
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    return _plain(NotFound("There is nothing at this address."))
+    """Django's `handler404`."""
+    return _plain(NotFound("No resource exists at this address."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Called while the exception is handled; what nobody foresaw Django logs."""
+    """Django's `handler500`, called while the exception is being handled. Django logs it."""
     return _plain(_domain_error(sys.exc_info()[1]))
 
 
@@ -125,7 +131,7 @@ def _domain_error(exception: BaseException | None) -> DomainError:
         case RequestDataTooBig():
             return TooLarge()
         case DisallowedHost():
-            return Invalid("This server does not go by that host name: it is not in ALLOWED_HOSTS.")
+            return Invalid("The host name of the request is not in ALLOWED_HOSTS.")
         case SuspiciousOperation():
-            return Invalid("The request cannot be read.")
+            return Invalid("The request is malformed.")
     return Internal()

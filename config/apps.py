@@ -1,4 +1,4 @@
-"""The composition root as a Django app: it brings the commands."""
+"""`config` as a Django app, so that Django finds its management commands."""
 
 from django.apps import AppConfig
 

@@ -1,13 +1,13 @@
-"""The ASGI application: HTTP to Django, /ws/ to the chat consumer, lifespan to ours."""
+"""The ASGI application: HTTP goes to Django, /ws/ to the chat consumer, and lifespan events to `config.lifespan`."""
 
 import os
-from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 from django.core.asgi import get_asgi_application
 
-django = get_asgi_application()  # sets Django up: what follows needs it
+django = get_asgi_application()  # sets up Django, which the imports below require
 
 from django.conf import settings
 
@@ -18,18 +18,17 @@ from messaging.consumers.chat import ChatConsumer
 http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    match scope["type"]:
-        case "http":
-            await http(scope, receive, send)
-        case "lifespan":
-            await lifespan(scope, receive, send)
-        case "websocket" if scope["path"] == "/ws/":
-            await ChatConsumer()(scope, receive, send)
-        case "websocket":
-            await _not_found(send)
+async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    if scope["type"] == "http":
+        await http(scope, receive, send)
+    elif scope["type"] == "lifespan":
+        await lifespan(scope, receive, send)
+    elif scope["path"] == "/ws/":
+        await ChatConsumer()(scope, receive, send)
+    else:
+        await _not_found(send)
 
 
-async def _not_found(send: Any) -> None:
+async def _not_found(send: ASGISendCallable) -> None:
     await send({"type": "websocket.http.response.start", "status": 404, "headers": []})
-    await send({"type": "websocket.http.response.body", "body": b"The socket is at /ws/.\n"})
+    await send({"type": "websocket.http.response.body", "body": b"The socket is at /ws/.\n", "more_body": False})

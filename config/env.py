@@ -1,4 +1,4 @@
-"""The one reader of the environment. Refuses nonsense with the variable's name."""
+"""The only module that reads the environment. Names the variable in the error for an invalid value."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -12,7 +12,10 @@ _ON, _OFF = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
 class Environment:
-    """Typed access to a mapping of strings. An empty variable counts as one that is not set."""
+    """Typed access to environment variables. A blank variable counts as not set.
+
+    Every method but `text` and `listing` raises `ImproperlyConfigured` for an invalid value.
+    """
 
     def __init__(self, values: Mapping[str, str] = os.environ) -> None:
         self._values = values
@@ -21,13 +24,14 @@ class Environment:
         return self._values.get(name, "").strip() or default
 
     def choice(self, name: str, *choices: str) -> str:
-        """One of `choices`, in any case; the first where it is not set."""
+        """Return one of `choices`, matched in any case; the first one if the variable is not set."""
         text = self.text(name, choices[0]).lower()
         if text not in choices:
             raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}")
         return text
 
     def listing(self, name: str) -> list[str]:
+        """Return the values between commas, without blank ones."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -39,6 +43,7 @@ class Environment:
         raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}")
 
     def number(self, name: str, default: T, *, least: float, most: float) -> T:
+        """Return a number of the type of `default`, from `least` to `most` inclusive."""
         text = self.text(name)
         if not text:
             return default
@@ -48,5 +53,5 @@ class Environment:
         except ValueError:
             raise ImproperlyConfigured(f"{name} must be a number ({kind.__name__}), not {text!r}") from None
         if not least <= value <= most:
-            raise ImproperlyConfigured(f"{name} must lie between {least:g} and {most:g}, not {text}")
+            raise ImproperlyConfigured(f"{name} must be between {least:g} and {most:g}, not {text}")
         return value

@@ -1,4 +1,4 @@
-"""How logs are written, and what of other people's words goes into them."""
+"""How logs are formatted, and which records of libraries are left out."""
 
 import logging
 from typing import Any
@@ -9,7 +9,10 @@ from foundation.outage import OUTAGES
 
 
 class Incidents(logging.Filter):
-    """Exceptions that nobody foresaw. A refusal is an answer; a database that fails has its line where it is met."""
+    """Passes only records of unexpected exceptions.
+
+    Refused requests are not worth a line, and a failure of the database is logged where it is handled.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -17,7 +20,10 @@ class Incidents(logging.Filter):
 
 
 def configure_logs(*, form: str, level: str) -> dict[str, Any]:
-    """Configure structlog, and return Django's `LOGGING`: everything to standard error, as `console` or `json`."""
+    """Configure structlog, and return a value for Django's `LOGGING`. Everything is written to standard error.
+
+    `form` is `console` (for people) or `json`; `level` is the name of the root logger's level, such as `INFO`.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -54,12 +60,12 @@ def configure_logs(*, form: str, level: str) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": form}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Its INFO lines hold query strings.
+            # Its INFO lines contain query strings.
             "uvicorn.error": {"level": "WARNING"},
             "uvicorn.access": {"level": "WARNING"},
-            # A traceback each second while Redis is away; the relay says it once, and when it is back.
+            # Logs a traceback every second while Redis is down. The relay logs when it fails and when it is back.
             "channels_redis": {"level": "CRITICAL"},
             "django.request": {"filters": ["incidents"]},
-            "django.security": {"level": "CRITICAL"},  # as refusals are
+            "django.security": {"level": "CRITICAL"},  # refused requests
         },
     }

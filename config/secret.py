@@ -1,4 +1,4 @@
-"""The secret key of an installation that was given none: made once, kept in the data directory."""
+"""The secret key of an installation that has not set one: generated once, kept in the data directory."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,10 @@ from django.core.management.utils import get_random_secret_key
 
 
 def read_or_make_secret_key(path: Path) -> str:
-    """The key in `path`, made (mode 600) when there is none. Two processes that start at once agree on one."""
+    """Return the key in the file `path`, which is made (mode 600) if it does not exist.
+
+    Processes that start at the same time get the same key. Raises `ImproperlyConfigured` if the file is empty.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     if not path.exists():
@@ -23,5 +26,5 @@ def read_or_make_secret_key(path: Path) -> str:
             draft.unlink()
     key = path.read_text().strip()
     if not key:
-        raise ImproperlyConfigured(f"{path} is empty: put the secret key back, or remove the file to have one made")
+        raise ImproperlyConfigured(f"{path} is empty: restore the secret key, or delete the file to have one generated")
     return key

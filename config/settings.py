@@ -1,4 +1,4 @@
-"""Every setting, once: its unit, its default, its reason. Behaviour never hangs on DEBUG."""
+"""All settings, each with its unit, default and reason. Nothing depends on DEBUG."""
 
 from pathlib import Path
 from typing import Any
@@ -15,27 +15,27 @@ from messaging.wire.limits import Limits
 env = Environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# Where the embedded database and the generated secret key live.
+# Holds the SQLite database and the generated secret key.
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
 
 DEBUG = False
 SECRET_KEY = env.text("SECRET_KEY") or read_or_make_secret_key(DATA_DIR / "secret_key")
-# Older keys, still accepted where the digest of a message is compared.
+# Earlier keys, still accepted when the digest of a message is compared.
 SECRET_KEY_FALLBACKS = env.listing("SECRET_KEY_FALLBACKS")
-# Hosts that may be named in requests. The default serves local use; name yours in production.
+# Host names that requests may use. The default is for local use: set yours in production.
 ALLOWED_HOSTS = env.listing("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
-# Origins whose pages may call, over REST and the socket ("*" for all). None set: REST answers no other
-# origin, the socket takes any, for it is never authenticated by cookie.
+# Origins whose pages may use REST and the socket ("*" for all). If empty, REST allows no other origin. The socket then
+# allows every origin, because it is never authenticated by a cookie.
 CORS_ALLOWED_ORIGINS = [origin for origin in env.listing("CORS_ALLOWED_ORIGINS") if origin != "*"]
 CORS_ALLOW_ALL_ORIGINS = "*" in env.listing("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-session-token"]
 CORS_EXPOSE_HEADERS = ["retry-after"]
 
-# -- Bounds of the engine (messaging/wire/limits.py has units and defaults) ------------------------------------------
+# -- Limits of the engine (units and defaults are in messaging/wire/limits.py) -----------------------------------------
 
 
-_LEAST = {"history_page_max": 50}  # which is a page where no other size is asked for
-_MOST = {"max_client_id_chars": 64}  # which the column holds
+_LEAST = {"history_page_max": 50}  # the default size of a page
+_MOST = {"max_client_id_chars": 64}  # the length of the column
 
 
 def _limits() -> Limits:
@@ -54,15 +54,15 @@ def _limits() -> Limits:
 
 
 ROOMLOG_LIMITS = _limits()
-# Pages whose sockets are let in; empty for all.
+# Origins that may open sockets; empty for all.
 ROOMLOG_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ALLOWED_ORIGINS
-# Keys of the digests of messages, the present one first.
+# Keys for the digests of messages; new digests use the first one.
 ROOMLOG_DIGEST_KEYS = [SECRET_KEY, *SECRET_KEY_FALLBACKS]
-# Off for load tests only: every rate limit, also that of sign-up and login.
+# Turns off every rate limit, including those of sign-up and login. For load tests only.
 ROOMLOG_RATE_LIMITS = env.flag("ROOMLOG_RATE_LIMITS", default=True)
-# Threads that read the database for sockets (each keeps one connection), beside the writer's one.
+# Threads that read the database for sockets, besides the one that writes. Each keeps one connection.
 ROOMLOG_READER_THREADS = env.number("ROOMLOG_READER_THREADS", 4, least=1, most=64)
-# Seconds that in-flight work is given when the server is told to stop.
+# Seconds that in-flight work may take to finish when the server stops.
 ROOMLOG_GRACE_S = env.number("ROOMLOG_GRACE_S", 10, least=0, most=600)
 
 # -- Django ------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 STATIC_URL = "/static/"
-# Straight from the apps, so that nothing needs collecting.
+# Serves files from the apps, so that `collectstatic` is not needed.
 WHITENOISE_USE_FINDERS = True
 LANGUAGE_CODE = "en"
 USE_I18N = False
@@ -107,42 +107,43 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 APPEND_SLASH = False
-# A REST body is no larger than a frame.
+# A REST body may be as large as a frame. The middleware of `api.bodies` refuses larger ones first.
 DATA_UPLOAD_MAX_MEMORY_SIZE = ROOMLOG_LIMITS.max_frame_bytes
 SECURE_CONTENT_TYPE_NOSNIFF = True
-# Behind a proxy that ends TLS: trust its word for the scheme.
+# Trust X-Forwarded-Proto. Only behind a proxy that terminates TLS and sets it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY", default=False) else None
 
 # -- Database ----------------------------------------------------------------------------------------------------
 
 _SQLITE_OPTIONS = {
-    # IMMEDIATE: a deferred transaction that turns into a writer fails at once when another writes.
+    # IMMEDIATE: a deferred transaction that starts to write fails at once while another one writes.
     "transaction_mode": "IMMEDIATE",
-    # FULL: an acknowledged message survives a power cut, not only a crash.
+    # FULL: an acknowledged message survives a power failure, not only a crash.
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000",
     "timeout": 30,  # s
 }
-_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1  # by the readers and the writer
-# That one waits for a connection, where all are in use or none is to be had.
+_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1  # by the reader threads and the writer thread
+# Seconds to wait for a connection if all are in use or none can be opened.
 _PATIENCE_S = env.number("DATABASE_PATIENCE_S", 5.0, least=0.1, most=60)
 _POSTGRESQL_OPTIONS = {
-    # Kept by psycopg's pool, so that a REST request opens none.
+    # psycopg's pool keeps connections open, so that REST requests need not open them.
     "pool": {
         "min_size": 1,
-        # What is not kept is for REST.
+        # REST requests share those that the threads do not keep.
         "max_size": env.number(
             "DATABASE_POOL_SIZE", max(20, _KEPT_CONNECTIONS + 4), least=_KEPT_CONNECTIONS + 1, most=1000
         ),
         "timeout": _PATIENCE_S,
-        # Whoever comes after it tries at once; else tries lie ever further apart, and the database is back unnoticed.
+        # Give up reconnecting early: the next request tries at once, whereas the pool's own attempts get further and
+        # further apart, and would notice late that the database is back.
         "reconnect_timeout": _PATIENCE_S,
     },
     "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on"
-    # Prepared are the statements of an append alone, whose plans do not hang on what is appended.
+    # Only the statements of an append are prepared. Their best plans do not depend on the values.
     " -c plan_cache_mode=force_generic_plan"
-    # What is looked up is in memory or on flash: an index before a walk through a table.
+    # The data is in memory or on an SSD: prefer an index scan to a sequential scan.
     " -c random_page_cost=1.1",
-    # A host that is gone without a word is noticed in some 10 s, not when the system's own patience ends.
+    # Detect a host that vanished within about 10 s, instead of after the timeouts of the operating system.
     "connect_timeout": 5,  # s
     "keepalives_idle": 5,  # s
     "keepalives_interval": 2,  # s
@@ -157,26 +158,26 @@ def _database() -> dict[str, Any]:
     options = database.setdefault("OPTIONS", {})
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["ENGINE"] = "config.sqlite"
-        # A file also in tests: threads and processes share it.
+        # A file in tests too, because threads and processes share it.
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
         database["OPTIONS"] = _SQLITE_OPTIONS | options
     elif database["ENGINE"] == "django.db.backends.postgresql":
         database["ENGINE"] = "config.postgresql"
         database["OPTIONS"] = _POSTGRESQL_OPTIONS | options
     else:
-        raise ImproperlyConfigured("DATABASE_URL must name a sqlite or a postgresql database")
+        raise ImproperlyConfigured("DATABASE_URL must be a sqlite:// or a postgresql:// URL")
     return database
 
 
 DATABASES = {"default": _database()}
 
-# -- Channel layer: hints between processes ----------------------------------------------------------------------
+# -- Channel layer: notifies other processes ----------------------------------------------------------------------
 
 REDIS_URLS = env.listing("REDIS_URL")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # The prefix keeps installations apart that share a Redis: pub/sub knows no database numbers.
+        # The prefix separates installations that share a Redis, because pub/sub ignores database numbers.
         "CONFIG": {"hosts": REDIS_URLS, "prefix": env.text("REDIS_PREFIX", "roomlog")},
     }
     if REDIS_URLS
@@ -197,11 +198,11 @@ HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 HEADLESS_TOKEN_STRATEGY = "accounts.strategy.TokenStrategy"  # noqa: S105
 HEADLESS_JWT_ALGORITHM = "HS256"
-# Without it a token outlives its session: logged-out users would be let in.
+# Without it, a token outlives its session, and a user who has logged out is still authenticated.
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 3600  # s
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 3600  # s
-# Where the pages live that allauth's mails lead to.
+# The base address of the pages that allauth's emails link to.
 _FRONTEND_URL = env.text("FRONTEND_URL", "http://localhost:8000").rstrip("/")
 HEADLESS_FRONTEND_URLS = {
     "account_confirm_email": f"{_FRONTEND_URL}/verify-email/{{key}}",
@@ -215,7 +216,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_USERNAME_VALIDATORS = None
-# An empty mapping would mean allauth's defaults; False is its word for "off".
+# An empty mapping selects allauth's defaults; False turns them off.
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {} if ROOMLOG_RATE_LIMITS else False
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 
@@ -233,21 +234,21 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Roomlog",
-    "DESCRIPTION": "A headless chat backend. The socket at /ws/ is described by /asyncapi.yaml.",
+    "DESCRIPTION": "A headless chat backend. /asyncapi.yaml describes the WebSocket at /ws/.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "PATH_CONVERTER_OVERRIDES": {"id": {"type": "string", "format": "uuid"}},
-    # A patch is a struct of its own, not a serializer of which nothing is required.
+    # The body of a PATCH is a struct of its own, not a serializer without its required fields.
     "COMPONENT_SPLIT_PATCH": False,
-    # The one there is by default gives names to enums of serializers, of which there are none.
+    # The default hook names the enums of serializers. There are no serializers.
     "POSTPROCESSING_HOOKS": [],
 }
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 
-# Readable on a terminal, JSON elsewhere.
+# `console` is for people, `json` for log collectors.
 LOGGING = configure_logs(
     form=env.choice("LOG_FORMAT", "console", "json"),
     level=env.choice("LOG_LEVEL", "info", "debug", "warning", "error", "critical").upper(),

@@ -1,4 +1,4 @@
-"""Every HTTP address."""
+"""The root URL configuration."""
 
 from django.urls import include, path, re_path
 

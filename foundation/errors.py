@@ -1,4 +1,4 @@
-"""What may be refused, for every reason that no single app owns.
+"""The base class of domain errors, and those that no single app owns. Knows no framework.
 
 DomainError
 ├── Invalid, Unauthenticated, Forbidden, NotFound, Conflict, LimitReached
@@ -11,10 +11,13 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A refusal that a client is told of, with the same `code` and `status` over both doors.
+    """An error that is reported to the client, with the same `code` and `status` over REST and the socket.
 
-    `detail` is for people; `field` names the part of the request that is at fault;
-    `retry_after` is in seconds. Subclasses register themselves by the code they bring.
+    `detail` is a sentence for people, by default the `summary` of the class. `field` is the path of the invalid part of
+    the request, or None. `retry_after` is in seconds, or None. `retryable` says whether the same request can succeed
+    later.
+
+    A subclass that defines `code` is added to `registry`; defining one that another class has raises `TypeError`.
     """
 
     code: ClassVar[str]
@@ -31,7 +34,7 @@ class DomainError(Exception):
 
     def __init_subclass__(cls) -> None:
         if "code" not in cls.__dict__:
-            return  # a special case of its parent, with its parent's code
+            return  # a special case of its parent, which keeps the parent's code
         known = DomainError.registry.setdefault(cls.code, cls)
         if known is not cls:
             raise TypeError(f"{cls.__name__} and {known.__name__} share the code {cls.code!r}")
@@ -39,70 +42,70 @@ class DomainError(Exception):
 
 class Invalid(DomainError):
     code, status = "invalid", 400
-    summary = "The request is not of the form it must have."
+    summary = "The request is malformed or has an invalid field."
 
 
 class Unauthenticated(DomainError):
     code, status = "unauthenticated", 401
-    summary = "A valid access token is needed."
+    summary = "A valid access token is required."
     expired = False
 
 
 class Forbidden(DomainError):
     code, status = "forbidden", 403
-    summary = "This needs a higher role."
+    summary = "This requires a higher role."
 
 
 class NotFound(DomainError):
     code, status = "not_found", 404
-    summary = "There is no such thing, or it is not yours to see."
+    summary = "The resource does not exist, or you may not see it."
 
 
 class MethodNotAllowed(DomainError):
     code, status = "method_not_allowed", 405
-    summary = "This method is not offered here."
+    summary = "This method is not allowed here."
 
 
 class NotAcceptable(DomainError):
     code, status = "not_acceptable", 406
-    summary = "Answers are application/json."
+    summary = "Responses are available only as application/json."
 
 
 class Conflict(DomainError):
     code, status = "conflict", 409
-    summary = "The present state does not allow this."
+    summary = "The request conflicts with the current state."
 
 
 class LimitReached(DomainError):
     code, status = "limit_reached", 409
-    summary = "A limit on how many there may be is reached."
+    summary = "A limit on the number of such items has been reached."
 
 
 class TooLarge(DomainError):
     code, status = "too_large", 413
-    summary = "The request is larger than allowed."
+    summary = "The request is too large."
 
 
 class UnsupportedMediaType(DomainError):
     code, status = "unsupported_media_type", 415
-    summary = "Requests are application/json."
+    summary = "Request bodies must be application/json."
 
 
 class RateLimited(DomainError):
     code, status, retryable = "rate_limited", 429, True
-    summary = "Too many actions: wait, then try again."
+    summary = "Too many actions. Wait, then try again."
 
 
 class Internal(DomainError):
     code, status = "internal", 500
-    summary = "Something went wrong on the server. It has been logged."
+    summary = "An internal error occurred. It has been logged."
 
 
 class Overloaded(DomainError):
     code, status, retryable = "overloaded", 503, True
-    summary = "The server is busy. This was surely not done: try again."
+    summary = "The server is overloaded. The request was not carried out: try again later."
 
 
 class Unavailable(DomainError):
     code, status, retryable = "unavailable", 503, True
-    summary = "The outcome is not known. Try again with the same client_id."
+    summary = "The outcome is unknown. Try again with the same client_id."

@@ -1,4 +1,4 @@
-"""Model fields of our own."""
+"""Model fields that Django does not have."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ else:
 
 
 class ExactJSONField(_TextField):
-    """Custom JSON as its owner wrote it, in a text column.
+    """JSON in a text column, which returns every value as it was written.
 
-    PostgreSQL's jsonb does not keep it: 1e300 comes back as an integer of 301 digits.
+    PostgreSQL's jsonb does not: it returns 1e300 as an integer of 301 digits.
     """
 
     _pyi_private_set_type: Any

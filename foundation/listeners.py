@@ -1,31 +1,35 @@
-"""Who in this process wants to hear of something that was committed. Services tell; `config` wires the listeners."""
+"""Callbacks in this process for changes that were committed. Services publish; `config` registers the listeners."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import structlog
 
-News = TypeVar("News")
+PayloadT = TypeVar("PayloadT")
 
 log = structlog.get_logger(__name__)
 
 
-class Listeners(Generic[News]):
-    """Called in the order in which they were added, on the thread that tells."""
+class Listeners(Generic[PayloadT]):
+    """Callbacks that `notify` calls on its own thread, in the order in which they were added."""
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[News], None]] = []
+        self._listeners: list[Callable[[PayloadT], None]] = []
 
-    def add(self, listener: Callable[[News], None]) -> None:
+    def add(self, listener: Callable[[PayloadT], None]) -> None:
         self._listeners.append(listener)
 
-    def remove(self, listener: Callable[[News], None]) -> None:
+    def remove(self, listener: Callable[[PayloadT], None]) -> None:
+        """Remove a listener. Raises `ValueError` if it was not added."""
         self._listeners.remove(listener)
 
-    def tell(self, news: News) -> None:
-        """Hand `news` to every listener. Never raises: what is committed is committed."""
+    def notify(self, payload: PayloadT) -> None:
+        """Call every listener with `payload`. Never raises, because the change is already committed.
+
+        If a listener raises, the exception is logged and the next listener is called.
+        """
         for listener in tuple(self._listeners):
             try:
-                listener(news)
+                listener(payload)
             except Exception:
                 log.exception("listener failed", listener=repr(listener))

@@ -1,4 +1,4 @@
-"""What a database that fails means for whoever asked, over both doors."""
+"""Maps failures of the database to errors for the client, the same over REST and the socket."""
 
 from typing import Final
 
@@ -11,17 +11,17 @@ RETRY_AFTER_S = 1.0
 
 
 def outage_of(error: OperationalError | InterfaceError) -> Overloaded | Unavailable:
-    """The refusal that `error`, of either engine, amounts to.
+    """Return the error to report for `error`, which either engine may have raised. `retry_after` is set.
 
-    `Overloaded` where a lock was not to be had: surely not done. `Unavailable` where the connection was lost or not
-    to be had: it may have been done.
+    `Overloaded` if a lock could not be acquired in time: nothing was changed. `Unavailable` if the connection was lost
+    or could not be opened: the change may have been committed.
     """
     if is_lock_timeout(error):
         return Overloaded(retry_after=RETRY_AFTER_S)
-    return Unavailable("The database is not to be had at the moment: try again.", retry_after=RETRY_AFTER_S)
+    return Unavailable("The database is not available at the moment. Try again.", retry_after=RETRY_AFTER_S)
 
 
 def is_lock_timeout(error: OperationalError | InterfaceError) -> bool:
-    """Whether others held for too long what was to be locked."""
-    # 55P03 is lock_not_available; SQLite says it in words.
+    """Return whether `error` says that a lock could not be acquired in time."""
+    # 55P03 is lock_not_available. SQLite has only its message.
     return getattr(error.__cause__, "sqlstate", None) == "55P03" or "database is locked" in str(error)

@@ -1,26 +1,30 @@
-"""Pages by key, never by offset: a page costs the same wherever it lies."""
+"""Keyset pagination: pages are addressed by key, never by offset, so that every page costs the same."""
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db.models import Model, QuerySet
 
-Row = TypeVar("Row", bound=Model)
+ModelT = TypeVar("ModelT", bound=Model)
 
 
-class Page(NamedTuple):
+class KeysetPage(NamedTuple, Generic[ModelT]):
     """Rows in ascending order of their key, and whether there are more on either side."""
 
-    rows: list[Any]
+    rows: list[ModelT]
     has_before: bool
     has_after: bool
 
 
-def page_of(queryset: QuerySet[Row], *, key: str, before: Any, after: Any, limit: int) -> Page:
-    """The `limit` rows right before `before`, or right after `after`, or the first ones. One query."""
+def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, limit: int) -> KeysetPage[ModelT]:
+    """Return up to `limit` rows: the last ones before `before`, the first ones after `after`, or the first of all.
+
+    `key` names a unique field; `before` and `after` are values of it, which need not exist. If both are given, `before`
+    wins. One query: on the side of `before` or `after` itself there are taken to be more rows.
+    """
     if before is not None:
         rows = list(queryset.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: limit + 1])
-        return Page(rows[:limit][::-1], has_before=len(rows) > limit, has_after=True)
+        return KeysetPage(rows[:limit][::-1], has_before=len(rows) > limit, has_after=True)
     if after is not None:
         queryset = queryset.filter(**{f"{key}__gt": after})
     rows = list(queryset.order_by(key)[: limit + 1])
-    return Page(rows[:limit], has_before=after is not None, has_after=len(rows) > limit)
+    return KeysetPage(rows[:limit], has_before=after is not None, has_after=len(rows) > limit)

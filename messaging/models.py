@@ -12,7 +12,7 @@ class Message(models.Model):
 
     pk = models.CompositePrimaryKey("room_id", "id")
     room = models.ForeignKey(
-        Room, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="messages"
+        Room, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="messages"
     )
     id = models.BigIntegerField()
     seq = models.BigIntegerField()

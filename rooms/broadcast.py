@@ -15,4 +15,4 @@ def broadcast(notices: Sequence[Notice]) -> None:
 
     Whoever misses it sees the hole.
     """
-    _listeners.tell(notices)
+    _listeners.notify(notices)

@@ -1,8 +1,8 @@
 """What a room may refuse.
 
 DomainError
-├── NotAMember, Banned, Muted, Archived   403
-└── LastOwner                             409
+├── NotAMember, Muted, Archived   403
+└── LastOwner                     409
 """
 
 from foundation.errors import DomainError
@@ -11,11 +11,6 @@ from foundation.errors import DomainError
 class NotAMember(DomainError):
     code, status = "not_a_member", 403
     summary = "You are not a member of this room."
-
-
-class Banned(DomainError):
-    code, status = "banned", 403
-    summary = "You are banned from this room."
 
 
 class Muted(DomainError):

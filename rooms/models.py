@@ -42,7 +42,8 @@ class Membership(models.Model):
 
     pk = models.CompositePrimaryKey("room_id", "user_id")
     room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="memberships")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="memberships")
+    # Protected, because the room's log names its members for as long as it is kept: users are deactivated, not deleted.
+    user = models.ForeignKey(User, on_delete=models.PROTECT, db_index=False, related_name="memberships")
     role = models.PositiveSmallIntegerField(
         choices=[(role.value, role.name.capitalize()) for role in Role], default=Role.MEMBER
     )
@@ -63,8 +64,9 @@ class Entry(models.Model):
     """One change of a room. Points at its subject: a message, or a user."""
 
     pk = models.CompositePrimaryKey("room_id", "seq")
+    # Protected, because this key has no constraint: an append during a cascade would leave entries without a room.
     room = models.ForeignKey(
-        Room, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="entries"
+        Room, on_delete=models.PROTECT, db_index=False, db_constraint=False, related_name="entries"
     )
     seq = models.BigIntegerField()
     kind = models.CharField(max_length=32)

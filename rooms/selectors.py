@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.selectors import user_of
 from foundation.errors import NotFound
-from foundation.paging import Page, page_of
+from foundation.paging import KeysetPage, page_of
 from foundation.schema import timestamp
 from foundation.sql import Lookup, as_uuid
 from rooms import models
@@ -93,7 +93,9 @@ def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, l
     return RoomPage(results=[room_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
 
 
-def list_memberships(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> Page:
+def list_memberships(
+    *, user_id: UUID, before: UUID | None, after: UUID | None, limit: int
+) -> KeysetPage[models.Membership]:
     """The user's memberships by room id (oldest first), each with user, room and head."""
     mine = models.Membership.objects.select_related("room", "user", "room__head").filter(
         user_id=user_id, left_seq__isnull=True

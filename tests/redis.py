@@ -1,4 +1,4 @@
-"""A Redis of our own for tests: started, stopped, paused. A real one from the PATH, else fakeredis over TCP."""
+"""A Redis server for tests, which they can stop and pause: `redis-server` from the PATH, or else fakeredis."""
 
 import shutil
 import signal
@@ -16,7 +16,7 @@ def is_real() -> bool:
 
 
 class Redis:
-    """One server on a port that stays its own over restarts. Keeps nothing."""
+    """One server. It keeps its port across restarts, but no data."""
 
     def __init__(self) -> None:
         with socket.socket() as probe:
@@ -48,7 +48,7 @@ class Redis:
             self._process = None
 
     def pause(self) -> None:
-        """As a host that swaps: connections stand, nothing answers."""
+        """Stop answering without closing connections, as an overloaded host does."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""Real servers for tests: `manage.py serve` in a process of its own, on the test's database."""
+"""Real servers for tests: `manage.py serve` in a process of its own, with the database of the test."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ START_TIMEOUT_S = 30.0
 
 
 class Server:
-    """One `serve` process. Its log is kept, and read for tracebacks at the end."""
+    """One `serve` process. Its log is kept, so that tests can check it for tracebacks."""
 
     def __init__(self, log_path: Path, *, command: Sequence[str] = SERVE, **environment: str) -> None:
         self.port = free_port()
@@ -33,7 +33,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
-        """Start, and wait until it answers."""
+        """Start the process, and wait until it answers."""
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._command, "--port", str(self.port)],
@@ -54,7 +54,7 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it and the commands beside it run with."""
+        """The environment of the process, also for management commands that a test runs."""
         return os.environ | {"DATABASE_URL": database_url(), "LOG_LEVEL": "INFO"} | self._environment
 
     @property
@@ -71,10 +71,11 @@ class Server:
         return self._log_path.read_text()
 
     def kill(self) -> None:
-        """As a power cut would, for the process."""
+        """Kill the process without notice (SIGKILL)."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
+        """Stop the process in order (SIGTERM), and wait for its end."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
@@ -84,13 +85,13 @@ class Server:
             self._process = None
 
     def readiness(self) -> dict[str, Any]:
-        """What it says of itself."""
+        """Return the body of `/readyz`."""
         with self.rest() as rest:
             found: dict[str, Any] = rest.get("/readyz").json()
             return found
 
     def rest(self, headers: dict[str, str] | None = None) -> httpx.Client:
-        """A client whose every answer is one that openapi.yaml allows."""
+        """Return a client that checks every response against openapi.yaml."""
         hooks = {"response": [_check_answer]}
         return httpx.Client(base_url=self.url, headers=headers or {}, timeout=30, verify=False, event_hooks=hooks)
 
@@ -101,7 +102,7 @@ def _check_answer(response: httpx.Response) -> None:
 
 
 def database_url() -> str:
-    """The address of the test's database."""
+    """Return the URL of the test database."""
     values: dict[str, Any] = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['NAME']}"

@@ -1,10 +1,10 @@
-
 import django.core.validators
-import foundation.fields
 import django.db.models.deletion
 import uuid_utils.compat
 from django.conf import settings
 from django.db import migrations, models
+
+import foundation.fields
 
 
 class Migration(migrations.Migration):
@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('password', models.CharField(max_length=128, verbose_name='password')),
                 ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
                 ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('username', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9._-]*\\Z', 'Usernames are made of ASCII letters, digits, dots, dashes and underscores.')])),
+                ('username', models.CharField(max_length=64, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9._-]*\\Z', 'Usernames consist of ASCII letters, digits, dots, dashes and underscores, and start with a letter or digit.')])),
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('display_name', models.CharField(blank=True, max_length=100)),
                 ('avatar_url', models.CharField(blank=True, max_length=2048)),

@@ -1,7 +1,7 @@
-"""Django's PostgreSQL backend, whose pool lets go of all that rests in it when a connection is found broken.
+"""Django's PostgreSQL backend, with a connection pool that is emptied when one of its connections turns out broken.
 
-They break together, by a restart or a failover; else each would be handed out once more, and fail. psycopg's own check
-of what it hands out is no remedy: behind two broken ones in a row it waits for a second, then for two, then four.
+A restart or a failover breaks all connections at once, and otherwise the pool would hand out each of them once more.
+psycopg's own check of connections is no alternative: after two broken ones in a row it waits 1 s, then 2 s, then 4 s.
 """
 
 import time
@@ -11,8 +11,8 @@ from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    _taken_at = 0.0
-    _let_go_at = 0.0  # of the class
+    _taken_at = 0.0  # time.monotonic() at which this connection was taken from the pool
+    _drained_at = 0.0  # time.monotonic() at which the pool was last emptied; on the class, for all threads
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self._taken_at = time.monotonic()
@@ -21,6 +21,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _close(self) -> None:
         is_broken = self.connection is not None and self.connection.broken
         super()._close()  # type: ignore[misc]
-        if is_broken and self.pool and self._taken_at > DatabaseWrapper._let_go_at:
-            DatabaseWrapper._let_go_at = time.monotonic()
+        if is_broken and self.pool and self._taken_at > DatabaseWrapper._drained_at:
+            DatabaseWrapper._drained_at = time.monotonic()
             self.pool.drain()

@@ -1,7 +1,8 @@
 """Django's SQLite backend with a fair queue of writers.
 
-SQLite's own waiting is a poll without order: beside a busy writer another may starve for seconds. Here all writers
-of a process queue, first come first served, before `BEGIN IMMEDIATE`. Reads open no transaction and never wait.
+In SQLite, writers that must wait poll, in no order, so that one can starve for seconds while another is busy. Here all
+transactions of a process queue, first come, first served, before `BEGIN IMMEDIATE`. Reads outside of a transaction
+never wait.
 """
 
 import threading
@@ -12,7 +13,7 @@ from django.db.utils import OperationalError
 
 
 class FairLock:
-    """A mutual exclusion that is handed to whoever has waited longest."""
+    """A lock that is passed to the thread that has waited longest."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -20,6 +21,7 @@ class FairLock:
         self._waiting: deque[threading.Lock] = deque()
 
     def acquire(self, timeout_s: float) -> bool:
+        """Take the lock, and return whether that succeeded within `timeout_s` seconds."""
         with self._mutex:
             if not self._held:
                 self._held = True
@@ -33,7 +35,7 @@ class FairLock:
             if turn in self._waiting:
                 self._waiting.remove(turn)
                 return False
-        return True  # it was handed over while we gave up
+        return True  # passed to this thread just as it timed out
 
     def release(self) -> None:
         with self._mutex:
@@ -52,18 +54,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _start_transaction_under_autocommit(self) -> None:
         timeout_s = float(self.settings_dict["OPTIONS"].get("timeout", 30))
         if not self._queue.acquire(timeout_s):
-            raise OperationalError("database is locked: waited too long for other writers of this process")
+            raise OperationalError("database is locked: timed out waiting for other writers of this process")
         self._has_turn = True
         try:
             with self.wrap_database_errors:
-                # As the base class does, without a cursor of Django's, which takes longer than the statement.
+                # The base class uses a cursor of Django's, which takes longer than the statement.
                 self.connection.execute(f"BEGIN {self.transaction_mode}")  # type: ignore[attr-defined]
         except BaseException:
             self._end_turn()
             raise
 
     def _commit(self) -> None:
-        super()._commit()  # type: ignore[misc]  # a failure leaves the turn to the rollback that follows
+        super()._commit()  # type: ignore[misc]  # if it fails, the rollback that follows ends the turn
         self._end_turn()
 
     def _rollback(self) -> None:

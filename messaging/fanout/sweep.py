@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from foundation.errors import DomainError
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
@@ -132,7 +132,7 @@ class Sweep:
             self._turns, self._repaired, self._lag_s, self._reported_at = 0, 0, 0.0, self._loop.time()
 
 
-def _judge(sink: Sink, standing: Standing | None) -> None:
+def _judge(sink: Sink, standing: SessionStanding | None) -> None:
     """Close `sink` if what it was admitted with no longer stands."""
     if standing is not None and not standing.is_active:
         sink.close(USER_INACTIVE)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
 from messaging.fanout.pages import Page
 from messaging.selectors.messages import messages_by_id
@@ -48,7 +48,7 @@ def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage
 
 def list_changes(
     *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
     """Returns what a sweep asks for: the rooms whose heads moved, and the sessions that changed. At most two queries.
 
     `heads` holds the seq up to which each room is known; `auth_versions` what each session was admitted with.

@@ -1,4 +1,4 @@
-"""What every endpoint refuses, in one shape: `application/problem+json`."""
+"""Errors that every endpoint can answer with, as `application/problem+json`."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,25 +26,25 @@ def test_it_works(alice: Person) -> None:
         "type": "urn:roomlog:error:not_found",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is nothing at this address.",
+        "detail": "No resource exists at this address.",
         "code": "not_found",
-        "errors": [{"code": "not_found", "field": None, "detail": "There is nothing at this address."}],
+        "errors": [{"code": "not_found", "field": None, "detail": "No resource exists at this address."}],
         "retry_after": None,
     }
 
 
-def test_no_answer_is_stored_on_the_way(alice: Person) -> None:
+def test_no_answer_is_cached(alice: Person) -> None:
     assert Rest(alice).get("users/me/").headers["Cache-Control"] == "no-store"
     assert Rest().get("users/me/").headers["Cache-Control"] == "no-store"
 
 
-# -- 400: the form ------------------------------------------------------------------------------------------------
+# -- 400: the body ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"nonsense", b"\xff\xfe", b'{"name": "\xff", "kind": "public"}', b"[]", b"null", b'"x"', b"1"]
 )
-def test_it_refuses_what_is_no_json_object(alice: Person, body: bytes) -> None:
+def test_it_refuses_a_body_that_is_not_a_json_object(alice: Person, body: bytes) -> None:
     assert refusal(Rest(alice).post("rooms/", body)) == (400, "invalid", None)
 
 
@@ -65,11 +65,11 @@ def test_it_refuses_what_is_no_json_object(alice: Person, body: bytes) -> None:
         ({"members": [str(uuid4())] * 101}, "members"),
     ],
 )
-def test_it_names_the_field_at_fault(alice: Person, change: dict[str, Any], field: str) -> None:
+def test_it_reports_the_invalid_field(alice: Person, change: dict[str, Any], field: str) -> None:
     assert refusal(Rest(alice).post("rooms/", NEW_ROOM | change)) == (400, "invalid", field)
 
 
-def test_it_names_the_field_that_is_missing(alice: Person) -> None:
+def test_it_reports_the_missing_field(alice: Person) -> None:
     assert refusal(Rest(alice).post("rooms/", {"name": "Tea"})) == (400, "invalid", "kind")
 
 
@@ -77,13 +77,13 @@ def test_it_names_the_field_that_is_missing(alice: Person) -> None:
     "text", ["\x00", "a\x00b", "\x07", "line\nbreak", "end\n", "\u202etxt.exe", "\u2066", "\u200f", "\u061c"]
 )
 @pytest.mark.parametrize("field", ["name", "topic"])
-def test_it_refuses_controls_in_names(alice: Person, field: str, text: str) -> None:
+def test_it_refuses_control_characters_in_names(alice: Person, field: str, text: str) -> None:
     assert refusal(Rest(alice).post("rooms/", NEW_ROOM | {field: text})) == (400, "invalid", field)
     assert Rest(alice).post("rooms/", NEW_ROOM | {field: "Ünï 👩‍👩‍👧 茶"}).status == 201
 
 
 @pytest.mark.parametrize("text", [b"\\ud800", b"\\udc00\\ud800", b"\\u0000"])
-def test_it_refuses_what_utf_8_or_the_database_cannot_hold(alice: Person, text: bytes) -> None:
+def test_it_refuses_text_that_cannot_be_stored(alice: Person, text: bytes) -> None:
     for body in (
         b'{"name": "' + text + b'", "kind": "public"}',
         b'{"name": "x", "kind": "public", "data": {"a": ["' + text + b'"]}}',
@@ -93,7 +93,7 @@ def test_it_refuses_what_utf_8_or_the_database_cannot_hold(alice: Person, text: 
 
 
 @pytest.mark.parametrize(("depth", "status"), [(20, 201), (40, 400)])
-def test_it_refuses_data_that_is_too_deep(alice: Person, depth: int, status: int) -> None:
+def test_it_refuses_data_that_is_nested_too_deeply(alice: Person, depth: int, status: int) -> None:
     data: dict[str, Any] = {}
     for _ in range(depth):
         data = {"a": data}
@@ -102,18 +102,18 @@ def test_it_refuses_data_that_is_too_deep(alice: Person, depth: int, status: int
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_it_refuses_brackets_without_end(alice: Person, opening: bytes, closing: bytes) -> None:
+def test_it_refuses_thousands_of_nested_values(alice: Person, opening: bytes, closing: bytes) -> None:
     deep = opening * 10_000 + b"1" + closing * 10_000
     for body in (deep, b'{"name": "x", "kind": "public", "data": {"a": ' + deep + b"}}", opening * 12_000):
         assert refusal(Rest(alice).post("rooms/", body))[:2] == (400, "invalid")
 
 
-def test_it_refuses_thirty_thousand_brackets(alice: Person) -> None:
+def test_it_refuses_an_array_that_is_nested_too_deeply(alice: Person) -> None:
     assert refusal(Rest(alice).post("rooms/", b"[" * 30_000 + b"]" * 30_000))[:2] == (400, "invalid")
 
 
 @pytest.mark.parametrize("number", [2**53, -(2**53), 2**63, 2**64, 10**30])
-def test_it_refuses_integers_that_not_every_reader_holds(alice: Person, number: int) -> None:
+def test_it_refuses_integers_that_not_every_parser_reads(alice: Person, number: int) -> None:
     for data in ({"n": number}, {"n": [{"m": number}]}):
         assert refusal(Rest(alice).post("rooms/", NEW_ROOM | {"data": data}))[:2] == (400, "invalid")
 
@@ -121,7 +121,7 @@ def test_it_refuses_integers_that_not_every_reader_holds(alice: Person, number: 
     assert Rest(alice).post("rooms/", NEW_ROOM | {"data": {"n": sign * (2**53 - 1)}}).status == 201
 
 
-def test_it_refuses_numbers_that_are_none(alice: Person) -> None:
+def test_it_refuses_numbers_that_json_does_not_have(alice: Person) -> None:
     for number in (b"NaN", b"Infinity", b"1e999"):
         body = b'{"name": "x", "kind": "public", "data": {"n": ' + number + b"}}"
         assert refusal(Rest(alice).post("rooms/", body))[:2] == (400, "invalid")
@@ -134,18 +134,18 @@ def test_it_refuses_numbers_that_are_none(alice: Person) -> None:
     "header", [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Bearer é", "Basic YTpi", "Token x"]
 )
 @pytest.mark.parametrize("path", ["users/me/", "rooms/", f"rooms/{uuid4()}/messages/"])
-def test_it_wants_a_token(path: str, header: str | None, db: None) -> None:
+def test_it_requires_a_token(path: str, header: str | None, db: None) -> None:
     answer = Rest().ask("GET", path, headers={} if header is None else {"Authorization": header})
 
     assert refusal(answer) == (401, "unauthenticated", None)
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="roomlog"'
 
 
-def test_it_takes_the_scheme_in_any_case(alice: Person) -> None:
+def test_it_accepts_the_scheme_in_any_case(alice: Person) -> None:
     assert Rest().get("users/me/", Authorization=f"bearer {alice.token}").status == 200
 
 
-def test_it_takes_no_cookie_and_no_token_in_the_address(alice: Person) -> None:
+def test_it_ignores_cookies_and_tokens_in_the_query(alice: Person) -> None:
     assert Rest().get("users/me/", Cookie=f"sessionid={alice.session_key}").status == 401
     assert Rest().get(f"users/me/?access_token={alice.token}").status == 401
 
@@ -168,7 +168,7 @@ def test_it_refuses_a_session_that_has_ended(alice: Person, bob: Person) -> None
         f"rooms/{uuid4()}/members/nobody/", f"rooms/{uuid4()}/messages/-1/", f"rooms/{uuid4()}/messages/one/",
     ],
 )  # fmt: skip
-def test_it_knows_no_such_address(alice: Person, path: str) -> None:
+def test_it_answers_404_at_an_unknown_address(alice: Person, path: str) -> None:
     assert refusal(Rest(alice).get(path)) == (404, "not_found", None)
 
 
@@ -184,7 +184,7 @@ def test_it_knows_no_such_address(alice: Person, path: str) -> None:
         ("BREW", "rooms/", {"GET", "POST"}),
     ],
 )
-def test_it_names_the_methods_that_there_are(alice: Person, method: str, path: str, allowed: set[str]) -> None:
+def test_it_lists_the_allowed_methods(alice: Person, method: str, path: str, allowed: set[str]) -> None:
     answer = Rest(alice).ask(method, path)
 
     assert refusal(answer) == (405, "method_not_allowed", None)
@@ -196,7 +196,7 @@ def test_it_answers_head(alice: Person, path: str) -> None:
     assert Rest(alice).ask("HEAD", path).status == 200
 
 
-def test_it_describes_nothing_to_options(alice: Person) -> None:
+def test_it_refuses_options(alice: Person) -> None:
     answer = Rest(alice).ask("OPTIONS", "rooms/")
 
     assert refusal(answer) == (405, "method_not_allowed", None)
@@ -204,7 +204,7 @@ def test_it_describes_nothing_to_options(alice: Person) -> None:
 
 
 def test_it_answers_the_preflight_of_another_origin(alice: Person, settings: Settings) -> None:
-    """Without a token: browsers send none with it."""
+    """Without a token, because browsers send none with a preflight."""
     settings.CORS_ALLOWED_ORIGINS = ["https://chat.example"]
     asked = {"Origin": "https://chat.example", "Access-Control-Request-Method": "PATCH"}
 
@@ -216,7 +216,7 @@ def test_it_answers_the_preflight_of_another_origin(alice: Person, settings: Set
     assert "authorization" in answer.headers["access-control-allow-headers"]
 
 
-def test_it_answers_in_json_alone(alice: Person) -> None:
+def test_it_answers_only_in_json(alice: Person) -> None:
     assert refusal(Rest(alice).get("users/me/", Accept="text/html")) == (406, "not_acceptable", None)
     for accepted in ("application/json", "*/*", "application/*", "text/html, application/json;q=0.5"):
         assert Rest(alice).get("users/me/", Accept=accepted).status == 200
@@ -225,7 +225,7 @@ def test_it_answers_in_json_alone(alice: Person) -> None:
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "nonsense"]
 )
-def test_it_reads_json_alone(alice: Person, content_type: str) -> None:
+def test_it_reads_only_json(alice: Person, content_type: str) -> None:
     answer = Rest(alice).post("rooms/", NEW_ROOM, headers={"Content-Type": content_type})
 
     assert refusal(answer) == (415, "unsupported_media_type", None)
@@ -255,7 +255,7 @@ def test_it_refuses_custom_data_that_is_too_large(alice: Person) -> None:
     assert refusal(answer) == (413, "too_large", "data")
 
 
-# -- the query ----------------------------------------------------------------------------------------------------
+# -- 400: the query -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_it_refuses_custom_data_that_is_too_large(alice: Person) -> None:
         ("offset=3", "offset"),
     ],
 )
-def test_it_bounds_every_page(alice: Person, room: UUID, path: str, query: str, field: str) -> None:
+def test_it_limits_every_page(alice: Person, room: UUID, path: str, query: str, field: str) -> None:
     place = path.format(room=room)
 
     assert refusal(Rest(alice).get(f"{place}?{query}")) == (400, "invalid", field)
@@ -294,17 +294,17 @@ def test_it_pages_by_ids(alice: Person, room: UUID, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["users/", "rooms/public/"])
-def test_it_bounds_what_is_searched_for(alice: Person, path: str) -> None:
+def test_it_limits_search_terms(alice: Person, path: str) -> None:
     for nonsense in ("%00", "a%00b", "x" * 101):
         assert refusal(Rest(alice).get(f"{path}?search={nonsense}")) == (400, "invalid", "search")
     for unusual in ("%FF", "%ED%A0%80", "%25", "_", "%5C", "%E8%8C%B6"):
         assert Rest(alice).get(f"{path}?search={unusual}").status == 200
 
 
-# -- what an address does not take ----------------------------------------------------------------------------------
+# -- 400: unexpected input ------------------------------------------------------------------------------------------
 
 
-def test_it_refuses_a_query_that_it_does_not_know(alice: Person, room: UUID) -> None:
+def test_it_refuses_unknown_query_parameters(alice: Person, room: UUID) -> None:
     for answer in (
         Rest(alice).get(f"rooms/{room}/?x=1"),
         Rest(alice).get("users/me/?x=1"),
@@ -314,20 +314,20 @@ def test_it_refuses_a_query_that_it_does_not_know(alice: Person, room: UUID) -> 
         assert refusal(answer) == (400, "invalid", "x")
 
 
-def test_it_refuses_more_fields_than_can_be_meant(alice: Person) -> None:
+def test_it_refuses_too_many_query_parameters(alice: Person) -> None:
     assert refusal(Rest(alice).get("rooms/?" + "&".join(["a"] * 1_001))) == (400, "invalid", None)
 
 
 @pytest.mark.parametrize("name", ["before", "after"])
-def test_it_takes_no_null_in_an_address(alice: Person, room: UUID, name: str) -> None:
+def test_it_refuses_null_in_the_query(alice: Person, room: UUID, name: str) -> None:
     assert refusal(Rest(alice).get(f"rooms/?{name}=null")) == (400, "invalid", name)
     assert refusal(Rest(alice).get(f"rooms/{room}/messages/?{name}=null")) == (400, "invalid", name)
 
 
-def test_it_refuses_a_body_where_there_is_none_to_take(bob: Person, room: UUID) -> None:
+def test_it_refuses_an_unexpected_body(bob: Person, room: UUID) -> None:
     assert refusal(Rest(bob).post(f"rooms/{room}/leave/", {"forget": False})) == (400, "invalid", None)
     assert Rest(bob).post(f"rooms/{room}/leave/", {}).status == 204
 
 
-def test_it_reads_ids_in_either_case(alice: Person, room: UUID) -> None:
+def test_it_accepts_ids_in_either_case(alice: Person, room: UUID) -> None:
     assert Rest(alice).get(f"rooms/{str(room).upper()}/").body["id"] == str(room)

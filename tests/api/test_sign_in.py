@@ -1,4 +1,4 @@
-"""Sign-up, login, refresh and logout, as django-allauth offers them at /_allauth/app/v1/."""
+"""Sign-up, login, refresh and logout with django-allauth, at /_allauth/app/v1/."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from tests.servers import Server
 pytestmark = pytest.mark.django_db
 
 PASSWORD = "correct-horse-9"
-# Limits of allauth's that are not answered with 429.
+# Rate limits of allauth that are not answered with 429: failed logins, and emails, which are then not sent.
 SILENT = {"login_failed", "confirm_email"}
 
 
@@ -58,7 +58,7 @@ def test_it_works(db: None) -> None:
     assert Session.objects.get().user == User.objects.get()
 
 
-def test_it_lowers_the_username(db: None) -> None:
+def test_it_lowercases_the_username(db: None) -> None:
     sign_up("Dora")
 
     assert User.objects.get().username == "dora"
@@ -69,7 +69,7 @@ def test_it_lowers_the_username(db: None) -> None:
 @pytest.mark.parametrize(
     "username", ["", "-dora", "do ra", "döra", "dora\nx", "do\x00ra", "\u202earod", "a/b", "a@b", "x" * 65, "."]
 )
-def test_it_refuses_such_a_username(username: str, db: None) -> None:
+def test_it_refuses_an_invalid_username(username: str, db: None) -> None:
     answer = sign_up(username)
 
     assert answer.status == 400
@@ -78,7 +78,7 @@ def test_it_refuses_such_a_username(username: str, db: None) -> None:
 
 
 @pytest.mark.parametrize("password", ["", "short", "password1"])
-def test_it_refuses_such_a_password(password: str, db: None) -> None:
+def test_it_refuses_a_weak_password(password: str, db: None) -> None:
     answer = sign_up(password=password)
 
     assert answer.status == 400
@@ -99,7 +99,7 @@ def test_it_logs_in(db: None) -> None:
 
 @pytest.fixture
 def _one_a_minute(settings: Settings) -> Iterator[None]:
-    """Of each; 5 failed ones for a username and 10 from an address, as always."""
+    """Allow one sign-up and one login per minute. The limits of failed logins keep their defaults."""
     settings.ACCOUNT_RATE_LIMITS = {"signup": "1/m/ip", "login": "1/m/ip"}
     cache.clear()
     yield
@@ -107,7 +107,7 @@ def _one_a_minute(settings: Settings) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_a_minute")
-def test_it_says_when_to_try_again() -> None:
+def test_it_says_when_to_retry() -> None:
     assert [sign_up("dora").status, log_in("dora").status] == [200, 200]
 
     for answer in (sign_up("erin"), log_in("dora")):
@@ -116,7 +116,7 @@ def test_it_says_when_to_try_again() -> None:
 
 
 @pytest.mark.usefixtures("_one_a_minute")
-async def test_it_says_so_on_the_event_loop() -> None:
+async def test_it_says_when_to_retry_under_asgi() -> None:
     answers = [
         await AsyncClient().post("/_allauth/app/v1/auth/login", {}, content_type="application/json") for _ in range(2)
     ]
@@ -125,8 +125,7 @@ async def test_it_says_so_on_the_event_loop() -> None:
     assert ["Retry-After" in answer.headers for answer in answers] == [False, True]
 
 
-def test_it_names_no_time_that_is_too_short(settings: Settings) -> None:
-    """Of those that answer 429: the others are for failed logins, and for mails that are not sent again."""
+def test_its_retry_after_covers_every_rate_limit(settings: Settings) -> None:
     settings.ACCOUNT_RATE_LIMITS = {}
     limits = {name: rate for name, rate in app_settings.RATE_LIMITS.items() if name not in SILENT}
 
@@ -135,7 +134,7 @@ def test_it_names_no_time_that_is_too_short(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(("usernames", "most"), [(["dora"] * 6, 5), ([f"dora{n}" for n in range(11)], 10)])
-def test_it_bounds_failed_logins(settings: Settings, usernames: list[str], most: int) -> None:
+def test_it_limits_failed_logins(settings: Settings, usernames: list[str], most: int) -> None:
     settings.ACCOUNT_RATE_LIMITS = {}
     cache.clear()
 
@@ -145,7 +144,7 @@ def test_it_bounds_failed_logins(settings: Settings, usernames: list[str], most:
     assert codes == ["username_password_mismatch"] * most + ["too_many_login_attempts"]
 
 
-def test_it_lets_no_inactive_user_in(db: None) -> None:
+def test_it_refuses_an_inactive_user(db: None) -> None:
     token = sign_up().body["meta"]["access_token"]
     User.objects.update(is_active=False)
 
@@ -163,11 +162,11 @@ def test_it_refreshes(db: None) -> None:
     assert ask("POST", "tokens/refresh", {"refresh_token": meta["access_token"]}).status == 400
 
 
-def test_it_ends_the_session_with_the_logout(db: None) -> None:
+def test_it_ends_the_session_at_logout(db: None) -> None:
     meta, other = sign_up().body["meta"], log_in().body["meta"]
     token = meta["access_token"]
 
-    assert ask("DELETE", "auth/session", token=token).status == 401  # allauth's word for "signed out"
+    assert ask("DELETE", "auth/session", token=token).status == 401  # how allauth answers a logout
 
     answer = Rest().get("users/me/", Authorization=f"Bearer {token}")
     assert refusal(answer) == (401, "unauthenticated", None)
@@ -175,7 +174,7 @@ def test_it_ends_the_session_with_the_logout(db: None) -> None:
     assert status_of(other["access_token"]) == 200
 
 
-def test_it_lists_ones_sessions_and_ends_them(db: None) -> None:
+def test_it_lists_and_ends_sessions(db: None) -> None:
     first, second = sign_up().body["meta"]["access_token"], log_in().body["meta"]["access_token"]
 
     sessions = ask("GET", "auth/sessions", token=first).body["data"]
@@ -186,7 +185,7 @@ def test_it_lists_ones_sessions_and_ends_them(db: None) -> None:
     assert (status_of(first), status_of(second)) == (200, 401)
 
 
-def test_it_ends_every_session_with_a_change_of_password(db: None) -> None:
+def test_a_password_change_ends_other_sessions(db: None) -> None:
     first, second = sign_up().body["meta"]["access_token"], log_in().body["meta"]["access_token"]
 
     change = {"current_password": PASSWORD, "new_password": "battery-staple-8"}
@@ -198,7 +197,7 @@ def test_it_ends_every_session_with_a_change_of_password(db: None) -> None:
     assert status_of(log_in(password="battery-staple-8").body["meta"]["access_token"]) == 200
 
 
-def test_it_wants_the_current_password_for_a_new_one(db: None) -> None:
+def test_a_password_change_requires_the_current_password(db: None) -> None:
     token = sign_up().body["meta"]["access_token"]
 
     change = {"current_password": "wrong-horse-9", "new_password": "battery-staple-8"}
@@ -208,7 +207,7 @@ def test_it_wants_the_current_password_for_a_new_one(db: None) -> None:
     assert User.objects.get().auth_version == 0
 
 
-def test_it_mails_a_way_to_a_new_password(db: None, mailoutbox: list[EmailMessage]) -> None:
+def test_it_mails_a_link_for_resetting_the_password(db: None, mailoutbox: list[EmailMessage]) -> None:
     ask("POST", "auth/signup", {"username": "dora", "password": PASSWORD, "email": "dora@example.org"})
 
     for address in ("dora@example.org", "nobody@example.org"):
@@ -217,7 +216,7 @@ def test_it_mails_a_way_to_a_new_password(db: None, mailoutbox: list[EmailMessag
     assert any("http://localhost:8000/password/reset/" in str(mail.body) for mail in mailoutbox)
 
 
-# -- what allauth would stumble over ------------------------------------------------------------------------------
+# -- bodies that would make allauth raise ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -246,7 +245,7 @@ def test_it_refuses_hostile_bodies(method: str, path: str, body: bytes, alice: P
 
 
 @pytest.mark.parametrize("path", ["account/phone", "auth/phone/verify", "auth/phone/verify/resend"])
-def test_it_knows_no_phones(path: str, alice: Person) -> None:
+def test_it_serves_no_phone_endpoints(path: str, alice: Person) -> None:
     assert refusal(ask("GET", path, token=alice.token)) == (404, "not_found", None)
     assert refusal(ask("POST", path, {"phone": "+1555"}, alice.token)) == (404, "not_found", None)
 
@@ -262,7 +261,7 @@ def at_once(server: Server, path: str, body: dict[str, str], times: int) -> list
         return list(pool.map(post, range(times)))
 
 
-def test_it_gives_a_name_to_one_of_those_who_ask_at_once(server: Server) -> None:
+def test_it_gives_a_username_to_one_of_several_requests_at_once(server: Server) -> None:
     answers = at_once(server, "auth/signup", {"username": "dora", "password": PASSWORD}, 4)
 
     refused = [answer.json()["errors"][0]["code"] for answer in answers if answer.status_code == 400]
@@ -270,7 +269,7 @@ def test_it_gives_a_name_to_one_of_those_who_ask_at_once(server: Server) -> None
     assert refused == ["username_taken"] * 3
 
 
-def test_it_takes_a_refresh_token_once(server: Server) -> None:
+def test_it_accepts_a_refresh_token_once(server: Server) -> None:
     (entered,) = at_once(server, "auth/signup", {"username": "dora", "password": PASSWORD}, 1)
     token = entered.json()["meta"]["refresh_token"]
     for _ in range(3):

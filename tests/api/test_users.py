@@ -40,13 +40,13 @@ def test_it_pages_by_username(alice: Person, bob: Person, charlie: Person) -> No
     assert refusal(Rest(alice).get("users/?after=%00")) == (400, "invalid", "after")
 
 
-def test_it_shows_oneself(alice: Person) -> None:
+def test_it_shows_your_own_profile(alice: Person) -> None:
     answer = Rest(alice).get("users/me/")
 
     assert (answer.status, answer.body["id"]) == (200, str(alice.id))
 
 
-def test_it_changes_oneself(alice: Person) -> None:
+def test_it_changes_your_own_profile(alice: Person) -> None:
     change = {"display_name": "Alice A.", "avatar_url": "https://example.org/a.png", "data": {"n": 1}}
 
     answer = Rest(alice).patch("users/me/", change)
@@ -74,20 +74,20 @@ def test_it_changes_oneself(alice: Person) -> None:
         ({"data": None}, "data"),
     ],
 )
-def test_it_refuses_to_change_oneself_so(alice: Person, change: dict[str, object], field: str) -> None:
+def test_it_refuses_an_invalid_change(alice: Person, change: dict[str, object], field: str) -> None:
     before = Rest(alice).get("users/me/").body
 
     assert refusal(Rest(alice).patch("users/me/", change)) == (400, "invalid", field)
     assert Rest(alice).get("users/me/").body == before
 
 
-def test_it_shows_another(alice: Person, bob: Person) -> None:
+def test_it_shows_another_user(alice: Person, bob: Person) -> None:
     answer = Rest(alice).get(f"users/{bob.id}/")
 
     assert (answer.status, answer.body["username"]) == (200, "bob")
 
 
-def test_it_shows_nobody_who_is_no_active_user(alice: Person, bob: Person) -> None:
+def test_it_does_not_show_an_inactive_or_unknown_user(alice: Person, bob: Person) -> None:
     User.objects.filter(id=bob.id).update(is_active=False)
 
     for user_id in (bob.id, uuid4()):

@@ -1,4 +1,4 @@
-"""What was skipped here is said at the end, with its reason."""
+"""Reports at the end of the run why asyncapi.yaml was not parsed, if it was not."""
 
 import pytest
 

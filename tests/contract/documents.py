@@ -1,6 +1,6 @@
-"""What the two documents allow: checks of an event, a reply and a REST answer against asyncapi.yaml and openapi.yaml.
+"""Checks of events, replies and REST answers against asyncapi.yaml and openapi.yaml.
 
-Objects are closed here, which they are not in the documents: clients ignore keys that they do not know, tests do not.
+The documents allow additional keys, which clients ignore. These checks do not allow them.
 """
 
 import re
@@ -20,14 +20,14 @@ Schema = dict[str, Any]
 
 ROOT: Final = "/api/v1/"
 PROBLEM: Final = "application/problem+json"
-# Values of one shape that are looked at; thousands of frames differ in numbers only.
+# How many values of the same shape are checked: thousands of frames differ only in their numbers and texts.
 CHECKS_PER_SHAPE: Final = 300
 RETRYABLE: Final = {"rate_limited", "slow_mode", "overloaded", "unavailable"}
 METHODS: Final = ("get", "put", "post", "delete", "patch")
-# It comes along with GET; OPTIONS may be a preflight, which is not answered by us.
+# HEAD is implied by GET; OPTIONS may be a CORS preflight, which the views do not answer.
 _IMPLIED: Final = {"HEAD", "OPTIONS"}
-# What is refused before the method is looked at.
-_EARLIER: Final = {400, 401, 406, 429}
+# Statuses of requests that are refused before their method is checked.
+_REFUSED_EARLIER: Final = {400, 401, 406, 429}
 
 formats = FormatChecker(formats=())
 
@@ -47,7 +47,7 @@ formats.checks("uuid")(is_uuid)
 
 
 class Document:
-    """One document, and a check for each schema in it."""
+    """A document and the validators of its schemas."""
 
     def __init__(self, name: str) -> None:
         text = (Path(settings.BASE_DIR) / name).read_text()
@@ -56,41 +56,41 @@ class Document:
         self._seen: Counter[object] = Counter()
 
     def resolve(self, part: Any) -> Any:
-        """`part`, or what it refers to."""
+        """`part`, or the target of its `$ref`."""
         while isinstance(part, dict) and "$ref" in part:
-            place: Any = self.content
+            target: Any = self.content
             for name in part["$ref"].removeprefix("#/").split("/"):
-                place = place[name.replace("~1", "/").replace("~0", "~")]
-            part = place
+                target = target[name.replace("~1", "/").replace("~0", "~")]
+            part = target
         return part
 
     def check(self, value: object, schema: Schema, name: str, *, is_closed: bool = True) -> None:
-        """Raises `AssertionError` where `value` is not of `schema`, which goes by `name`."""
+        """Raises `AssertionError` if `value` does not match `schema`. The validator is cached under `name`."""
         key = name, shape_of(value)
         self._seen[key] += 1
         if self._seen[key] > CHECKS_PER_SHAPE:
             return
         if name not in self._validators:
-            whole = self.whole(schema, is_closed=is_closed)
-            self._validators[name] = Draft202012Validator(whole, format_checker=formats)
+            expanded = self.expand(schema, is_closed=is_closed)
+            self._validators[name] = Draft202012Validator(expanded, format_checker=formats)
         error = best_match(self._validators[name].iter_errors(value))
         assert error is None, f"{name}: {error.json_path}: {error.message}\nin {value!r}"
 
-    def whole(self, schema: Any, *, is_closed: bool) -> Any:
-        """`schema` with its references resolved and, where `is_closed`, nothing allowed that it does not name."""
+    def expand(self, schema: Any, *, is_closed: bool) -> Any:
+        """`schema` with its references resolved and, if `is_closed`, without additional properties."""
         schema = self.resolve(schema)
         if isinstance(schema, list):
-            return [self.whole(item, is_closed=is_closed) for item in schema]
+            return [self.expand(item, is_closed=is_closed) for item in schema]
         if not isinstance(schema, dict):
             return schema
-        whole = {name: self.whole(part, is_closed=is_closed) for name, part in schema.items() if name != "example"}
-        if is_closed and "type" in whole and isinstance(whole.get("properties"), dict):
-            whole.setdefault("additionalProperties", False)
-        return whole
+        expanded = {name: self.expand(part, is_closed=is_closed) for name, part in schema.items() if name != "example"}
+        if is_closed and "type" in expanded and isinstance(expanded.get("properties"), dict):
+            expanded.setdefault("additionalProperties", False)
+        return expanded
 
 
 def shape_of(value: object) -> object:
-    """What is left of `value` without its numbers and texts."""
+    """The keys and types of `value`, without its numbers and texts."""
     if isinstance(value, dict):
         return tuple((key, shape_of(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -102,14 +102,14 @@ def shape_of(value: object) -> object:
 
 
 class Socket(Document):
-    """asyncapi.yaml."""
+    """asyncapi.yaml, which describes the socket."""
 
     def __init__(self) -> None:
         super().__init__("asyncapi.yaml")
         self.messages: dict[str, Any] = self.content["components"]["messages"]
         self.operations: dict[str, Any] = self.content["operations"]
         self.statuses = {error["code"]: error["status"] for error in self.content["x-error-codes"]}
-        # A message of the document for the name of each event, and of each action that has a reply.
+        # The name of the document's message for each event, and for the reply to each action.
         self.events = {
             event: name
             for name, schema in self._payloads("tell")
@@ -124,7 +124,7 @@ class Socket(Document):
         }
 
     def check_frame(self, frame: Any) -> None:
-        """A frame that the server sent."""
+        """Check a frame that the server sent."""
         if "event" in frame:
             self.check_event(frame)
         else:
@@ -132,27 +132,27 @@ class Socket(Document):
 
     def check_event(self, frame: Any) -> None:
         name = frame["event"]
-        assert name in self.events, f"asyncapi.yaml knows no event {name!r}: {frame!r}"
+        assert name in self.events, f"asyncapi.yaml has no event {name!r}: {frame!r}"
         self.check_message(self.events[name], frame)
 
     def check_reply(self, frame: Any) -> None:
-        """With errors it is a refusal that the document allows this action; without, the action's own reply."""
+        """Check a reply: with errors, a refusal that the document allows for the action; without, the action's own."""
         if frame.get("errors"):
             self.check_message("Refusal", frame)
             self._check_errors(frame)
         else:
             action = frame.get("action")
-            assert action in self.replies, f"asyncapi.yaml knows no reply to {action!r}: {frame!r}"
+            assert action in self.replies, f"asyncapi.yaml has no reply to {action!r}: {frame!r}"
             self.check_message(self.replies[action], frame)
 
     def check_message(self, name: str, payload: Any) -> None:
-        """The payload of the document's message `name`."""
+        """Check a payload against the document's message `name`."""
         self.check(payload, self.messages[name]["payload"], name)
 
     def _check_errors(self, frame: Any) -> None:
         allowed = self.operations[frame["action"] or "refuse"]["x-errors"]
         for error in frame["errors"]:
-            assert error["code"] in allowed, f"{frame['action']} is not to be answered with {error['code']}: {frame!r}"
+            assert error["code"] in allowed, f"{frame['action']} may not be refused with {error['code']}: {frame!r}"
             assert frame["response_status"] == self.statuses[error["code"]], frame
             assert (error["retry_after"] is not None) == (error["code"] in RETRYABLE), frame
 
@@ -160,7 +160,7 @@ class Socket(Document):
         return self._payloads_of(self.operations[operation])
 
     def _payloads_of(self, part: Any) -> Iterator[tuple[str, Schema]]:
-        """Name and payload of each message of an operation, or of its reply."""
+        """The name and payload schema of each message of an operation or of a reply."""
         for message in part["messages"]:
             name = message["$ref"].rpartition("/")[2]
             yield name, self.resolve(self.messages[name]["payload"])
@@ -170,16 +170,16 @@ class Socket(Document):
 
 
 class Rest(Document):
-    """openapi.yaml."""
+    """openapi.yaml, which describes the REST API."""
 
     def __init__(self) -> None:
         super().__init__("openapi.yaml")
-        # Words before parameters: rooms/public/ is no room.
+        # Literal segments come before parameters: rooms/public/ must not match rooms/{room}/.
         paths = sorted(self.content["paths"].items(), key=lambda item: item[0].replace("{", "~"))
         self.paths = {template: (self._pattern(template, item), item) for template, item in paths}
 
     def check_answer(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """An answer to `method` at `path` (with or without a query); `headers` in any case."""
+        """Check an answer to `method` at `path`, which may have a query. Header names may be in any case."""
         path, method = path.partition("?")[0], method.upper()
         headers = {name.lower(): value for name, value in headers.items()}
         found = next((item for pattern, item in self.paths.values() if pattern.fullmatch(path)), None)
@@ -187,17 +187,17 @@ class Rest(Document):
         if operation is not None:
             self._check_operation(operation, status, headers, content, is_ours=path.startswith(ROOT))
         elif path.startswith(ROOT) and method not in _IMPLIED:
-            assert status in _EARLIER | {405 if found else 404}, f"{method} {path}: {status} {content!r}"
+            assert status in _REFUSED_EARLIER | {405 if found else 404}, f"{method} {path}: {status} {content!r}"
             self.check_problem(status, headers, content)
 
     def operations(self) -> Iterator[tuple[str, str, Any]]:
-        """Method, path template and description of each operation of ours."""
+        """The method, path template and definition of each operation under /api/v1/."""
         for template, (_, item) in self.paths.items():
             if template.startswith(ROOT):
                 yield from ((method.upper(), template, item[method]) for method in METHODS if method in item)
 
     def check_problem(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """An error of ours (RFC 9457), which says the same in its status, its headers and its body."""
+        """Check a problem (RFC 9457): its status, its headers and its body must agree."""
         assert headers.get("content-type") == PROBLEM, (headers, content)
         problem = msgspec.json.decode(content)
         self.check(problem, {"$ref": "#/components/schemas/Problem"}, PROBLEM)
@@ -214,24 +214,24 @@ class Rest(Document):
         answers = operation["responses"]
         answer = self.resolve(answers.get(str(status)) or (answers.get("default") if status >= 400 else None))
         if answer is None and not is_ours and status < 500:
-            return  # allauth's document leaves some of its answers out
+            return  # allauth's part of the document omits some of its answers
         assert answer is not None, f"{name} is not in openapi.yaml: {content!r}"
         kinds = answer.get("content", {})
         if not kinds:
             assert content == b"", (name, content)
             return
         kind = headers.get("content-type", "")
-        assert kind in kinds, f"{name} is {kind}, openapi.yaml says {list(kinds)}: {content!r}"
+        assert kind in kinds, f"{name} has the type {kind}, openapi.yaml allows {list(kinds)}: {content!r}"
         if kind == PROBLEM:
             self.check_problem(status, headers, content)
         else:
             self.check(msgspec.json.decode(content), kinds[kind]["schema"], name, is_closed=is_ours)
 
     def _pattern(self, template: str, item: Any) -> re.Pattern[str]:
-        """What matches an address of `template` whose parameters are of their types."""
+        """A pattern for the addresses of `template`, with parameters of the documented types."""
         kinds = {"uuid": r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", "integer": r"\d+"}
         lists = [part.get("parameters", ()) for part in (item, *(item[name] for name in METHODS if name in item))]
-        parameters = [self.resolve(parameter) for several in lists for parameter in several]
+        parameters = [self.resolve(parameter) for group in lists for parameter in group]
         schemas = {parameter["name"]: parameter.get("schema", {}) for parameter in parameters}
         pattern = re.escape(template)
         for name, schema in schemas.items():

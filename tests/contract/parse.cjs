@@ -1,11 +1,11 @@
-// Has AsyncAPI's own parser read a document, and prints what it found. npx fetches it and runs this.
+// Parses a document with AsyncAPI's own parser and prints the result as JSON. npx downloads the parser and runs this.
 "use strict";
 const { readFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { delimiter, join } = require("node:path");
 
-console.log("fetched"); // what fails from here on is not the network's fault
-const [bin] = process.env.PATH.split(delimiter); // npx puts the commands of what it fetched in front
+console.log("fetched"); // failures after this line are not caused by the network
+const [bin] = process.env.PATH.split(delimiter); // npx puts the commands of the downloaded package first
 const { Parser } = createRequire(join(bin, "_"))("@asyncapi/parser");
 
 async function parse(path) {

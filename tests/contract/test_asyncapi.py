@@ -1,4 +1,4 @@
-"""asyncapi.yaml names everything that a socket may bring, each with an example of its own form."""
+"""asyncapi.yaml describes every message of the socket, with a valid example of each."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from tests.contract import documents
 SOCKET = documents.socket()
 MESSAGES: dict[str, Any] = SOCKET.messages
 OPERATIONS: dict[str, Any] = SOCKET.operations
-# Written and not sent: what the wire's structs are made from, and what travels between processes.
+# The modules whose structs may be events.
 WIRE_MODULES = (frames, shapes, message_events, room_events)
 
 
@@ -26,7 +26,7 @@ def examples(message: str) -> dict[str, Any]:
 
 
 def every_event() -> set[str]:
-    """The names in the code: of each struct that is sent as an event."""
+    """The names of all structs in the code that are sent as events."""
     structs = {
         item
         for module in WIRE_MODULES
@@ -54,7 +54,7 @@ def test_it_works() -> None:
         assert SOCKET.resolve({"$ref": reference}), reference
 
 
-def test_every_message_has_examples_that_are_valid() -> None:
+def test_every_message_has_valid_examples() -> None:
     for name in MESSAGES:
         assert examples(name), name
         for payload in examples(name).values():
@@ -98,34 +98,34 @@ def test_every_error_code_is_listed() -> None:
 
 
 def test_every_refusal_has_an_example() -> None:
-    refused = examples("Refusal")
-    told = {code for operation in OPERATIONS.values() for code in operation.get("x-errors", ())}
-    assert set(refused) == told <= set(DomainError.registry)
-    for code, payload in refused.items():
+    refusals = examples("Refusal")
+    documented = {code for operation in OPERATIONS.values() for code in operation.get("x-errors", ())}
+    assert set(refusals) == documented <= set(DomainError.registry)
+    for code, payload in refusals.items():
         assert [error["code"] for error in payload["errors"]] == [code]
         SOCKET.check_reply(payload)
 
 
-@pytest.mark.parametrize("door", [*sorted(registry.ACTIONS), "refuse"])
-def test_whatever_is_sent_it_may_be_invalid_or_too_often(door: str) -> None:
-    assert {"invalid", "rate_limited"} <= set(OPERATIONS[door]["x-errors"])
+@pytest.mark.parametrize("operation", [*sorted(registry.ACTIONS), "refuse"])
+def test_every_operation_may_be_refused_as_invalid_or_rate_limited(operation: str) -> None:
+    assert {"invalid", "rate_limited"} <= set(OPERATIONS[operation]["x-errors"])
 
 
 def test_every_close_code_is_listed() -> None:
     listed = {close["code"]: close["name"] for close in SOCKET.content["x-close-codes"]}
-    ours = {item.code: item.reason for item in vars(closes).values() if isinstance(item, closes.Close)}
-    assert listed == ours
-    assert {code: name for code, name in ours.items() if code < 4000} == {
+    defined = {item.code: item.reason for item in vars(closes).values() if isinstance(item, closes.Close)}
+    assert listed == defined
+    assert {code: name for code, name in defined.items() if code < 4000} == {
         1002: "protocol_error", 1007: "invalid_data", 1009: "message_too_big", 1011: "internal_error",
         1012: "service_restart",
     }  # fmt: skip
-    assert len([code for code in ours if code >= 4000]) == 9
+    assert len([code for code in defined if code >= 4000]) == 9
     for close in SOCKET.content["x-close-codes"]:
         assert close["advice"]
         assert close["resume"] is (4000 <= close["code"] < 4500 or close["code"] in (1011, 1012))
         assert f"{close['code']} {close['name']}" in SOCKET.content["info"]["description"]
 
 
-def test_the_greeting_shows_every_limit() -> None:
+def test_the_example_of_hello_has_every_announced_limit() -> None:
     limits = examples("Hello")["hello"]["data"]["limits"]
     assert set(limits) == set(ANNOUNCED)

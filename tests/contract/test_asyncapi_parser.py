@@ -1,4 +1,4 @@
-"""AsyncAPI's own parser finds nothing wrong with asyncapi.yaml. npx fetches it, where there is one and a registry."""
+"""AsyncAPI's own parser accepts asyncapi.yaml. Skipped if npx is not installed or cannot download the parser."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.engine import only_on
 PARSER = "@asyncapi/parser@3.6.3"
 SCRIPT = Path(__file__).with_name("parse.cjs")
 TIMEOUT_S = 60.0
-# No scripts of packages; what was fetched once is not asked for again; no patience with a registry that is away.
+# Run no scripts of packages, prefer the local cache, and give up soon if the registry cannot be reached.
 NPM = {
     "npm_config_ignore_scripts": "true",
     "npm_config_prefer_offline": "true",
@@ -32,10 +32,10 @@ pytestmark = only_on("sqlite")
 
 
 def parse(path: Path, directory: Path) -> Any:
-    """What the parser says of the document at `path`."""
+    """Returns the operations and diagnostics that the parser finds in the document at `path`."""
     npx = shutil.which("npx")
     if npx is None:
-        pytest.skip("there is no npx here: asyncapi.yaml is not parsed")
+        pytest.skip("npx is not installed: asyncapi.yaml is not parsed")
     process = subprocess.Popen(
         [npx, "--yes", f"--package={PARSER}", "--", "node", str(SCRIPT), str(path)],
         cwd=directory,
@@ -51,10 +51,10 @@ def parse(path: Path, directory: Path) -> Any:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        pytest.skip(f"{PARSER} was not done in {TIMEOUT_S:.0f} s: asyncapi.yaml is not parsed")
+        pytest.skip(f"{PARSER} did not finish in {TIMEOUT_S:.0f} s: asyncapi.yaml is not parsed")
     if not printed.startswith("fetched\n"):
         reason = errors.partition("\n")[0]
-        pytest.skip(f"{PARSER} cannot be fetched ({reason}): asyncapi.yaml is not parsed")
+        pytest.skip(f"{PARSER} cannot be downloaded ({reason}): asyncapi.yaml is not parsed")
     assert process.returncode == 0, errors
     return json.loads(printed.removeprefix("fetched\n"))
 

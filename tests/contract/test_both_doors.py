@@ -1,4 +1,4 @@
-"""Two doors, one room: the same deed over the socket and over REST has the same outcome."""
+"""The same action has the same outcome over the socket and over REST."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ Payload = dict[str, Any]
 
 
 class Outcome(NamedTuple):
-    """`status` and either `data` or what is refused, by code and field."""
+    """The status, and either the data or the code and field of the error."""
 
     status: int
     data: Any = None
@@ -42,7 +42,7 @@ def refused(status: int, code: str, field: str | None = None) -> Outcome:
 
 
 def private(alice: Person, bob: Person) -> UUID:
-    """Bob is in: seq 3 and 4, message 1 and 2 are said."""
+    """Bob is a member. Seqs 3 and 4 are the messages 1 and 2."""
     room = services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private")).room.id
     services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=bob.id))
     say(alice, room, "one", "two")
@@ -50,22 +50,22 @@ def private(alice: Person, bob: Person) -> UUID:
 
 
 def public(alice: Person, bob: Person) -> UUID:
-    """Bob is not in, and may come."""
+    """Bob is not a member, but may join."""
     room = services.create_room(user_id=alice.id, new=NewRoom(name="Plaza", kind="public")).room.id
     say(alice, room, "one", "two")
     return room
 
 
-def others(alice: Person, bob: Person) -> UUID:
-    """Private, and Bob is not in."""
+def private_of_others(alice: Person, bob: Person) -> UUID:
+    """Bob is not a member, and may not join."""
     return services.create_room(user_id=alice.id, new=NewRoom(name="Club", kind="private")).room.id
 
 
-def nowhere(alice: Person, bob: Person) -> UUID:
+def missing(alice: Person, bob: Person) -> UUID:
     return uuid4()
 
 
-def left(alice: Person, bob: Person) -> UUID:
+def left_by_bob(alice: Person, bob: Person) -> UUID:
     room = private(alice, bob)
     services.leave_room(user_id=bob.id, room_id=room)
     return room
@@ -83,20 +83,20 @@ def archived_public(alice: Person, bob: Person) -> UUID:
     return room
 
 
-def muted(alice: Person, bob: Person) -> UUID:
+def muted_for_bob(alice: Person, bob: Person) -> UUID:
     room = private(alice, bob)
     patch = MemberPatch(muted_until=UNTIL)
     services.update_member(user_id=alice.id, room_id=room, member_id=bob.id, patch=patch)
     return room
 
 
-def his_own(alice: Person, bob: Person) -> UUID:
-    """Bob is the one owner."""
+def owned_by_bob(alice: Person, bob: Person) -> UUID:
+    """Bob is the only owner."""
     return private(bob, alice)
 
 
-def used(alice: Person, bob: Person) -> UUID:
-    """Bob has said "hi" with the key c-1: message 3."""
+def with_used_client_id(alice: Person, bob: Person) -> UUID:
+    """Bob has already sent "hi" with the client_id c-1: message 3."""
     from messaging.services.send import send_message
     from messaging.wire.actions import Send
 
@@ -105,11 +105,11 @@ def used(alice: Person, bob: Person) -> UUID:
     return room
 
 
-# -- the doors --------------------------------------------------------------------------------------------------------
+# -- the two APIs -----------------------------------------------------------------------------------------------------
 
 
-class Doors:
-    """Bob at both."""
+class BothApis:
+    """Performs actions of Bob over the socket and over REST."""
 
     def __init__(self, socket: Client, rest: httpx.Client) -> None:
         self.socket = socket
@@ -122,9 +122,9 @@ class Doors:
             error = reply["errors"][0]
             return refused(reply["response_status"], error["code"], error["field"])
         data = reply["data"]
-        if action == "join":  # it also says where the follower goes on
+        if action == "join":  # REST has no events to resume
             assert data.pop("resync") is False
-        return Outcome(reply["response_status"], _general(data, room))
+        return Outcome(reply["response_status"], _normalized(data, room))
 
     def over_rest(self, action: str, room: UUID, payload: Payload) -> Outcome:
         root = f"/api/v1/rooms/{room}"
@@ -145,54 +145,54 @@ class Doors:
             return refused(answer.status_code, problem["code"], problem["errors"][0]["field"])
         if answer.status_code == 204:
             return Outcome(200)
-        return Outcome(answer.status_code, _general(answer.json(), room))
+        return Outcome(answer.status_code, _normalized(answer.json(), room))
 
 
 @pytest.fixture
-def doors(server: Server, bob: Person) -> Iterator[Doors]:
+def apis(server: Server, bob: Person) -> Iterator[BothApis]:
     with Client(server, bob) as socket, server.rest(bob.headers) as rest:
-        yield Doors(socket, rest)
+        yield BothApis(socket, rest)
 
 
-def _general(data: Any, room: UUID) -> Any:
-    """`data` without what two rooms that were made alike differ in: their ids and times."""
+def _normalized(data: Any, room: UUID) -> Any:
+    """`data` without the room's id and the times, in which two rooms made alike differ."""
     text = msgspec.json.encode(data).decode().replace(str(room), "<room>")
     return msgspec.json.decode(re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", text))
 
 
-# -- deeds ------------------------------------------------------------------------------------------------------------
+# -- actions ----------------------------------------------------------------------------------------------------------
 
-MAKE = Callable[[Person, Person], UUID]
+MakeRoom = Callable[[Person, Person], UUID]
 NOT_FOUND, NOT_A_MEMBER = refused(404, "not_found"), refused(403, "not_a_member")
 SENT = Outcome(201, {"room": "<room>", "id": 3, "seq": 5, "created_at": "<time>"})
 
-# The deed, the room, the payload, and the outcome: where it is a status, the data is only to be the same.
-DEEDS: list[tuple[str, MAKE, Payload, Outcome | int]] = [
+# Action, room, payload and outcome. If the outcome is a mere status, the data only has to be the same over both.
+CASES: list[tuple[str, MakeRoom, Payload, Outcome | int]] = [
     ("join", private, {}, 200),
     ("join", public, {}, 200),
     ("join", archived, {}, 200),
     ("join", archived_public, {}, refused(403, "archived")),
-    ("join", others, {}, NOT_FOUND),
-    ("join", left, {}, NOT_FOUND),
-    ("join", nowhere, {}, NOT_FOUND),
+    ("join", private_of_others, {}, NOT_FOUND),
+    ("join", left_by_bob, {}, NOT_FOUND),
+    ("join", missing, {}, NOT_FOUND),
     ("leave", private, {}, Outcome(200)),
-    ("leave", muted, {}, Outcome(200)),
+    ("leave", muted_for_bob, {}, Outcome(200)),
     ("leave", archived, {}, Outcome(200)),
-    ("leave", his_own, {}, refused(409, "last_owner")),
+    ("leave", owned_by_bob, {}, refused(409, "last_owner")),
     ("leave", public, {}, NOT_A_MEMBER),
-    ("leave", others, {}, NOT_FOUND),
-    ("leave", left, {}, NOT_FOUND),
-    ("leave", nowhere, {}, NOT_FOUND),
+    ("leave", private_of_others, {}, NOT_FOUND),
+    ("leave", left_by_bob, {}, NOT_FOUND),
+    ("leave", missing, {}, NOT_FOUND),
     ("send", private, {"text": "hi"}, SENT),
     ("send", private, {"text": "", "data": {"n": [1.5, None, "é"]}, "reply_to": 2, "client_id": "c-1"}, SENT),
-    ("send", used, {"text": "hi", "client_id": "c-1"}, SENT),
-    ("send", used, {"text": "other", "client_id": "c-1"}, refused(409, "client_id_reused", "client_id")),
+    ("send", with_used_client_id, {"text": "hi", "client_id": "c-1"}, SENT),
+    ("send", with_used_client_id, {"text": "other", "client_id": "c-1"}, refused(409, "client_id_reused", "client_id")),
     ("send", public, {"text": "hi"}, NOT_A_MEMBER),
     ("send", archived, {"text": "hi"}, refused(403, "archived")),
-    ("send", muted, {"text": "hi"}, refused(403, "muted")),
-    ("send", others, {"text": "hi"}, refused(404, "not_found", "room")),
-    ("send", left, {"text": "hi"}, refused(404, "not_found", "room")),
-    ("send", nowhere, {"text": "hi"}, refused(404, "not_found", "room")),
+    ("send", muted_for_bob, {"text": "hi"}, refused(403, "muted")),
+    ("send", private_of_others, {"text": "hi"}, refused(404, "not_found", "room")),
+    ("send", left_by_bob, {"text": "hi"}, refused(404, "not_found", "room")),
+    ("send", missing, {"text": "hi"}, refused(404, "not_found", "room")),
     ("send", private, {}, refused(400, "invalid", "text")),
     ("send", private, {"text": None}, refused(400, "invalid", "text")),
     ("send", private, {"text": " \n"}, refused(400, "invalid", "text")),
@@ -219,11 +219,11 @@ DEEDS: list[tuple[str, MAKE, Payload, Outcome | int]] = [
     ("history", private, {"around": 2, "limit": 1}, 200),
     ("history", private, {"before": BEYOND - 1}, 200),
     ("history", archived, {}, 200),
-    ("history", muted, {}, 200),
+    ("history", muted_for_bob, {}, 200),
     ("history", public, {}, NOT_A_MEMBER),
-    ("history", others, {}, NOT_FOUND),
-    ("history", left, {}, NOT_FOUND),
-    ("history", nowhere, {}, NOT_FOUND),
+    ("history", private_of_others, {}, NOT_FOUND),
+    ("history", left_by_bob, {}, NOT_FOUND),
+    ("history", missing, {}, NOT_FOUND),
     ("history", private, {"limit": 0}, refused(400, "invalid", "limit")),
     ("history", private, {"limit": 101}, refused(400, "invalid", "limit")),
     ("history", private, {"limit": "many"}, refused(400, "invalid", "limit")),
@@ -237,11 +237,11 @@ DEEDS: list[tuple[str, MAKE, Payload, Outcome | int]] = [
     ("read", private, {"id": 1}, Outcome(200, {"read_id": 1, "unread": 1})),
     ("read", private, {"id": 0, "unread": True}, Outcome(200, {"read_id": 0, "unread": 2})),
     ("read", archived, {"id": 2}, Outcome(200, {"read_id": 2, "unread": 0})),
-    ("read", muted, {"id": 2}, Outcome(200, {"read_id": 2, "unread": 0})),
+    ("read", muted_for_bob, {"id": 2}, Outcome(200, {"read_id": 2, "unread": 0})),
     ("read", public, {"id": 1}, NOT_A_MEMBER),
-    ("read", others, {"id": 0}, NOT_FOUND),
-    ("read", left, {"id": 1}, NOT_FOUND),
-    ("read", nowhere, {"id": 0}, NOT_FOUND),
+    ("read", private_of_others, {"id": 0}, NOT_FOUND),
+    ("read", left_by_bob, {"id": 1}, NOT_FOUND),
+    ("read", missing, {"id": 0}, NOT_FOUND),
     ("read", private, {}, refused(400, "invalid", "id")),
     ("read", private, {"id": 3}, refused(400, "invalid", "id")),
     ("read", private, {"id": -1}, refused(400, "invalid", "id")),
@@ -261,13 +261,19 @@ def _name(part: object) -> str | None:
     return getattr(part, "__name__", None)
 
 
-@pytest.mark.parametrize(("action", "make", "payload", "expected"), DEEDS, ids=_name)
-def test_it_is_the_same_over_both(
-    doors: Doors, alice: Person, bob: Person, action: str, make: MAKE, payload: Payload, expected: Outcome | int
+@pytest.mark.parametrize(("action", "make_room", "payload", "expected"), CASES, ids=_name)
+def test_it_has_the_same_outcome_over_both(
+    apis: BothApis,
+    alice: Person,
+    bob: Person,
+    action: str,
+    make_room: MakeRoom,
+    payload: Payload,
+    expected: Outcome | int,
 ) -> None:
-    """In two rooms that were made alike, so that each door has its own."""
-    over_socket = doors.over_socket(action, make(alice, bob), payload)
-    over_rest = doors.over_rest(action, make(alice, bob), payload)
+    """The two APIs act in two rooms that were made alike."""
+    over_socket = apis.over_socket(action, make_room(alice, bob), payload)
+    over_rest = apis.over_rest(action, make_room(alice, bob), payload)
 
     assert over_socket == over_rest
     if isinstance(expected, int):
@@ -279,7 +285,7 @@ def test_it_is_the_same_over_both(
 
 @pytest.mark.parametrize("first", ["socket", "rest"])
 @pytest.mark.parametrize(
-    ("action", "make", "payload"),
+    ("action", "make_room", "payload"),
     [
         ("join", public, {}),
         ("send", private, {"text": "hi", "client_id": "c-1", "data": {"n": 1}}),
@@ -288,16 +294,16 @@ def test_it_is_the_same_over_both(
     ],
     ids=_name,
 )
-def test_it_may_be_repeated_over_the_other(
-    doors: Doors, alice: Person, bob: Person, action: str, make: MAKE, payload: Payload, first: str
+def test_it_can_be_repeated_over_the_other(
+    apis: BothApis, alice: Person, bob: Person, action: str, make_room: MakeRoom, payload: Payload, first: str
 ) -> None:
-    room, ways = make(alice, bob), [doors.over_socket, doors.over_rest]
-    one, other = ways if first == "socket" else ways[::-1]
+    room, calls = make_room(alice, bob), [apis.over_socket, apis.over_rest]
+    first_call, second_call = calls if first == "socket" else calls[::-1]
 
-    assert one(action, room, payload) == other(action, room, payload)
+    assert first_call(action, room, payload) == second_call(action, room, payload)
 
 
-REVOKED = [
+AFTER_REVOCATION = [
     ("join", {}),
     ("leave", {}),
     ("send", {"text": "hi"}),
@@ -306,20 +312,20 @@ REVOKED = [
 ]
 
 
-@pytest.mark.parametrize(("action", "payload"), REVOKED, ids=_name)
-def test_it_wants_a_session_at_both(
-    server: Server, doors: Doors, alice: Person, bob: Person, action: str, payload: Payload
+@pytest.mark.parametrize(("action", "payload"), AFTER_REVOCATION, ids=_name)
+def test_it_requires_a_session_over_both(
+    server: Server, apis: BothApis, alice: Person, bob: Person, action: str, payload: Payload
 ) -> None:
-    """A socket of a session that has ended is closed within the sweep; whoever comes anew is told as REST tells."""
+    """When the session has ended, REST answers 401, the sweep closes the socket, and a new socket is refused."""
     room = private(alice, bob)
     SessionStore(bob.session_key).delete()
 
-    assert doors.over_rest(action, room, payload) == refused(401, "unauthenticated")
+    assert apis.over_rest(action, room, payload) == refused(401, "unauthenticated")
     with pytest.raises(ConnectionClosed) as closed:
         while action == "send":
-            assert doors.over_socket(action, room, payload) == refused(401, "unauthenticated")
+            assert apis.over_socket(action, room, payload) == refused(401, "unauthenticated")
         while True:
-            doors.socket.receive()
+            apis.socket.receive()
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4503, "session_revoked")
     with pytest.raises(ConnectionClosed) as refusal:

@@ -1,6 +1,6 @@
-"""Around the table of `tests/ws/test_frames.py`: whatever a frame holds, there is one answer and the socket goes on.
+"""Generated frames, in addition to those of `tests/ws/test_frames.py`: each gets one reply, the socket stays open.
 
-`TEST_HOSTILE_FRAMES=5000` looks longer, and elsewhere each time.
+`TEST_HOSTILE_FRAMES=5000` tries more frames, and different ones in each run.
 """
 
 import json
@@ -21,10 +21,10 @@ from tests.ws.test_frames import HOSTILE
 
 EXAMPLES = int(os.environ.get("TEST_HOSTILE_FRAMES", "400"))
 MAX_BYTES = 64 * 1024
-# Stands for the room that the socket's user owns.
+# Replaced by the id of a room that the user owns.
 ROOM = "01990000-0000-7000-8000-000000000001"
 EPOCH = "9b2f6a3e-51b7-4e9b-8a49-0f8f6c1d7e20"
-# Names with a meaning in the code that frames go through.
+# Names that have a meaning in the code that handles frames.
 NAMES = ["self", "scope", "consumer", "frame", "request_id", "action", "kwargs", "user_id", "data", "room", "__class__"]
 
 VALID: list[dict[str, Any]] = [
@@ -40,7 +40,7 @@ VALID: list[dict[str, Any]] = [
 
 pytestmark = only_on("sqlite")
 
-# -- what is sent -----------------------------------------------------------------------------------------------------
+# -- the frames -------------------------------------------------------------------------------------------------------
 
 numbers = st.integers() | st.sampled_from([2**53 - 1, 2**53, -(2**53), 2**63, 2**64, 10**400]) | st.floats()
 texts = st.text(max_size=20) | st.sampled_from(
@@ -52,23 +52,23 @@ nested = st.recursive(
 )
 anything = (nested | st.sampled_from([[], {}, [[]] * 40, {"x": "y" * 5000}])).map(deepcopy)
 
-Places = list[tuple[Any, Any]]
+Positions = list[tuple[Any, Any]]
 
 
-def places(value: Any) -> Places:
+def positions(value: Any) -> Positions:
     """Every container in `value` with each of its keys, the outer ones first."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    found: Places = [(value, key) for key in keys]
-    return found + [place for key in keys for place in places(value[key])]
+    found: Positions = [(value, key) for key in keys]
+    return found + [position for key in keys for position in positions(value[key])]
 
 
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
-    """A valid frame in which a few things are dropped, renamed, replaced, added or said twice. May stay valid."""
+    """A valid frame with a few fields dropped, renamed, replaced, added or duplicated. It may still be valid."""
     frame = json.loads(json.dumps(draw(st.sampled_from(VALID)) | {"request_id": draw(st.just(7) | scalars)}))
     for _ in range(draw(st.integers(1, 3))):
-        where = places(frame)
-        container, key = draw(st.sampled_from(where)) if where else (frame, "action")
+        found = positions(frame)
+        container, key = draw(st.sampled_from(found)) if found else (frame, "action")
         match draw(st.sampled_from(["drop", "rename", "replace", "add"])):
             case "drop":
                 container.pop(key, None) if isinstance(container, dict) else container.pop(key)
@@ -90,14 +90,14 @@ def _is_encodable(frame: object) -> bool:
     return True
 
 
-tabled = st.sampled_from([row[1] for row in HOSTILE])
-whole = mutated() | tabled | mutated()
+from_table = st.sampled_from([row[1] for row in HOSTILE])
+complete = mutated() | from_table | mutated()
 
 
 @st.composite
 def broken(draw: st.DrawFn) -> str | bytes:
-    """A frame that was cut short, or in which bytes were turned, as text where it still is UTF-8."""
-    frame = draw(whole)
+    """A frame that is truncated or has changed bytes. It is a text frame if it is still UTF-8."""
+    frame = draw(complete)
     content = bytearray(frame if isinstance(frame, bytes) else frame.encode())
     if draw(st.booleans()):
         del content[draw(st.integers(0, len(content))) :]
@@ -110,41 +110,41 @@ def broken(draw: st.DrawFn) -> str | bytes:
         return bytes(content)
 
 
-frames = (whole | broken()).filter(
+frames = (complete | broken()).filter(
     lambda frame: len(frame if isinstance(frame, bytes) else frame.encode()) <= MAX_BYTES
 )
 
-# -- what comes back --------------------------------------------------------------------------------------------------
+# -- the replies ------------------------------------------------------------------------------------------------------
 
 
 class Prober:
-    """Sends a frame, then one that is answered after it."""
+    """Sends a frame, and then another one whose reply comes after all replies to the first."""
 
     def __init__(self, client: Client, room: UUID) -> None:
         self.client = client
         self.room = str(room)
         self.count = 0
 
-    def placed(self, frame: str | bytes) -> str | bytes:
-        """`frame` about the room that there is."""
+    def with_room(self, frame: str | bytes) -> str | bytes:
+        """`frame` with the id of the existing room."""
         return frame.replace(ROOM, self.room) if isinstance(frame, str) else frame
 
-    def answers(self, frame: str | bytes) -> list[Frame]:
-        """What `frame` is answered with. Every frame on the way is checked against asyncapi.yaml."""
+    def replies(self, frame: str | bytes) -> list[Frame]:
+        """The replies to `frame`. Every received frame is checked against asyncapi.yaml."""
         self.client.connection.send(frame)
         self.count += 1
-        # A `leave` waits for the sends before it, and ends what the frame may have begun to follow.
-        end = f"end-{self.count}"
-        self.client.connection.send(json.dumps({"action": "leave", "request_id": end, "room": self.room}))
+        # `leave` waits for the sends before it, and stops following the room in case the frame was a `join`.
+        last_id = f"end-{self.count}"
+        self.client.connection.send(json.dumps({"action": "leave", "request_id": last_id, "room": self.room}))
         found: list[Frame] = []
-        while not found or found[-1]["request_id"] != end:
+        while not found or found[-1]["request_id"] != last_id:
             found.append(self.client.reply())
         assert found.pop()["response_status"] == 200
         return found
 
 
-def _named(frame: str | bytes) -> list[object]:
-    """The request ids that an answer to `frame` may name: its own, or none where that could not be read."""
+def _possible_request_ids(frame: str | bytes) -> list[object]:
+    """The request ids that a reply to `frame` may have: its own, or None if it could not be read."""
     try:
         content = json.loads(frame)
     except (ValueError, RecursionError):
@@ -162,24 +162,24 @@ def _named(frame: str | bytes) -> list[object]:
 )
 @given(data=st.data())
 def search(data: st.DataObject, prober: Prober, seen: set[str]) -> None:
-    frame = prober.placed(data.draw(frames))
+    frame = prober.with_room(data.draw(frames))
 
-    answers = prober.answers(frame)
+    replies = prober.replies(frame)
 
-    assert len(answers) == 1, (frame, answers)
-    (answer,) = answers
-    assert answer["response_status"] < 500, (frame, answer)
-    assert answer["request_id"] in _named(frame), (frame, answer)
-    seen.add(answer["errors"][0]["code"] if answer["errors"] else "")
+    assert len(replies) == 1, (frame, replies)
+    (reply,) = replies
+    assert reply["response_status"] < 500, (frame, reply)
+    assert reply["request_id"] in _possible_request_ids(frame), (frame, reply)
+    seen.add(reply["errors"][0]["code"] if reply["errors"] else "")
 
 
-# Threads of the client draw random numbers of their own, which may fall into the drawing of an example.
+# The threads of the client use `random`, possibly while an example is generated.
 @pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-def test_each_frame_gets_one_answer(server: Server, room: UUID, alice: Person) -> None:
+def test_each_frame_gets_one_reply(server: Server, room: UUID, alice: Person) -> None:
     seen: set[str] = set()
     with Client(server, alice) as client:
         search(prober=Prober(client, room), seen=seen)
 
         assert client.act("ping")["response_status"] == 200
-    # What is drawn hangs on more than the seed: it is enough that some frames were taken and some refused.
+    # The examples depend on more than the seed: it is enough that some frames were accepted and some refused.
     assert seen > {"", "invalid"}, seen

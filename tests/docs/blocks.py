@@ -1,4 +1,4 @@
-"""The fenced blocks of the documents, and what a mark before a block says of it."""
+"""The fenced blocks of the documents, and the marks in front of them."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from django.conf import settings
 
 ROOT = Path(settings.BASE_DIR)
 DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-ADDRESS = "127.0.0.1:8000"  # that of the server in all examples
+ADDRESS = "127.0.0.1:8000"  # of the server in all examples
 
 _FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!-- (?P<kind>file|schema) (?P<value>\S+) -->\n\Z")
 
 
 class Block(NamedTuple):
-    """`marks` is what stands in a comment right before it: `file <name>` to save it as, `schema <name>` to fit."""
+    """`marks` is from the comment before it: `file <name>` to save it under, or `schema <name>` that it must match."""
 
     document: str
     line: int
@@ -25,7 +25,7 @@ class Block(NamedTuple):
     marks: dict[str, str]
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         return f"{self.document}:{self.line}"
 
 
@@ -44,7 +44,7 @@ def blocks_of(document: Path) -> Iterator[Block]:
 
 
 def all_blocks(*languages: str) -> list[Block]:
-    """Those in one of `languages`; without any, all."""
+    """The blocks in one of `languages`, or all blocks if none are given."""
     blocks = [block for document in DOCUMENTS for block in blocks_of(document)]
     return [block for block in blocks if not languages or block.language in languages]
 
@@ -54,7 +54,7 @@ def blocks_in(document: str, *languages: str) -> list[Block]:
 
 
 def table_under(document: str, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading, without its head."""
+    """The cells of the first table under a heading, without its header row."""
     text = (ROOT / document).read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]

@@ -1,4 +1,4 @@
-"""Opens the page of the quickstart in Chromium: signs up, chats, reloads, loses its connection, rests, chats on."""
+"""Uses the page of the quickstart in Chromium: signs up, sends messages, reloads it, takes it offline, lets it idle."""
 
 import sys
 
@@ -16,12 +16,12 @@ def browse(chromium: str, address: str, *flags: str) -> None:
         page.fill("[name=username]", "dora")
         page.fill("[name=password]", "wonderland-7")
         page.click("[value='auth/signup']")
-        said = []
+        expected = []
         for text in ("one", "two", "three"):
             page.fill("[name=text]", text)
             page.click("#say button")
-            said.append(f"dora: {text}")
-            page.wait_for_function(f"{SHOWN} === '{','.join(said)}'")
+            expected.append(f"dora: {text}")
+            page.wait_for_function(f"{SHOWN} === '{','.join(expected)}'")
             if text == "one":
                 page.reload()
             elif text == "two":
@@ -29,7 +29,7 @@ def browse(chromium: str, address: str, *flags: str) -> None:
                 page.evaluate("new Promise((resolve) => setTimeout(resolve, 300))")
                 page.context.set_offline(False)
             else:
-                page.clock.fast_forward(26_000)  # it asks for a sign of life, and shows what is refused
+                page.clock.fast_forward(26_000)  # past the heartbeat: it pings, and would show a refusal
                 page.wait_for_timeout(300)
         print(page.evaluate(SHOWN))
         browser.close()

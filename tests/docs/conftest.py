@@ -1,4 +1,4 @@
-"""Fixtures of the documents' tests."""
+"""Fixtures for the tests of the documents."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.servers import Server
 
 @pytest.fixture
 def session(tmp_path: Path, server: Server) -> Session:
-    """A reader with an empty directory, at the test's server."""
+    """A session in an empty directory, with the server of the test."""
     directory = tmp_path / "reader"
     directory.mkdir()
     return Session(directory, server)

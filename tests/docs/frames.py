@@ -1,4 +1,4 @@
-"""Frames in the documents against the schemas that the server publishes, and against the types behind them."""
+"""Checks frames in the documents against the schemas that the server publishes and the types in the code."""
 
 import re
 from functools import cache
@@ -24,27 +24,27 @@ def components(document: str) -> dict[str, Any]:
 
 
 def check_named(value: object, schema: str) -> None:
-    """`value` is of the shape that either document has under this name."""
+    """Check `value` against the schema of this name in asyncapi.yaml or openapi.yaml."""
     document = "asyncapi.yaml" if schema in components("asyncapi.yaml")["schemas"] else "openapi.yaml"
     jsonschema.validate(value, _schema(document, schema), format_checker=jsonschema.FormatChecker())
 
 
 def check_frame(frame: Frame) -> None:
-    """`frame` is a request, a reply or an event, as it would be on the wire."""
+    """Check a request, a reply or an event as it would be on the wire."""
     if "event" in frame:
-        names = _naming("event", frame["event"], is_reply=False)
+        names = _schemas_for("event", frame["event"], is_reply=False)
     elif "response_status" in frame:
-        names = _naming("action", frame["action"], is_reply=True)
+        names = _schemas_for("action", frame["action"], is_reply=True)
         _check_reply(frame)
     else:
-        names = _naming("action", frame["action"], is_reply=False)
+        names = _schemas_for("action", frame["action"], is_reply=False)
     assert names, f"no schema for {frame}"
     failures = [failure for name in names if (failure := _failure(frame, name))]
     assert len(failures) < len(names), "\n".join(failures)
 
 
 def masked(value: object) -> Any:
-    """`value`, with everything that differs from one run to the next made equal."""
+    """`value` without the ids and times, which differ from run to run."""
     text = msgspec.json.encode(value).decode()
     return msgspec.json.decode(_TIME.sub("TIME", _UUID.sub("ID", text)))
 
@@ -54,11 +54,11 @@ def _check_reply(frame: Frame) -> None:
     if frame["errors"] or kind is None:
         assert frame["data"] is None
     else:
-        msgspec.convert(frame["data"], type=kind)  # strict: with all its fields, and no others
+        msgspec.convert(frame["data"], type=kind)  # strict: all its fields, and no others
 
 
-def _naming(field: str, value: str, *, is_reply: bool) -> list[str]:
-    """The schemas of frames that `field` tells apart."""
+def _schemas_for(field: str, value: str, *, is_reply: bool) -> list[str]:
+    """The names of the schemas of replies, or of the frames whose `field` may have this value."""
     found = []
     for name, schema in components("asyncapi.yaml")["schemas"].items():
         properties = schema.get("properties", {})

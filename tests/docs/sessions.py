@@ -1,4 +1,4 @@
-"""Runs what the documents tell a reader to type, in a directory of its own, against a server of the test's."""
+"""Runs the commands of the documents in a directory of their own, against a server of the test."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ TIMEOUT_S = 60.0
 
 
 class Session:
-    """A reader's directory: the project's `.venv` and `manage.py`, and whatever is saved there."""
+    """A directory with links to the project's `.venv` and `manage.py`, where blocks are saved and run."""
 
     def __init__(self, directory: Path, server: Server) -> None:
         self.directory = directory
@@ -23,19 +23,19 @@ class Session:
         (directory / "manage.py").symlink_to(ROOT / "manage.py")
 
     def save(self, blocks: Sequence[Block]) -> None:
-        """Write each block that is marked with a file's name."""
+        """Write each block that is marked with a file name to that file."""
         for block in blocks:
             if "file" in block.marks:
                 (self.directory / block.marks["file"]).write_text(self.localized(block.text))
 
     def run_shell(self, blocks: Sequence[Block], **environment: str) -> str:
-        """All blocks as one script, which stops at the first failure. Returns what it printed."""
+        """Run all blocks as one script, which stops at the first failure. Returns its output."""
         script = self.directory / "session.sh"
         script.write_text("".join(self.localized(block.text) for block in blocks))
         return self.run(["bash", "-euo", "pipefail", str(script)], **environment)
 
     def run(self, command: Sequence[str], **environment: str) -> str:
-        """Its output goes to a file, so that what it leaves behind in the background is not waited for."""
+        """Run a command; return its output, which goes to a file so that background processes do not block the test."""
         log = self.directory / "output.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -59,7 +59,7 @@ class Session:
 
 
 def _end_group(leader: int) -> None:
-    """End what a session left running: it has a process group of its own."""
+    """Kill the processes that a session left running; they are in a process group of their own."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What the documents list is what the code has, and their links lead somewhere."""
+"""The lists in the documents agree with the code, and the links in them have targets."""
 
 import re
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_it_names_every_feature(text: str) -> None:
     assert f'"features": {str(list(registry.FEATURES)).replace(chr(39), chr(34))}' in text
 
 
-def test_every_bound_stands_in_the_settings() -> None:
+def test_the_settings_list_every_limit() -> None:
     rows = {}
     for line in (ROOT / "docs/settings.md").read_text().splitlines():
         if line.startswith("| `ROOMLOG_"):
@@ -90,13 +90,13 @@ def test_every_bound_stands_in_the_settings() -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """As the sites that show Markdown make them of headings."""
+    """The anchors of the headings, as sites that render Markdown generate them."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_its_links_lead_somewhere(page: Path) -> None:
+def test_its_links_have_targets(page: Path) -> None:
     plain = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     for target in re.findall(r"\]\(([^)\s]+)\)", plain):
         if target.startswith(("http://", "https://", "mailto:")):

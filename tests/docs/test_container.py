@@ -1,4 +1,4 @@
-"""Dockerfile and compose.yaml, as far as they can be tried without an engine."""
+"""Dockerfile and compose.yaml, as far as they can be tested without a container engine."""
 
 import json
 import os
@@ -31,17 +31,17 @@ def exec_form(text: str) -> list[str]:
     return [sys.executable if word == "python" else word for word in words]
 
 
-def test_its_files_and_commands_serve(tmp_path: Path) -> None:
-    """What it copies, and nothing else, serves with its command and satisfies its health check."""
+def test_its_files_and_commands_start_a_healthy_server(tmp_path: Path) -> None:
+    """The copied files, and no others, are enough for the command to serve and for the health check to succeed."""
     app, data = tmp_path / "app", tmp_path / "data"
     app.mkdir()
     for copied in instructions("COPY"):
         *sources, target = shlex.split(copied)
         if not copied.startswith("--from") and target != ".":
             for source in sources:
-                place = app / target.removeprefix("./")
+                destination = app / target.removeprefix("./")
                 copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-                copy(ROOT / source, place)
+                copy(ROOT / source, destination)
     port = str(free_port())
     command = [port if word == "8000" else word for word in exec_form(instructions("CMD")[-1])]
     check = [word.replace("8000", port) for word in exec_form(instructions("HEALTHCHECK")[0])]
@@ -50,14 +50,14 @@ def test_its_files_and_commands_serve(tmp_path: Path) -> None:
     try:
         deadline = time.monotonic() + 20
         while subprocess.run(check, check=False, capture_output=True).returncode:
-            assert time.monotonic() < deadline, "never healthy"
+            assert time.monotonic() < deadline, "the health check never succeeded"
     finally:
         server.terminate()
         server.wait(timeout=20)
     assert (data / "roomlog.sqlite3").exists()
 
 
-def test_its_services_fit_together() -> None:
+def test_its_services_are_consistent() -> None:
     compose: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
     services = compose["services"]
     for service in services.values():

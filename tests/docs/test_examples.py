@@ -1,4 +1,4 @@
-"""Every example of the README and of docs/ is run, or checked as far as it can be."""
+"""Every example in the README and in docs/ is run, or checked as far as possible."""
 
 import json
 import re
@@ -23,11 +23,11 @@ from tests.servers import Server
 from tests.sockets import Client
 
 CHECKED = {"sh", "python", "js", "json", "http", "html", "nginx"}
-# What is not run, because it does not end or fetches things; and pictures.
+# Blocks that are not run, because they do not end, download something, or are diagrams.
 NOT_RUN = {"console", ""}
 ELIDED = "…"
-# What nginx would keep in directories that only root may make.
-NGINX_BODIES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+# Temporary files that nginx would keep in directories that only root can create.
+NGINX_TEMP_FILES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 pure = only_on("sqlite")
 
@@ -53,17 +53,17 @@ def test_its_make_targets_exist() -> None:
 
 @pure
 def test_every_shell_block_is_run() -> None:
-    """By one of the tests below: a new document wants one of its own."""
+    """By one of the tests below; a new document needs a test of its own."""
     run = {"README.md", "docs/protocol.md", "docs/quickstart.md", "docs/deploy.md"}
     assert {block.document for block in all_blocks("sh") if not is_make(block)} <= run
 
 
 @pure
 def test_every_python_block_is_run() -> None:
-    """It is saved as a file, which a session of its document runs."""
+    """It is saved as a file that a shell block of its document runs."""
     for block in all_blocks("python"):
         name = block.marks["file"]
-        assert any(name in shell.text for shell in blocks_in(block.document, "sh")), block.place
+        assert any(name in shell.text for shell in blocks_in(block.document, "sh")), block.location
 
 
 def test_the_readme_runs(session: Session) -> None:
@@ -89,15 +89,15 @@ def test_the_quickstart_runs(session: Session) -> None:
     acks = [line for line in lines if line.startswith('{"room":"')]
     assert len(acks) == 2
     assert acks[0] == acks[1]
-    heard = [line.split() for line in lines if re.match(r"\d+ (anna|beno) p[io]ng$", line)]
-    assert [words[1:] for words in heard] == [["anna", "ping"], ["beno", "pong"]] * 2
-    seqs = [int(words[0]) for words in heard]
+    received = [line.split() for line in lines if re.match(r"\d+ (anna|beno) p[io]ng$", line)]
+    assert [words[1:] for words in received] == [["anna", "ping"], ["beno", "pong"]] * 2
+    seqs = [int(words[0]) for words in received]
     assert seqs == list(range(seqs[0], seqs[0] + 4))
 
 
 @only_on("sqlite")
 def test_the_deployment_runs(session: Session) -> None:
-    """Health, backup and restore, on a database of the reader's own."""
+    """Health check, backup and restore, on a copy of the database."""
     data_dir = session.directory / "data"
     data_dir.mkdir()
     with connection.cursor() as cursor:
@@ -114,10 +114,10 @@ def test_the_deployment_runs(session: Session) -> None:
 
 
 @pure
-@pytest.mark.parametrize("block", all_blocks("json"), ids=lambda block: block.place)
-def test_its_json_is_of_the_published_form(block: Block) -> None:
+@pytest.mark.parametrize("block", all_blocks("json"), ids=lambda block: block.location)
+def test_its_json_matches_the_published_schemas(block: Block) -> None:
     if ELIDED in block.text:
-        assert block.document == "README.md", "give the whole of it"
+        assert block.document == "README.md", "only the README may abbreviate JSON"
         assert json.loads(re.sub(rf",\s*{ELIDED}", "", block.text))
         return
     value = json.loads(block.text)
@@ -128,7 +128,7 @@ def test_its_json_is_of_the_published_form(block: Block) -> None:
 
 
 def documented_actions() -> list[tuple[Any, Any]]:
-    """Each request of the protocol's page with the answer below it."""
+    """Each request on the protocol's page with the reply that follows it."""
     values = [json.loads(block.text) for block in blocks_in("docs/protocol.md", "json")]
     return [
         (value, reply)
@@ -137,14 +137,14 @@ def documented_actions() -> list[tuple[Any, Any]]:
     ]
 
 
-def test_its_actions_are_answered_as_written(server: Server, alice: Person, bob: Person, room: UUID) -> None:
-    """One after the other, by Bob, who is seq 2 of the room."""
+def test_its_actions_are_answered_as_documented(server: Server, alice: Person, bob: Person, room: UUID) -> None:
+    """Bob, who joined the room at seq 2, performs them one after another."""
     User.objects.filter(id=bob.id).update(display_name="Bob")
     documented = documented_actions()
-    written = documented[0][0]["room"]
+    documented_room = documented[0][0]["room"]
     with Client(server, bob) as client:
         for request, reply in documented:
-            live = json.loads(json.dumps(request).replace(written, str(room)))
+            live = json.loads(json.dumps(request).replace(documented_room, str(room)))
             client.connection.send(json.dumps(live))
             assert masked(client.reply(request["request_id"])) == masked(reply)
         events = {event["event"]: event for event in client.events}
@@ -153,44 +153,44 @@ def test_its_actions_are_answered_as_written(server: Server, alice: Person, bob:
             assert masked(events["message.created"]) == masked(value)
 
 
-def test_its_handshake_is_answered_as_written(server: Server, alice: Person) -> None:
+def test_its_handshake_is_answered_as_documented(server: Server, alice: Person) -> None:
     request, response = blocks_in("docs/protocol.md", "http")
     lines = request.text.replace("TOKEN", alice.token).splitlines()
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         head = connection.recv(65536).partition(b"\r\n\r\n")[0].decode().splitlines()
-    wanted = response.text.splitlines()
-    assert head[0] == wanted[0]
-    assert {line.lower() for line in wanted[1:]} <= {line.lower() for line in head[1:]}
+    expected = response.text.splitlines()
+    assert head[0] == expected[0]
+    assert {line.lower() for line in expected[1:]} <= {line.lower() for line in head[1:]}
 
 
 # -- nginx ------------------------------------------------------------------------------------------------------------
 
 
 @pure
-@pytest.mark.parametrize("block", all_blocks("nginx"), ids=lambda block: block.place)
+@pytest.mark.parametrize("block", all_blocks("nginx"), ids=lambda block: block.location)
 def test_its_nginx_configuration_is_balanced(block: Block) -> None:
     depth = 0
     for number, line in enumerate(block.text.splitlines(), start=block.line + 1):
         code = re.sub(r"#.*", "", line).strip()
         depth += code.count("{") - code.count("}")
         assert depth >= 0, f"{block.document}:{number}"
-        assert not code or code[-1] in "{};", f"{block.document}:{number}: no end"
+        assert not code or code[-1] in "{};", f"{block.document}:{number}: a line without an end"
     assert depth == 0
 
 
 @pure
-@pytest.mark.parametrize("block", all_blocks("nginx"), ids=lambda block: block.place)
-def test_nginx_takes_its_configuration(block: Block, tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", all_blocks("nginx"), ids=lambda block: block.location)
+def test_nginx_accepts_its_configuration(block: Block, tmp_path: Path) -> None:
     nginx = shutil.which("nginx")
     if nginx is None:
-        pytest.skip("there is no nginx here: its configuration is checked for balance alone")
+        pytest.skip("nginx is not installed: only the balance of braces is checked")
     without_tls = re.sub(r"^\s*ssl_.*\n", "", block.text, flags=re.MULTILINE).replace("listen 443 ssl", "listen 8443")
     configuration = tmp_path / "nginx.conf"
-    places = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in NGINX_BODIES)
+    temp_paths = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in NGINX_TEMP_FILES)
     configuration.write_text(
         f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{places}{without_tls}}}\n"
+        f"http {{\naccess_log off;\n{temp_paths}{without_tls}}}\n"
     )
     checked = subprocess.run(
         [nginx, "-t", "-p", str(tmp_path), "-c", str(configuration)], check=False, capture_output=True, timeout=30

@@ -1,4 +1,4 @@
-"""The JavaScript of the documents parses; the page of the quickstart misses nothing, in Node and in a browser."""
+"""The JavaScript in the documents parses; the client of the quickstart works in Node and in a browser."""
 
 import json
 import re
@@ -27,58 +27,58 @@ QUICKSTART = "docs/quickstart.md"
 
 @pytest.fixture
 def open_room(alice: Person) -> UUID:
-    """Public, so that whoever has signed up may join it."""
+    """A public room, so that every user may join it."""
     return services.create_room(user_id=alice.id, new=NewRoom(name="Page", kind="public")).room.id
 
 
 def node() -> str:
     path = shutil.which("node")
     if path is None:
-        pytest.skip("there is no node here: JavaScript is not checked")
+        pytest.skip("Node is not installed: JavaScript is not checked")
     return path
 
 
 def node_with_web_socket() -> list[str]:
-    """It is global from Node 22 on, and behind a flag in 20."""
-    asked = "process.exit(typeof WebSocket === 'function' ? 0 : 1)"
+    """`WebSocket` is a global from Node 22 on, and needs a flag in Node 20."""
+    probe = "process.exit(typeof WebSocket === 'function' ? 0 : 1)"
     for flags in ([], ["--experimental-websocket"]):
         command = [node(), "--no-warnings", *flags]
-        if subprocess.run([*command, "-e", asked], check=False, capture_output=True, timeout=30).returncode == 0:
+        if subprocess.run([*command, "-e", probe], check=False, capture_output=True, timeout=30).returncode == 0:
             return command
-    pytest.skip("this node has no WebSocket: the client of the quickstart is not run")
+    pytest.skip("this Node has no WebSocket: the client of the quickstart is not run")
 
 
 def scripts() -> Iterator[tuple[str, str]]:
     for block in all_blocks("js"):
-        yield block.place, block.text
+        yield block.location, block.text
     for block in all_blocks("html"):
         for script in re.findall(r"<script[^>]*>(.+?)</script>", block.text, re.DOTALL):
-            yield block.place, script
+            yield block.location, script
 
 
 @only_on("sqlite")
-@pytest.mark.parametrize(("place", "text"), list(scripts()), ids=[place for place, _ in scripts()])
-def test_its_javascript_parses(place: str, text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("location", "text"), list(scripts()), ids=[location for location, _ in scripts()])
+def test_its_javascript_parses(location: str, text: str, tmp_path: Path) -> None:
     module = tmp_path / "script.mjs"
     module.write_text(text)
     checked = subprocess.run([node(), "--check", str(module)], check=False, capture_output=True, timeout=30)
-    assert checked.returncode == 0, f"{place}\n{checked.stderr.decode()}"
+    assert checked.returncode == 0, f"{location}\n{checked.stderr.decode()}"
 
 
-def test_the_client_misses_nothing(session: Session, server: Server, open_room: UUID, alice: Person) -> None:
-    """It chats, is away, comes back, and repeats what was answered meanwhile."""
+def test_the_client_misses_no_message(session: Session, server: Server, open_room: UUID, alice: Person) -> None:
+    """It sends messages, disconnects, resumes, and repeats a message whose answer was lost."""
     command = node_with_web_socket()
     session.save(blocks_in(QUICKSTART, "js"))
     shutil.copy(HERE / "visit.js", session.directory)
     (session.directory / "package.json").write_text('{"type": "module"}')
-    kept = session.directory / "store.json"
-    kept.write_text("{}")
+    store_file = session.directory / "store.json"
+    store_file.write_text("{}")
     host, room = f"127.0.0.1:{server.port}", str(open_room)
 
-    def visit(door: str, *texts: str, until: str) -> list[str]:
-        task = {"host": host, "room": room, "door": door, "texts": texts, "until": until}
-        said: list[str] = json.loads(session.run([*command, "visit.js", json.dumps(task)]).splitlines()[-1])
-        return said
+    def visit(path: str, *texts: str, until: str) -> list[str]:
+        task = {"host": host, "room": room, "path": path, "texts": texts, "until": until}
+        shown: list[str] = json.loads(session.run([*command, "visit.js", json.dumps(task)]).splitlines()[-1])
+        return shown
 
     assert visit("auth/signup", "one", "two", until="two") == ["one", "two"]
 
@@ -87,16 +87,16 @@ def test_the_client_misses_nothing(session: Session, server: Server, open_room: 
             assert rest.post(f"/api/v1/rooms/{room}/messages/", json={"text": text}).status_code == 201
     assert visit("tokens/refresh", until="four") == ["one", "two", "three", "four"]
 
-    store = json.loads(kept.read_text())
+    store = json.loads(store_file.read_text())
     page = json.loads(store[room])
-    unanswered = {page["messages"]["2"]["client_id"]: "two"}  # the answer to it was lost
-    kept.write_text(json.dumps(store | {room: json.dumps(page | {"outbox": unanswered})}))
+    unanswered = {page["messages"]["2"]["client_id"]: "two"}  # as if its answer had been lost
+    store_file.write_text(json.dumps(store | {room: json.dumps(page | {"outbox": unanswered})}))
     assert visit("tokens/refresh", "five", until="five") == ["one", "two", "three", "four", "five"]
 
 
 @contextmanager
 def served(directory: Path, port: int) -> Iterator[str]:
-    """As the quickstart tells the reader to serve it."""
+    """Serve the page as the quickstart describes."""
     command = [".venv/bin/python", "-m", "http.server", str(port), "--bind", "localhost"]
     process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -109,7 +109,7 @@ def served(directory: Path, port: int) -> Iterator[str]:
 @only_on("sqlite")
 def test_the_page_works_in_a_browser(session: Session, start_server: StartServer, open_room: UUID) -> None:
     if CHROMIUM is None:
-        pytest.skip("there is no chromium here: the page of the quickstart is not opened")
+        pytest.skip("Chromium is not installed: the page of the quickstart is not opened")
     port = free_port()
     session.server = start_server(CORS_ALLOWED_ORIGINS=f"http://localhost:{port}")
     session.save(blocks_in(QUICKSTART, "js", "html"))

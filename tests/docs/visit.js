@@ -1,19 +1,19 @@
-// Lets the client of the quickstart (chat.js, beside this file) say `texts`, and leaves when `until` stands last.
+// Sends `texts` with the client of the quickstart (chat.js, beside this file), and exits when `until` is the last message.
 import { readFileSync, writeFileSync } from "node:fs";
 import { chat, enter } from "./chat.js";
 
-const { host, room, door, texts, until } = JSON.parse(process.argv[2]);
-const kept = new Map(Object.entries(JSON.parse(readFileSync("store.json"))));
+const { host, room, path, texts, until } = JSON.parse(process.argv[2]);
+const stored = new Map(Object.entries(JSON.parse(readFileSync("store.json"))));
 const store = {
-  getItem: (key) => kept.get(key) ?? null,
+  getItem: (key) => stored.get(key) ?? null,
   setItem: (key, value) => {
-    kept.set(key, value);
-    writeFileSync("store.json", JSON.stringify(Object.fromEntries(kept)));
+    stored.set(key, value);
+    writeFileSync("store.json", JSON.stringify(Object.fromEntries(stored)));
   },
 };
 const tokens = JSON.parse(store.getItem("tokens"));
 const body = tokens ? { refresh_token: tokens.refresh_token } : { username: "dora", password: "wonderland-7" };
-const access = await enter({ host, store }, door, body);
+const access = await enter({ host, store }, path, body);
 
 const show = (messages, waiting) => {
   if (waiting.length || messages.at(-1)?.text !== until) return;

@@ -1,4 +1,4 @@
-"""A real browser, started anew for each test: while one runs, Django refuses its database in this thread."""
+"""A real browser. Each test starts one, because Django refuses database access in this thread while it runs."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ FLAGS = (
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if CHROMIUM is None:
-        terminalreporter.write_line("chromium: NONE ON THE PATH, what needs a browser was skipped")
+        terminalreporter.write_line("chromium: NOT ON THE PATH, the tests that need a browser were skipped")
 
 
 @pytest.fixture
 def browser(server: Server, bob: Person) -> Iterator[Browser]:
-    """Headless Chromium. Asks for what is in the database, so that this is made before and emptied after."""
+    """Headless Chromium. It depends on the database fixtures, so they are set up before it and torn down after it."""
     if CHROMIUM is None:
-        pytest.skip("there is no chromium on the PATH")
+        pytest.skip("chromium is not on the PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         yield browser

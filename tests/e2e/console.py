@@ -1,4 +1,4 @@
-"""The console page as its user handles it, and somebody else who talks over REST."""
+"""The console page as a user operates it, and another user, who sends messages over REST."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,22 +16,22 @@ Frame = dict[str, Any]
 
 
 class Tab:
-    """A tab of its own profile. Keeps what a page complains of and each address that it asks for."""
+    """A tab with a profile of its own. Records the errors of its page and the hosts that it contacts."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self.page = browser.new_page(base_url=url, viewport=ViewportSize(width=1280, height=900))
         self.page.set_default_timeout(10_000)
-        self.complaints: list[str] = []
+        self.errors: list[str] = []
         self.hosts: set[str] = set()
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", self._on_request)
         self.page.on("websocket", self._on_socket)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        """Errors of scripts, violations of the policy, answers that are errors."""
+        """Record script errors, violations of the content security policy, and responses that are errors."""
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
     def _on_request(self, request: Request) -> None:
         parts = urlsplit(request.url)
@@ -74,7 +74,7 @@ class Console(Tab):
         expect(self.page.locator("#state")).to_have_text("open", timeout=15_000)
 
     def make_room(self, name: str) -> str:
-        """A public room; its id. The console then offers to join it."""
+        """Create a public room, and return its id. The console then selects it."""
         self.page.get_by_label("Name", exact=True).fill(name)
         self.page.get_by_role("button", name="Make it").click()
         expect(self.room.locator("option:checked")).to_have_text(name)
@@ -82,7 +82,7 @@ class Console(Tab):
         return room
 
     def act(self, action: str, *, status: int = 200, **fields: object) -> None:
-        """Choose an action, change its example by `fields`, send it, see the reply."""
+        """Select an action, update its example with `fields`, send it, and wait for a reply with `status`."""
         said = self.page.locator("#log .in .what", has_text=f"{action} {status}")
         before = said.count()
         self.page.get_by_role("combobox", name="Action", exact=True).select_option(action)
@@ -92,7 +92,7 @@ class Console(Tab):
         expect(said).to_have_count(before + 1)
 
     def expect_messages(self, count: int) -> None:
-        """So many are in the log, at last."""
+        """Wait until the log shows `count` events `message.created`."""
         created = self.page.locator("#log .in .what", has_text="message.created")
         expect(created).to_have_count(count, timeout=15_000)
 
@@ -100,18 +100,18 @@ class Console(Tab):
         self.page.get_by_role("button", name="Clear").click()
 
     def frames(self, way: str) -> list[Frame]:
-        """What the log shows as `in` or `out`."""
+        """Return the frames in the log. `way` is `in` or `out`."""
         return [msgspec.json.decode(text) for text in self.page.locator(f"#log .{way} pre").all_inner_texts()]
 
     def heard(self) -> list[tuple[int, str]]:
-        """Seq and text of each message in the log, once all that was under way has come."""
+        """Return seq and text of each message in the log, after a round trip, so that all events have arrived."""
         self.act("ping")
         created = [frame for frame in self.frames("in") if frame.get("event") == "message.created"]
         return [(frame["seq"], frame["data"]["text"]) for frame in created]
 
 
 class Correspondent:
-    """Somebody who talks over REST."""
+    """Another user, who uses REST."""
 
     def __init__(self, server: Server, person: Person) -> None:
         self._rest = server.rest(person.headers)
@@ -126,7 +126,7 @@ class Correspondent:
         self._post(f"/api/v1/rooms/{room}/join/")
 
     def say(self, room: str, *texts: str) -> list[tuple[int, str]]:
-        """Seq and text of each message."""
+        """Post messages, and return seq and text of each."""
         return [(self._post(f"/api/v1/rooms/{room}/messages/", text=text).json()["seq"], text) for text in texts]
 
     def _post(self, path: str, **body: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The console at /docs/, in a real browser: a newcomer's two minutes."""
+"""The console at /docs/, in a real browser."""
 
 from urllib.parse import urlsplit
 
@@ -13,14 +13,14 @@ from tests.servers import Server
 pytestmark = only_on("sqlite")
 
 
-def check_manners(tab: Tab, url: str) -> None:
-    """No error, no violation of the policy, and not a word to any other host."""
-    assert tab.complaints == []
+def check_page(tab: Tab, url: str) -> None:
+    """Assert that the page had no errors and contacted no other host."""
+    assert tab.errors == []
     assert tab.hosts == {urlsplit(url).netloc}
 
 
 def test_it_works(browser: Browser, server: Server, bob: Person) -> None:
-    """Sign up, make a room, join, speak; lose the connection, and come back by itself to exactly what was missed."""
+    """Sign up, create a room, join it and send; lose the connection, reconnect, and receive exactly what was missed."""
     with Wire(server) as wire, Correspondent(server, bob) as friend:
         console = Console(browser, wire.url)
         console.open()
@@ -44,10 +44,10 @@ def test_it_works(browser: Browser, server: Server, bob: Person) -> None:
         (back,) = (frame for frame in console.frames("out") if frame["action"] == "join")
         assert (back["room"], back["after"]) == (room, 3)
         assert [frame["seq"] for frame in console.frames("in") if "seq" in frame] == [4, 5, 6, 7]
-        check_manners(console, wire.url)
+        check_page(console, wire.url)
 
 
-def test_it_misses_nothing_over_a_reload(browser: Browser, server: Server, bob: Person) -> None:
+def test_it_misses_nothing_across_a_reload(browser: Browser, server: Server, bob: Person) -> None:
     with Correspondent(server, bob) as friend:
         console = Console(browser, server.url)
         console.open()
@@ -70,11 +70,11 @@ def test_it_misses_nothing_over_a_reload(browser: Browser, server: Server, bob: 
         console.connect()
         console.expect_messages(1)
         assert console.heard() == missed
-        check_manners(console, server.url)
+        check_page(console, server.url)
 
 
-def test_it_shows_what_is_refused(browser: Browser, server: Server) -> None:
-    """What is no JSON goes as it is, and the answer can be read. Nothing of it becomes part of the page."""
+def test_it_shows_errors(browser: Browser, server: Server) -> None:
+    """Text that is not JSON is sent unchanged, and the error is shown. The text is not interpreted as HTML."""
     console = Console(browser, server.url)
     console.open()
     console.sign_up("alice")
@@ -85,10 +85,10 @@ def test_it_shows_what_is_refused(browser: Browser, server: Server) -> None:
     expect(console.page.locator("#log .in .what").last).to_have_text("null 400")
     assert console.frames("in")[-1]["errors"][0]["code"] == "invalid"
     assert console.page.locator("#log .out pre").last.inner_text() == "<b>not JSON</b>"
-    check_manners(console, server.url)
+    check_page(console, server.url)
 
 
-def test_the_references_need_no_other_host(browser: Browser, server: Server) -> None:
+def test_the_references_contact_no_other_host(browser: Browser, server: Server) -> None:
     tab = Tab(browser, server.url)
     tab.page.goto("/docs/rest/")
     expect(tab.page.locator("#operations-rooms-create_room")).to_be_visible()
@@ -96,4 +96,4 @@ def test_the_references_need_no_other_host(browser: Browser, server: Server) -> 
     tab.page.goto("/docs/socket/")
     expect(tab.page.get_by_role("heading", name="join", exact=True)).to_be_visible()
 
-    check_manners(tab, server.url)
+    check_page(tab, server.url)

@@ -1,4 +1,4 @@
-"""The wire between a browser and the server, which a test may cut."""
+"""A TCP proxy between a browser and the server, which a test can cut."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from tests.servers import Server
 
 
 class Wire:
-    """Passes bytes on to the server. Between `cut` and `mend` whoever connects waits, as in a tunnel."""
+    """Forwards bytes to the server. Between `cut` and `mend`, new connections wait."""
 
     def __init__(self, server: Server) -> None:
         self._target = ("127.0.0.1", server.port)
@@ -27,7 +27,7 @@ class Wire:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._is_whole.set()
-        self._threads[0].join()  # nothing is added from here on
+        self._threads[0].join()  # no more threads or connections are added
         self.cut()
         for thread in self._threads:
             thread.join()
@@ -35,7 +35,7 @@ class Wire:
             end.close()
 
     def cut(self) -> None:
-        """End every connection."""
+        """Close every connection."""
         self._is_whole.clear()
         for end in self._ends:
             with suppress(OSError):

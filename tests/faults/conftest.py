@@ -13,11 +13,11 @@ from tests.servers import Server
 
 
 def pytest_report_header() -> str:
-    return "redis: redis-server" if is_real() else "redis: NONE ON THE PATH, fakeredis over TCP stands in"
+    return "redis: redis-server" if is_real() else "redis: NOT INSTALLED, replaced by fakeredis over TCP"
 
 
 @contextmanager
-def free_redis() -> Iterator[Redis]:
+def running_redis() -> Iterator[Redis]:
     redis = Redis().start()
     yield redis
     redis.stop()
@@ -25,7 +25,7 @@ def free_redis() -> Iterator[Redis]:
 
 @pytest.fixture(scope="session")
 def _redis() -> Iterator[Redis]:
-    with free_redis() as redis:
+    with running_redis() as redis:
         yield redis
 
 
@@ -34,16 +34,16 @@ def _pair_with_redis(
     _redis: Redis, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Server]]:
     with starting(tmp_path_factory.mktemp("with-redis")) as start:
-        yield _two(start, _redis.url)
+        yield _start_two(start, _redis.url)
 
 
 @pytest.fixture(scope="session")
 def _pair_without_redis(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
     with starting(tmp_path_factory.mktemp("without-redis")) as start:
-        yield _two(start, "")
+        yield _start_two(start, "")
 
 
-# What is deployed: PostgreSQL with Redis, or without; processes on one SQLite file have none.
+# The deployments that are tested: PostgreSQL with and without Redis, and SQLite without it.
 PAIRS = {"without Redis": "_pair_without_redis"}
 if os.environ.get("DATABASE_URL"):
     PAIRS["with Redis"] = "_pair_with_redis"
@@ -51,7 +51,7 @@ if os.environ.get("DATABASE_URL"):
 
 @pytest.fixture(params=list(PAIRS.values()), ids=list(PAIRS))
 def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
-    """Two processes that serve the same rooms, with a layer between them or the sweep alone."""
+    """Two processes that serve the same rooms, with a channel layer between them or with the sweep alone."""
     servers: list[Server] = request.getfixturevalue(request.param)
     with watched(*servers):
         yield servers
@@ -59,15 +59,17 @@ def pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[lis
 
 @pytest.fixture
 def usual_pair(request: pytest.FixtureRequest, transactional_db: None) -> Iterator[list[Server]]:
-    """For what takes long: with Redis on PostgreSQL, without on SQLite."""
+    """For slow tests, which run on one pair only: with Redis on PostgreSQL, without it on SQLite."""
     servers: list[Server] = request.getfixturevalue([*PAIRS.values()][-1])
     with watched(*servers):
         yield servers
 
 
 @pytest.fixture
-def deaf_pair(_redis: Redis, _pair_with_redis: list[Server], transactional_db: None) -> Iterator[list[Server]]:
-    """Two processes whose Redis has died."""
+def pair_with_dead_redis(
+    _redis: Redis, _pair_with_redis: list[Server], transactional_db: None
+) -> Iterator[list[Server]]:
+    """Two processes whose Redis has stopped."""
     _redis.stop()
     with watched(*_pair_with_redis):
         yield _pair_with_redis
@@ -82,12 +84,12 @@ def redis_pair(_pair_with_redis: list[Server], transactional_db: None) -> Iterat
 
 @pytest.fixture
 def redis(_redis: Redis) -> Iterator[Redis]:
-    """The Redis between them: a test may do to it what it likes."""
+    """The Redis of the pair. A test may stop, flush or pause it; it is restarted afterwards."""
     yield _redis
     _redis.stop()
     _redis.start()
 
 
-def _two(start: StartServer, redis_url: str) -> list[Server]:
+def _start_two(start: StartServer, redis_url: str) -> list[Server]:
     with ThreadPoolExecutor() as pool:
         return list(pool.map(lambda _: start(REDIS_URL=redis_url), range(2)))

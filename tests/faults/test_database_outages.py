@@ -1,4 +1,4 @@
-"""G1, G2, G4, G8: connections to the database break, also right behind a COMMIT, and it is away for a while."""
+"""The connections to the database break, some of them right after a COMMIT; then the database is down for a while."""
 
 import threading
 import time
@@ -14,39 +14,39 @@ from messaging.models import Message
 from rooms.models import Entry
 from tests.conftest import StartServer
 from tests.engine import only_on
-from tests.faults.tap import Tap
+from tests.faults.proxy import DatabaseProxy
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client, Frame
 
 CUTS = 12
-AWAY_S, BACK_S = 2.0, 5.0
+OUTAGE_S, RECOVERY_S = 2.0, 5.0
 
 pytestmark = only_on("postgresql")
 
 
 @pytest.fixture
-def tap(transactional_db: None) -> Iterator[Tap]:
-    with Tap() as tap:
-        yield tap
+def proxy(transactional_db: None) -> Iterator[DatabaseProxy]:
+    with DatabaseProxy() as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def server(tap: Tap, start_server: StartServer) -> Server:
-    return start_server(DATABASE_URL=tap.url, DATABASE_PATIENCE_S="0.3")
+def server(proxy: DatabaseProxy, start_server: StartServer) -> Server:
+    return start_server(DATABASE_URL=proxy.url, DATABASE_PATIENCE_S="0.3")
 
 
-class Talker:
-    """Sends one message after the other, each again until it is acknowledged."""
+class RetryingSender:
+    """Sends one message after another, and repeats each until it is acknowledged."""
 
     def __init__(self) -> None:
         self.acknowledged: dict[str, int] = {}
         self.refused = 0
-        self.is_over = threading.Event()
+        self.is_stopping = threading.Event()
 
     def run(self, server: Server, person: Person, room: UUID) -> None:
         with Client(server, person) as client:
-            while not self.is_over.is_set():
+            while not self.is_stopping.is_set():
                 key = f"c-{len(self.acknowledged)}"
                 while (reply := say(client, room, key))["response_status"] != 201:
                     assert reply["errors"][0]["code"] in {"unavailable", "overloaded"}, reply
@@ -58,40 +58,48 @@ def say(client: Client, room: UUID, key: str) -> Frame:
     return client.act("send", room=str(room), text=key, client_id=key)
 
 
-def test_it_loses_and_doubles_nothing(server: Server, tap: Tap, room: UUID, alice: Person, bob: Person) -> None:
-    talkers = {person: Talker() for person in (alice, bob)}
+def test_it_neither_loses_nor_duplicates_a_message(
+    server: Server, proxy: DatabaseProxy, room: UUID, alice: Person, bob: Person
+) -> None:
+    senders = {person: RetryingSender() for person in (alice, bob)}
     with Client(server, bob) as follower, ThreadPoolExecutor() as pool:
         follower.act("join", room=str(room))
-        talking = [pool.submit(talker.run, server, person, room) for person, talker in talkers.items()]
+        futures = [pool.submit(sender.run, server, person, room) for person, sender in senders.items()]
         for turn in range(CUTS):
-            goal = count_said(talkers) + 4
-            wait_until(lambda: count_said(talkers) >= goal)  # noqa: B023 - in this turn
+            target = count_acknowledged(senders) + 4
+            wait_until(lambda: count_acknowledged(senders) >= target)  # noqa: B023 - called before the next turn
             if turn % 2:
-                tap.cut()
+                proxy.cut()
             else:
-                tap.cut_behind_a_commit()
-                wait_until(lambda: not tap.is_deaf)
-        for talker, done in zip(talkers.values(), talking, strict=True):
-            talker.is_over.set()
-            done.result()
+                proxy.cut_after_commit()
+                wait_until(lambda: not proxy.is_waiting_for_commit)
+        for sender, future in zip(senders.values(), futures, strict=True):
+            sender.is_stopping.set()
+            future.result()
         seqs = list(Entry.objects.filter(room_id=room).order_by("seq").values_list("seq", flat=True))
         assert [event["seq"] for event in follower.events_until(seqs[-1])] == list(range(3, seqs[-1] + 1))
 
     assert seqs == list(range(1, len(seqs) + 1))
-    kept = {(m.sender_id, m.client_id): m.id for m in Message.objects.filter(room_id=room)}
-    said = {(person.id, key): place for person, talker in talkers.items() for key, place in talker.acknowledged.items()}
-    assert kept == said
-    assert sorted(kept.values()) == list(range(1, len(kept) + 1))
-    assert tap.unheard == CUTS // 2
-    refused = sum(talker.refused for talker in talkers.values())
-    print(f"\n{len(kept)} messages, {CUTS} cuts, {tap.unheard} commits unheard, {refused} answered with 503")
+    stored = {(m.sender_id, m.client_id): m.id for m in Message.objects.filter(room_id=room)}
+    acknowledged = {
+        (person.id, key): message_id
+        for person, sender in senders.items()
+        for key, message_id in sender.acknowledged.items()
+    }
+    assert stored == acknowledged
+    assert sorted(stored.values()) == list(range(1, len(stored) + 1))
+    assert proxy.unanswered_commits == CUTS // 2
+    refused = sum(sender.refused for sender in senders.values())
+    print(f"\n{len(stored)} messages, {CUTS} cuts, {proxy.unanswered_commits} commits unanswered, {refused} refused")
 
 
-def test_it_says_so_while_it_is_away(server: Server, tap: Tap, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_answers_unavailable_while_the_database_is_down(
+    server: Server, proxy: DatabaseProxy, room: UUID, alice: Person, bob: Person
+) -> None:
     with Client(server, alice) as client, server.rest(alice.headers) as rest:
         client.act("join", room=str(room))
-        tap.close()
-        gone_at = time.monotonic()
+        proxy.close()
+        stopped_at = time.monotonic()
 
         answers = [client.act("history", room=str(room)), client.act("join", room=str(room), after=0)]
         for answer in answers:
@@ -105,25 +113,25 @@ def test_it_says_so_while_it_is_away(server: Server, tap: Tap, room: UUID, alice
         assert (rest.get("/healthz").status_code, rest.get("/readyz").status_code) == (200, 503)
         assert close_code(server, bob) == 4003
 
-        time.sleep(max(0.0, gone_at + AWAY_S - time.monotonic()))
-        tap.open()
-        back_at = time.monotonic()
+        time.sleep(max(0.0, stopped_at + OUTAGE_S - time.monotonic()))
+        proxy.open()
+        restarted_at = time.monotonic()
         while say(client, room, "c-1")["response_status"] != 201:
-            assert time.monotonic() - back_at < BACK_S
+            assert time.monotonic() - restarted_at < RECOVERY_S
         while rest.get("/readyz").status_code != 200:
-            assert time.monotonic() - back_at < BACK_S
+            assert time.monotonic() - restarted_at < RECOVERY_S
         assert client.act("join", room=str(room), after=0)["data"]["resync"] is False
         assert [event["seq"] for event in client.events_until(3)] == [1, 2, 3]
-        print(f"\nback {time.monotonic() - back_at:.2f} s after the database")
+        print(f"\nready again {time.monotonic() - restarted_at:.2f} s after the database restarted")
 
 
-def count_said(talkers: dict[Person, Talker]) -> int:
-    return sum(len(talker.acknowledged) for talker in talkers.values())
+def count_acknowledged(senders: dict[Person, RetryingSender]) -> int:
+    return sum(len(sender.acknowledged) for sender in senders.values())
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + BACK_S
-    while not is_so():
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + RECOVERY_S
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
 

@@ -1,4 +1,4 @@
-"""At full load everybody still gets everything, once and in order: who keeps up, who does not, who comes and goes."""
+"""At full load every follower receives every event once and in order: fast ones, slow ones and reconnecting ones."""
 
 import json
 import time
@@ -27,14 +27,14 @@ def people(db: None) -> list[Person]:
 
 
 @pytest.fixture
-def crowded(people: list[Person]) -> UUID:
-    """A room that they are all in."""
+def crowded_room(people: list[Person]) -> UUID:
+    """A room with all of `people`."""
     first, *others = people
     draft = NewRoom(name="Crowd", kind="private", members=[person.id for person in others])
     return services.create_room(user_id=first.id, new=draft).room.id
 
 
-def socket_of(person: Person, room: UUID, *, sends: bool) -> Socket:
+def make_socket(person: Person, room: UUID, *, sends: bool) -> Socket:
     return Socket(
         sends=sends,
         header=f"Authorization: Bearer {person.token}",
@@ -45,8 +45,8 @@ def socket_of(person: Person, room: UUID, *, sends: bool) -> Socket:
     )
 
 
-def come_and_go(server: Server, person: Person, room: UUID, seqs: list[int], until: float) -> None:
-    """Follow, drop off, and come back from where one was, until the time has come and all is heard."""
+def follow_and_reconnect(server: Server, person: Person, room: UUID, seqs: list[int], until: float) -> None:
+    """Follow, disconnect and resume from the last seq, until the time `until` has passed and nothing is missing."""
     while True:
         is_last = time.monotonic() > until
         with Client(server, person) as client:
@@ -60,23 +60,26 @@ def come_and_go(server: Server, person: Person, room: UUID, seqs: list[int], unt
             client.drop()
 
 
-def test_it_is_exact_for_everybody(server: Server, people: list[Person], crowded: UUID, tmp_path: Path) -> None:
-    *followers, slow_one, restless = people
+def test_it_delivers_every_event_once_to_every_follower(
+    server: Server, people: list[Person], crowded_room: UUID, tmp_path: Path
+) -> None:
+    *followers, slow_person, flaky_person = people
     start = FOLLOWERS + 2
-    sockets = [socket_of(person, crowded, sends=place < SENDERS) for place, person in enumerate(followers)]
-    slow = Client(server, slow_one, sock=narrow_socket(server), max_queue=1)
-    slow.act("join", room=str(crowded))
-    visits = [start]
+    sockets = [make_socket(person, crowded_room, sends=index < SENDERS) for index, person in enumerate(followers)]
+    slow = Client(server, slow_person, sock=narrow_socket(server), max_queue=1)
+    slow.act("join", room=str(crowded_room))
+    flaky_seqs = [start]
     with ThreadPoolExecutor() as pool, Generator(sockets, port=server.port, directory=tmp_path, core=None) as clients:
         clients.connect()
-        visiting = pool.submit(come_and_go, server, restless, crowded, visits, time.monotonic() + LOAD_S + PAUSE_S)
+        until = time.monotonic() + LOAD_S + PAUSE_S
+        reconnecting = pool.submit(follow_and_reconnect, server, flaky_person, crowded_room, flaky_seqs, until)
         result = clients.closed(IN_FLIGHT, seconds=LOAD_S, warm_up_s=0)
-        visiting.result()
-    last = list_moved_heads(known={crowded: 0})[crowded]
+        reconnecting.result()
+    last = list_moved_heads(known={crowded_room: 0})[crowded_room]
     everything = list(range(start + 1, last + 1))
 
     assert result.is_exact, result
     assert result.messages > 100
     assert [event["seq"] for event in slow.events_until(last)] == everything
-    assert visits[1:] == everything
+    assert flaky_seqs[1:] == everything
     slow.connection.close()

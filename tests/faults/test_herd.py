@@ -1,4 +1,4 @@
-"""A thousand followers resume the same gap: the database is read as if there were one."""
+"""Many followers resume from the same seq at once: the pages of the log are read about as often as for one."""
 
 import asyncio
 import os
@@ -17,47 +17,49 @@ from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.servers import Server
 
-GAP = 1_000
+MISSED = 1_000
 
 pytestmark = only_on("sqlite")
 
 
-async def resume(server: Server, person: Person, room: UUID, go: asyncio.Event, ready: asyncio.Semaphore) -> list[int]:
+async def resume(
+    server: Server, person: Person, room: UUID, start: asyncio.Event, ready: asyncio.Semaphore
+) -> list[int]:
     async with connect(server.ws_url, additional_headers=person.headers, compression=None) as connection:
         await connection.recv()
         ready.release()
-        await go.wait()
+        await start.wait()
         await connection.send(msgspec.json.encode({"action": "join", "room": str(room), "after": 1}).decode())
         reply = msgspec.json.decode(await connection.recv())
         assert reply["data"]["resync"] is False
-        return [msgspec.json.decode(await connection.recv())["seq"] for _ in range(GAP)]
+        return [msgspec.json.decode(await connection.recv())["seq"] for _ in range(MISSED)]
 
 
-async def herd(server: Server, person: Person, room: UUID, size: int) -> list[list[int]]:
-    go, ready = asyncio.Event(), asyncio.Semaphore(0)
-    tasks = [asyncio.create_task(resume(server, person, room, go, ready)) for _ in range(size)]
+async def resume_all(server: Server, person: Person, room: UUID, size: int) -> list[list[int]]:
+    start, ready = asyncio.Event(), asyncio.Semaphore(0)
+    tasks = [asyncio.create_task(resume(server, person, room, start, ready)) for _ in range(size)]
     for _ in range(size):
         await ready.acquire()
-    go.set()
+    start.set()
     return await asyncio.gather(*tasks)
 
 
-def test_it_reads_each_page_once(start_server: StartServer) -> None:
+def test_it_shares_the_pages_among_all_followers(start_server: StartServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     size = min(int(os.environ.get("TEST_HERD", "100")), min(hard, 8192) - 200)
     alice = make_person("alice")
     room = services.create_room(user_id=alice.id, new=NewRoom(name="Herd", kind="private")).room.id
-    for number in range(GAP):
+    for number in range(MISSED):
         send_message(Send(room=room, text=str(number)), sender=alice.principal)
     server = start_server(ROOMLOG_MAX_SOCKETS=str(size + 1))
 
-    heard = asyncio.run(herd(server, alice, room, 1))
+    received = asyncio.run(resume_all(server, alice, room, 1))
     alone = server.readiness()["pages_read"]
-    heard += asyncio.run(herd(server, alice, room, size))
+    received += asyncio.run(resume_all(server, alice, room, size))
     together = server.readiness()["pages_read"] - alone
 
-    assert heard == [list(range(2, GAP + 2))] * (size + 1)
+    assert received == [list(range(2, MISSED + 2))] * (size + 1)
     print(f"\n{alone} pages read for one follower, {together} for {size}")
     assert together <= 3 * alone
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -1,4 +1,4 @@
-"""`serve --workers`: several processes behind one port, which leave in order."""
+"""`serve --workers`: several processes behind one port, which shut down gracefully."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from tests.conftest import StartServer
-from tests.faults.conftest import free_redis
+from tests.faults.conftest import running_redis
 from tests.people import Person
 from tests.servers import SERVE, Server
 from tests.sockets import Client
@@ -15,8 +15,8 @@ from tests.sockets import Client
 
 @pytest.fixture
 def server(start_server: StartServer) -> Iterator[Server]:
-    """With two Redis hosts, which share the rooms between them."""
-    with free_redis() as one, free_redis() as other:
+    """Two workers and two Redis servers, which share the load."""
+    with running_redis() as one, running_redis() as other:
         yield start_server(command=(*SERVE, "--workers", "2"), REDIS_URL=f"{one.url},{other.url}")
 
 

@@ -1,4 +1,4 @@
-"""The one check of an access token, `check_access_token`."""
+"""The check of an access token, `check_access_token`."""
 
 import base64
 from datetime import timedelta
@@ -46,21 +46,21 @@ def test_it_works(alice: Person, django_assert_num_queries: DjangoAssertNumQueri
     assert principal.expires_at == Session.objects.get(session_key=alice.session_key).expire_date
 
 
-def test_it_names_the_session_without_its_key(alice: Person) -> None:
+def test_it_returns_the_public_id_of_the_session(alice: Person) -> None:
     principal = check_access_token(alice.token)
 
     assert principal.session_id == public_session_id(alice.session_key) == check_access_token(alice.token).session_id
     assert principal.session_id != sign_in(User.objects.get(id=alice.id)).principal.session_id
 
 
-# That one runs out later than a number can say.
+# A token whose expiry is beyond the range of a float.
 ENDLESS = ".".join(
     base64.b64encode(part).decode().rstrip("=") for part in (b'{"alg":"HS256"}', b'{"exp":1' + b"0" * 400 + b"}", b"x")
 )
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "é", "\x00", "." * 10_000, ENDLESS])
-def test_it_refuses_what_is_no_token(token: str, db: None) -> None:
+def test_it_refuses_a_malformed_token(token: str, db: None) -> None:
     assert refusal_of(token) is Unauthenticated
 
 
@@ -72,29 +72,29 @@ def test_it_refuses_a_forged_token(alice: Person) -> None:
     assert refusal_of(alice.token[:-4] + "AAAA") is Unauthenticated
 
 
-def test_it_refuses_a_token_of_another_use(alice: Person) -> None:
+def test_it_refuses_a_refresh_token(alice: Person) -> None:
     refresh = sign(claims_of(alice) | {"token_use": "refresh"})
 
     assert refusal_of(refresh) is Unauthenticated
 
 
-def test_it_refuses_a_token_for_the_session_of_another(alice: Person, bob: Person) -> None:
+def test_it_refuses_a_token_with_the_session_of_another_user(alice: Person, bob: Person) -> None:
     assert refusal_of(sign(claims_of(alice) | {"sub": claims_of(bob)["sub"]})) is Unauthenticated
 
 
-def test_it_refuses_a_session_that_never_was(alice: Person) -> None:
+def test_it_refuses_an_unknown_session(alice: Person) -> None:
     for sid in ("", "AAAA", tokens.session_key_to_sid("never")):
         assert refusal_of(sign(claims_of(alice) | {"sid": sid})) is Unauthenticated
 
 
-def test_it_tells_one_that_is_only_too_old(alice: Person, settings: Settings) -> None:
+def test_it_distinguishes_an_expired_token(alice: Person, settings: Settings) -> None:
     settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = -1
     old = sign_in(User.objects.get(id=alice.id))
 
     assert refusal_of(old.token) is TokenExpired
 
 
-def test_it_refuses_a_session_that_was_ended(alice: Person) -> None:
+def test_it_refuses_a_session_that_has_ended(alice: Person) -> None:
     other = sign_in(User.objects.get(id=alice.id))
 
     SessionStore(alice.session_key).delete()
@@ -103,7 +103,7 @@ def test_it_refuses_a_session_that_was_ended(alice: Person) -> None:
     assert check_access_token(other.token)
 
 
-def test_it_refuses_a_session_that_has_run_out(alice: Person) -> None:
+def test_it_refuses_an_expired_session(alice: Person) -> None:
     Session.objects.filter(session_key=alice.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
 
     assert refusal_of(alice.token) is Unauthenticated
@@ -116,13 +116,13 @@ def test_it_refuses_an_inactive_user(alice: Person, bob: Person) -> None:
     assert check_access_token(bob.token)
 
 
-def test_it_refuses_a_user_who_is_gone(alice: Person) -> None:
+def test_it_refuses_a_deleted_user(alice: Person) -> None:
     User.objects.filter(id=alice.id).delete()
 
     assert refusal_of(alice.token) is Unauthenticated
 
 
-def test_it_refuses_what_was_signed_in_before_the_password_changed(alice: Person, settings: Settings) -> None:
+def test_it_refuses_a_session_from_before_a_password_change(alice: Person, settings: Settings) -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     user = User.objects.get(id=alice.id)
 
@@ -132,8 +132,8 @@ def test_it_refuses_what_was_signed_in_before_the_password_changed(alice: Person
     assert sign_in(User.objects.get(id=alice.id)).principal.auth_version == 1
 
 
-def test_it_takes_a_session_of_an_earlier_secret_key(alice: Person, settings: Settings) -> None:
-    """As Django does while `SECRET_KEY_FALLBACKS` holds it; the token itself is of the present key."""
+def test_it_accepts_a_session_of_an_earlier_secret_key(alice: Person, settings: Settings) -> None:
+    """As Django does while `SECRET_KEY_FALLBACKS` has that key. The token itself is signed with the current one."""
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "k" * 64
 
@@ -144,13 +144,13 @@ def test_it_takes_a_session_of_an_earlier_secret_key(alice: Person, settings: Se
     assert refusal_of(moved) is Unauthenticated
 
 
-def test_it_refuses_a_session_of_a_backend_that_is_no_more(alice: Person, settings: Settings) -> None:
+def test_it_refuses_a_session_of_a_removed_backend(alice: Person, settings: Settings) -> None:
     settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 
     assert refusal_of(alice.token) is Unauthenticated
 
 
-def test_it_refuses_a_session_whose_content_is_not_ours(alice: Person, bob: Person) -> None:
+def test_it_refuses_a_session_with_invalid_data(alice: Person, bob: Person) -> None:
     own = Session.objects.get(session_key=alice.session_key).session_data
     of_bob = SessionStore().encode(SessionStore().decode(own) | {SESSION_KEY: str(bob.id)})
     for data in ("", "nonsense", own[:-2] + "AA", of_bob):

@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts import services as accounts
 from accounts.models import Session, User
-from accounts.schema import Standing
+from accounts.schema import SessionStanding
 from messaging.selectors.log import list_changes
 from tests.people import Person, make_person, sign_in
 from tests.services.rooms import say
@@ -17,7 +17,7 @@ from tests.services.rooms import say
 pytestmark = pytest.mark.django_db
 
 
-def changed_sessions(*people: Person) -> dict[str, Standing | None]:
+def changed_sessions(*people: Person) -> dict[str, SessionStanding | None]:
     """Returns what changed for the sessions of `people`, which were admitted with `auth_version` 0."""
     return list_changes(heads={}, auth_versions={person.session_key: 0 for person in people})[1]
 
@@ -58,8 +58,8 @@ def test_it_returns_the_present_standing_of_a_changed_user(alice: Person, bob: P
     User.objects.filter(id=bob.id).update(auth_version=3)
 
     assert changed_sessions(alice, bob, charlie) == {
-        alice.session_key: Standing(is_active=False, auth_version=1),
-        bob.session_key: Standing(is_active=True, auth_version=3),
+        alice.session_key: SessionStanding(is_active=False, auth_version=1),
+        bob.session_key: SessionStanding(is_active=True, auth_version=3),
     }
 
 

@@ -24,7 +24,7 @@ def names(page: UserPage) -> list[str]:
 
 @pytest.fixture
 def users(db: None) -> list[str]:
-    """Five, in order of their names, not of their making."""
+    """Five usernames in order. The users were created in reverse."""
     for name in ("eva", "dan", "cem", "ben", "ann"):
         User.objects.create_user(name)
     return ["ann", "ben", "cem", "dan", "eva"]
@@ -48,7 +48,7 @@ def test_it_searches_by_the_start_of_the_username(users: list[str], search: str,
     assert sorted(names(page(search))) == sorted(found)
 
 
-def test_it_leaves_out_the_inactive(users: list[str]) -> None:
+def test_it_leaves_out_inactive_users(users: list[str]) -> None:
     User.objects.filter(username="ben").update(is_active=False)
 
     assert names(page()) == ["ann", "cem", "dan", "eva"]
@@ -68,7 +68,7 @@ def test_it_pages_in_both_directions(users: list[str]) -> None:
     assert (names(start), start.has_before, start.has_after) == (["ann", "ben"], False, True)
 
 
-def test_it_pages_from_names_that_nobody_has(users: list[str]) -> None:
+def test_it_pages_from_names_that_do_not_exist(users: list[str]) -> None:
     assert names(page(after="bz")) == ["cem", "dan", "eva"]
     assert names(page(before="bz")) == ["ann", "ben"]
 
@@ -83,7 +83,7 @@ def test_it_gets_one_user(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_it_gets_nobody_who_is_no_active_user(alice: Person, is_there: bool) -> None:
+def test_it_refuses_to_get_an_inactive_or_unknown_user(alice: Person, is_there: bool) -> None:
     User.objects.filter(id=alice.id).update(is_active=False)
 
     with pytest.raises(NotFound):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def announced() -> Iterator[list[UUID]]:
-    """Whose sessions were said to have changed."""
+    """The users whose sessions were announced as changed."""
     users: list[UUID] = []
     revocation.add_listener(users.append)
     yield users
@@ -34,7 +34,7 @@ def test_it_works(alice: Person) -> None:
     assert SessionStore(session.session_key)["label"] == "Phone"
 
 
-def test_it_keeps_a_session_of_nobody(db: None) -> None:
+def test_it_stores_an_anonymous_session(db: None) -> None:
     session = SessionStore()
     session["n"] = 1
     session.save()
@@ -43,7 +43,7 @@ def test_it_keeps_a_session_of_nobody(db: None) -> None:
     assert (row.user_id, row.label) == (None, "")
 
 
-def test_it_learns_whose_it_is_when_they_sign_in(alice: Person) -> None:
+def test_it_stores_the_user_who_signs_in(alice: Person) -> None:
     session = SessionStore()
     session.save()
     session[SESSION_KEY] = str(alice.id)
@@ -52,7 +52,7 @@ def test_it_learns_whose_it_is_when_they_sign_in(alice: Person) -> None:
     assert Session.objects.get(session_key=session.session_key).user_id == alice.id
 
 
-def test_it_cuts_a_long_label(alice: Person) -> None:
+def test_it_truncates_a_long_label(alice: Person) -> None:
     session = SessionStore()
     session["label"] = "x" * 1000
     session.save()
@@ -60,13 +60,13 @@ def test_it_cuts_a_long_label(alice: Person) -> None:
     assert Session.objects.get(session_key=session.session_key).label == "x" * 200
 
 
-def test_it_ends_with_its_user(alice: Person, bob: Person) -> None:
+def test_it_is_deleted_with_its_user(alice: Person, bob: Person) -> None:
     Session.objects.get(session_key=alice.session_key).user.delete()  # type: ignore[union-attr]
 
     assert [row.session_key for row in Session.objects.all()] == [bob.session_key]
 
 
-def test_it_says_whose_session_has_ended(alice: Person, bob: Person, announced: list[UUID]) -> None:
+def test_it_announces_the_user_whose_session_ends(alice: Person, bob: Person, announced: list[UUID]) -> None:
     SessionStore(alice.session_key).delete()
     assert announced == [alice.id]
 
@@ -76,8 +76,8 @@ def test_it_says_whose_session_has_ended(alice: Person, bob: Person, announced: 
     assert not Session.objects.exists()
 
 
-def test_it_has_a_public_name_that_tells_nothing_of_its_key() -> None:
-    name = public_session_id("secret")
+def test_its_public_id_does_not_reveal_its_key() -> None:
+    public_id = public_session_id("secret")
 
-    assert name == public_session_id("secret") != public_session_id("other")
-    assert "secret" not in str(name)
+    assert public_id == public_session_id("secret") != public_session_id("other")
+    assert "secret" not in str(public_id)

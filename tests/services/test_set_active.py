@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def announced() -> Iterator[list[UUID]]:
-    """Whose sessions were said to have changed."""
+    """The users whose sessions were announced as changed."""
     users: list[UUID] = []
     revocation.add_listener(users.append)
     yield users
@@ -32,7 +32,7 @@ def test_it_works(alice: Person, bob: Person, announced: list[UUID]) -> None:
     assert check_access_token(bob.token)
 
 
-def test_it_lets_in_again_who_signs_in_anew(alice: Person, announced: list[UUID]) -> None:
+def test_it_activates_a_user_again(alice: Person, announced: list[UUID]) -> None:
     services.set_active(username="alice", active=False)
     services.set_active(username="alice", active=True)
 
@@ -41,14 +41,14 @@ def test_it_lets_in_again_who_signs_in_anew(alice: Person, announced: list[UUID]
     assert announced == [alice.id] * 2
 
 
-def test_it_may_be_repeated(alice: Person, announced: list[UUID]) -> None:
+def test_it_does_nothing_if_the_user_is_active_already(alice: Person, announced: list[UUID]) -> None:
     services.set_active(username="alice", active=True)
 
     assert User.objects.get(id=alice.id).auth_version == 0
     assert announced == []
 
 
-def test_it_refuses_whoever_is_not_there(alice: Person, announced: list[UUID]) -> None:
+def test_it_refuses_an_unknown_user(alice: Person, announced: list[UUID]) -> None:
     with pytest.raises(NotFound):
         services.set_active(username="nobody", active=False)
 

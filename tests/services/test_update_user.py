@@ -23,14 +23,14 @@ def test_it_works(alice: Person) -> None:
     assert User.objects.get(id=alice.id).display_name == "Alice A."
 
 
-def test_it_leaves_what_is_not_given(alice: Person) -> None:
+def test_it_keeps_fields_that_are_not_given(alice: Person) -> None:
     services.update_user(user_id=alice.id, patch=UserPatch(display_name="Alice A."))
 
     assert services.update_user(user_id=alice.id, patch=UserPatch(data={"n": 1})).display_name == "Alice A."
     assert services.update_user(user_id=alice.id, patch=UserPatch()).data == {"n": 1}
 
 
-def test_it_shows_the_username_where_there_is_no_name(alice: Person) -> None:
+def test_it_falls_back_to_the_username(alice: Person) -> None:
     assert services.update_user(user_id=alice.id, patch=UserPatch(display_name="")).display_name == "alice"
 
 
@@ -42,7 +42,7 @@ def test_it_leaves_sessions_and_other_users_alone(alice: Person, bob: Person) ->
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_it_refuses_whoever_is_no_active_user(alice: Person, is_there: bool) -> None:
+def test_it_refuses_a_user_who_is_inactive_or_unknown(alice: Person, is_there: bool) -> None:
     User.objects.filter(id=alice.id).update(is_active=False)
 
     with pytest.raises(NotFound):

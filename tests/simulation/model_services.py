@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.schema import Principal, Standing, User
+from accounts.schema import Principal, SessionStanding, User
 from foundation.errors import DomainError, NotFound
 from messaging.fanout.resume import Plan, plan_resume
 from messaging.services.follow import RoomPlan
@@ -38,7 +38,7 @@ class ModelServices:
 
     def list_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, Standing | None]]:
+    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
         """The sessions here last."""
         assert set(auth_versions.values()) <= {1}
         now = {room_id: self._store.rooms[room_id].seq for room_id in heads}

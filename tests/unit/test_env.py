@@ -1,4 +1,4 @@
-"""The reader of the environment."""
+"""`config.env`, which reads the environment."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -23,7 +23,7 @@ def test_it_works() -> None:
 
 
 @pytest.mark.parametrize("environment", [Environment({}), env(""), env("  ")])
-def test_it_takes_the_default_where_nothing_is_set(environment: Environment) -> None:
+def test_it_returns_the_default_if_nothing_is_set(environment: Environment) -> None:
     assert environment.text("NAME", "default") == "default"
     assert environment.text("NAME") == ""
     assert environment.listing("NAME") == []
@@ -32,17 +32,17 @@ def test_it_takes_the_default_where_nothing_is_set(environment: Environment) -> 
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "On"])
-def test_it_reads_what_is_on(value: str) -> None:
+def test_it_reads_a_flag_that_is_on(value: str) -> None:
     assert env(value).flag("NAME", default=False) is True
 
 
 @pytest.mark.parametrize("value", ["0", "false", "NO", "Off"])
-def test_it_reads_what_is_off(value: str) -> None:
+def test_it_reads_a_flag_that_is_off(value: str) -> None:
     assert env(value).flag("NAME", default=True) is False
 
 
 @pytest.mark.parametrize("value", ["2", "enabled", "yes please", "None"])
-def test_it_refuses_a_flag_that_is_neither(value: str) -> None:
+def test_it_refuses_an_invalid_flag(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be on or off"):
         env(value).flag("NAME", default=False)
 
@@ -52,34 +52,34 @@ def test_it_reads_a_choice(value: str, chosen: str) -> None:
     assert env(value).choice("NAME", "one", "two") == chosen
 
 
-def test_it_refuses_what_is_not_to_be_chosen() -> None:
+def test_it_refuses_an_unknown_choice() -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be one of one, two, not 'three'"):
         env("three").choice("NAME", "one", "two")
 
 
 @pytest.mark.parametrize("value", ["many", "1.5", "0x10", "1e3", "1 000", "9" * 5_000, "nan"])
-def test_it_refuses_a_whole_number_that_is_none(value: str) -> None:
+def test_it_refuses_an_invalid_integer(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
         env(value).number("NAME", 1, least=1, most=10)
 
 
 @pytest.mark.parametrize("value", ["1", "10"])
-def test_it_takes_a_number_at_its_bounds(value: str) -> None:
+def test_it_accepts_a_number_at_its_bounds(value: str) -> None:
     assert env(value).number("NAME", 5, least=1, most=10) == int(value)
 
 
 @pytest.mark.parametrize("value", ["0", "11", "-1"])
-def test_it_refuses_a_whole_number_out_of_bounds(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 1 and 10"):
+def test_it_refuses_an_integer_out_of_bounds(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be between 1 and 10"):
         env(value).number("NAME", 1, least=1, most=10)
 
 
 @pytest.mark.parametrize("value", ["-0.1", "1.01", "nan", "inf", "-inf", "1e400"])
-def test_it_refuses_a_fraction_out_of_bounds(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="NAME must lie between 0 and 1"):
+def test_it_refuses_a_float_out_of_bounds(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must be between 0 and 1"):
         env(value).number("NAME", 0.5, least=0, most=1)
 
 
-def test_it_refuses_a_fraction_that_is_none() -> None:
+def test_it_refuses_an_invalid_float() -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
         env("half").number("NAME", 0.5, least=0, most=1)

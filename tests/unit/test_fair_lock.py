@@ -1,4 +1,4 @@
-"""The queue of writers before SQLite."""
+"""`FairLock`, which queues the writers of SQLite."""
 
 import threading
 from collections import deque
@@ -13,7 +13,7 @@ LONG_S = 5.0
 
 
 class WatchedDeque(deque[threading.Lock]):
-    """Tells when somebody has queued."""
+    """Releases `queued` each time a thread joins the queue."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class WatchedDeque(deque[threading.Lock]):
 
 @pytest.fixture
 def queue(monkeypatch: pytest.MonkeyPatch) -> WatchedDeque:
-    """What the next lock has its writers wait in."""
+    """The queue of the next lock that is made."""
     watched = WatchedDeque()
     monkeypatch.setattr(base, "deque", lambda: watched)
     return watched
@@ -54,7 +54,7 @@ def test_it_refuses_a_second_holder() -> None:
     assert not lock.acquire(0.001)
 
 
-def test_it_forgets_whoever_gave_up() -> None:
+def test_it_forgets_a_thread_that_timed_out() -> None:
     lock = FairLock()
     lock.acquire(0)
     lock.acquire(0)
@@ -64,7 +64,7 @@ def test_it_forgets_whoever_gave_up() -> None:
     assert lock.acquire(0)
 
 
-def test_it_is_handed_to_whoever_has_waited_longest(queue: WatchedDeque) -> None:
+def test_it_passes_to_the_thread_that_has_waited_longest(queue: WatchedDeque) -> None:
     lock, order = FairLock(), []
     lock.acquire(0)
 
@@ -84,7 +84,7 @@ def test_it_is_handed_to_whoever_has_waited_longest(queue: WatchedDeque) -> None
     assert order == [0, 1, 2, 3, 4]
 
 
-def test_it_does_not_let_a_newcomer_pass_the_queue(queue: WatchedDeque) -> None:
+def test_it_makes_a_newcomer_queue(queue: WatchedDeque) -> None:
     lock, has_it, may_go = FairLock(), threading.Event(), threading.Event()
     lock.acquire(0)
 
@@ -98,14 +98,14 @@ def test_it_does_not_let_a_newcomer_pass_the_queue(queue: WatchedDeque) -> None:
     assert queue.queued.acquire(timeout=LONG_S)
     lock.release()
 
-    assert not lock.acquire(0)  # it is the other's, whether or not that thread has run yet
+    assert not lock.acquire(0)  # passed to the other thread, whether or not that has run yet
     assert has_it.wait(LONG_S)
     may_go.set()
     thread.join(LONG_S)
     assert lock.acquire(0)
 
 
-def test_it_lets_in_one_at_a_time() -> None:
+def test_it_admits_one_thread_at_a_time() -> None:
     lock = FairLock()
     inside, most_inside = 0, 0
 

@@ -1,4 +1,4 @@
-"""What of Django's own words goes into the log."""
+"""The filter of Django's log records."""
 
 import logging
 

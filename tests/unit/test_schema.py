@@ -1,4 +1,4 @@
-"""The types that shapes are made of: what names, addresses and times may be."""
+"""The field types of JSON shapes: names, URLs and times."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -19,13 +19,13 @@ def test_it_works(kind: object) -> None:
 
 @pytest.mark.parametrize("kind", [RoomName, Topic, DisplayName])
 @pytest.mark.parametrize("name", BAD_NAMES)
-def test_it_refuses_controls_in_names(kind: object, name: str) -> None:
+def test_it_refuses_control_characters_in_names(kind: object, name: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(name, kind)
 
 
 @pytest.mark.parametrize(("kind", "most"), [(RoomName, 100), (DisplayName, 100), (Topic, 500)])
-def test_it_bounds_names(kind: object, most: int) -> None:
+def test_it_limits_the_length_of_names(kind: object, most: int) -> None:
     assert msgspec.convert("x" * most, kind)
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert("x" * (most + 1), kind)
@@ -37,7 +37,7 @@ def test_it_refuses_a_room_without_a_name() -> None:
 
 
 @pytest.mark.parametrize("address", ["", "https://a.example/b.png", "http://a.example/?q=1#f"])
-def test_it_takes_addresses_of_the_web(address: str) -> None:
+def test_it_accepts_http_urls(address: str) -> None:
     assert msgspec.convert(address, Url) == address
 
 
@@ -53,7 +53,7 @@ def test_it_takes_addresses_of_the_web(address: str) -> None:
         "https://a.example\n",
     ],
 )
-def test_it_refuses_other_addresses(address: str) -> None:
+def test_it_refuses_other_urls(address: str) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(address, Url)
 

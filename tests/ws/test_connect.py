@@ -1,4 +1,4 @@
-"""The handshake, the greeting, and how a socket ends."""
+"""The WebSocket handshake, the `hello` event, and the codes with which the server closes a socket."""
 
 import base64
 import time
@@ -26,7 +26,7 @@ def first_frame(server: Server, **options: Any) -> dict[str, Any]:
         return frame
 
 
-def close_of(server: Server, **options: Any) -> tuple[int, str]:
+def receive_close(server: Server, **options: Any) -> tuple[int, str]:
     with connect(server.ws_url, compression=None, **options) as connection:
         with pytest.raises(ConnectionClosedError) as closed:
             connection.recv(timeout=10)
@@ -48,14 +48,14 @@ def test_it_works(server: Server, alice: Person) -> None:
     assert alice.session_key not in msgspec.json.encode(hello).decode()
 
 
-def test_it_takes_the_token_as_a_subprotocol(server: Server, alice: Person) -> None:
+def test_it_accepts_the_token_as_a_subprotocol(server: Server, alice: Person) -> None:
     offered = [Subprotocol("roomlog.v1"), Subprotocol(f"bearer.{alice.token}")]
     with connect(server.ws_url, subprotocols=offered, compression=None) as connection:
         assert connection.subprotocol == "roomlog.v1"
         assert msgspec.json.decode(connection.recv(timeout=10))["event"] == "hello"
 
 
-def test_it_takes_the_token_as_basic_credentials(server: Server, alice: Person) -> None:
+def test_it_accepts_the_token_as_basic_credentials(server: Server, alice: Person) -> None:
     address = server.ws_url.replace("ws://", f"ws://bearer:{alice.token}@")
     with connect(address, compression=None) as connection:
         assert msgspec.json.decode(connection.recv(timeout=10))["event"] == "hello"
@@ -64,36 +64,36 @@ def test_it_takes_the_token_as_basic_credentials(server: Server, alice: Person) 
 def test_it_refuses_other_basic_credentials(server: Server, alice: Person) -> None:
     for credentials in (f"alice:{alice.token}", "bearer:", "bearer", "\xff"):
         header = "Basic " + base64.b64encode(credentials.encode("latin-1")).decode()
-        assert close_of(server, additional_headers={"Authorization": header}) == (4501, "unauthenticated")
+        assert receive_close(server, additional_headers={"Authorization": header}) == (4501, "unauthenticated")
 
 
-def test_it_closes_without_a_token(server: Server) -> None:
-    assert close_of(server) == (4501, "unauthenticated")
-    assert close_of(server, subprotocols=[Subprotocol("roomlog.v1")]) == (4501, "unauthenticated")
+def test_it_closes_a_socket_without_a_token(server: Server) -> None:
+    assert receive_close(server) == (4501, "unauthenticated")
+    assert receive_close(server, subprotocols=[Subprotocol("roomlog.v1")]) == (4501, "unauthenticated")
 
 
-def test_it_closes_with_a_forged_token(server: Server, alice: Person) -> None:
+def test_it_closes_a_socket_with_a_forged_token(server: Server, alice: Person) -> None:
     forged = {"Authorization": f"Bearer {alice.token[:-4]}AAAA"}
-    assert close_of(server, additional_headers=forged) == (4501, "unauthenticated")
+    assert receive_close(server, additional_headers=forged) == (4501, "unauthenticated")
 
 
-def test_it_says_when_a_token_is_only_expired(server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_distinguishes_an_expired_token(server: Server, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(internal.time, "time", lambda: now - 7200)
-    old = internal.create_token(
+    expired = internal.create_token(
         "access", sub=str(alice.id), sid=internal.session_key_to_sid(alice.session_key), expires_in=3600
     )[0]
     monkeypatch.undo()
-    assert close_of(server, additional_headers={"Authorization": f"Bearer {old}"}) == (4502, "token_expired")
+    assert receive_close(server, additional_headers={"Authorization": f"Bearer {expired}"}) == (4502, "token_expired")
 
 
-def test_it_closes_when_the_session_is_gone(server: Server, alice: Person) -> None:
+def test_it_closes_a_socket_whose_session_has_ended(server: Server, alice: Person) -> None:
     SessionStore(alice.session_key).delete()
     assert not Session.objects.filter(user_id=alice.id).exists()
-    assert close_of(server, additional_headers=alice.headers) == (4501, "unauthenticated")
+    assert receive_close(server, additional_headers=alice.headers) == (4501, "unauthenticated")
 
 
-def test_it_knows_no_other_address(server: Server, alice: Person) -> None:
+def test_it_answers_404_at_other_addresses(server: Server, alice: Person) -> None:
     with (
         pytest.raises(InvalidStatus) as refused,
         connect(server.ws_url.replace("/ws/", "/other/"), additional_headers=alice.headers),
@@ -102,7 +102,7 @@ def test_it_knows_no_other_address(server: Server, alice: Person) -> None:
     assert refused.value.response.status_code == 404
 
 
-def test_it_closes_for_a_frame_too_large(server: Server, alice: Person) -> None:
+def test_it_closes_the_socket_after_a_frame_that_is_too_large(server: Server, alice: Person) -> None:
     with Client(server, alice) as client:
         client.connection.send("x" * (64 * 1024 + 1))
         with pytest.raises(ConnectionClosedError) as closed:
@@ -111,7 +111,7 @@ def test_it_closes_for_a_frame_too_large(server: Server, alice: Person) -> None:
         assert closed.value.rcvd.code == 1009
 
 
-def test_it_is_nowhere_else(server: Server, alice: Person) -> None:
+def test_it_names_the_right_address_if_the_slash_is_missing(server: Server, alice: Person) -> None:
     before = len(server.log)
     with pytest.raises(InvalidStatus) as refused:
         connect(server.ws_url.removesuffix("/"), additional_headers=alice.headers)
@@ -120,7 +120,7 @@ def test_it_is_nowhere_else(server: Server, alice: Person) -> None:
     assert server.log[before:] == ""
 
 
-def test_it_closes_for_too_many_fragments(server: Server, alice: Person) -> None:
+def test_it_closes_the_socket_after_too_many_fragments(server: Server, alice: Person) -> None:
     with Client(server, alice) as client, pytest.raises(ConnectionClosedError) as closed:
         client.connection.send("x" for _ in range(100))
         client.receive()
@@ -128,7 +128,7 @@ def test_it_closes_for_too_many_fragments(server: Server, alice: Person) -> None
     assert closed.value.rcvd.code == 1009
 
 
-def test_it_closes_for_ill_formed_utf8(server: Server, alice: Person) -> None:
+def test_it_closes_the_socket_after_invalid_utf8(server: Server, alice: Person) -> None:
     with Client(server, alice) as client:
         with client.connection.send_context():
             client.connection.protocol.send_frame(Frame(Opcode.TEXT, b"\xff\xff"))
@@ -138,10 +138,12 @@ def test_it_closes_for_ill_formed_utf8(server: Server, alice: Person) -> None:
         assert closed.value.rcvd.code == 1007
 
 
-def test_it_forgets_a_socket_that_is_gone(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_accepts_sends_after_a_follower_has_disconnected(
+    server: Server, room: UUID, alice: Person, bob: Person
+) -> None:
     with Client(server, alice) as sender:
-        gone = Client(server, bob)
-        gone.act("join", room=str(room))
-        gone.connection.socket.close()
+        disconnected = Client(server, bob)
+        disconnected.act("join", room=str(room))
+        disconnected.connection.socket.close()
         for number in range(5):
             assert sender.act("send", room=str(room), text=str(number))["response_status"] == 201

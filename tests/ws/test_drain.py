@@ -1,4 +1,4 @@
-"""Leaving in order: SIGTERM under load."""
+"""Graceful shutdown: what a server sends its clients after SIGTERM, and how long it takes to stop."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def own_server(start_server: StartServer) -> Server:
     return start_server()
 
 
-def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room: UUID, alice: Person) -> None:
+def test_it_answers_sends_in_flight_and_closes_the_socket(own_server: Server, room: UUID, alice: Person) -> None:
     client = Client(own_server, alice)
     requests = {client.start("send", room=str(room), text=str(n), client_id=str(n)) for n in range(300)}
     began = time.monotonic()
@@ -52,19 +52,19 @@ def test_it_answers_what_is_in_flight_and_says_goodbye(own_server: Server, room:
 
 
 @only_on("postgresql")
-def test_it_answers_what_waits_for_a_lock(own_server: Server, room: UUID, bob: Person) -> None:
+def test_it_answers_a_request_that_waits_for_a_lock(own_server: Server, room: UUID, bob: Person) -> None:
     client = Client(own_server, bob)
     with transaction.atomic():
         lock_head(room)
         request = client.start("leave", room=str(room), forget=True)
-        time.sleep(0.3)  # until it waits
+        time.sleep(0.3)  # until the request waits for the lock
         os.kill(own_server.pid, signal.SIGTERM)
         assert client.event()["event"] == "draining"
     assert client.reply(request)["response_status"] == 200
     assert close_code(client) == 4001
 
 
-def test_it_is_ready_until_then(server: Server) -> None:
+def test_it_is_ready_before_it_drains(server: Server) -> None:
     with server.rest() as rest:
         report = rest.get("/readyz")
         assert report.status_code == 200
@@ -73,7 +73,7 @@ def test_it_is_ready_until_then(server: Server) -> None:
         assert report.json()["layer"] == "none"
 
 
-def test_it_is_out_in_time_with_a_client_that_does_not_read(own_server: Server, room: UUID, alice: Person) -> None:
+def test_it_stops_in_time_despite_a_client_that_does_not_read(own_server: Server, room: UUID, alice: Person) -> None:
     client = Client(own_server, alice, max_queue=1)
     client.act("join", room=str(room))
     began = time.monotonic()

@@ -28,7 +28,7 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         assert member.event()["seq"] == 6
 
 
-def test_it_makes_one_a_member_of_a_public_room(
+def test_it_makes_a_user_a_member_of_a_public_room(
     server: Server, public_room: UUID, alice: Person, charlie: Person
 ) -> None:
     with Client(server, alice) as owner, Client(server, charlie) as newcomer:
@@ -45,7 +45,7 @@ def test_it_makes_one_a_member_of_a_public_room(
         assert newcomer.is_quiet()
 
 
-def test_it_refuses_a_newcomer_to_an_archived_room(
+def test_it_refuses_a_new_member_of_an_archived_room(
     server: Server, public_room: UUID, alice: Person, charlie: Person
 ) -> None:
     services.update_room(user_id=alice.id, room_id=public_room, patch=RoomPatch(archived=True))
@@ -54,7 +54,7 @@ def test_it_refuses_a_newcomer_to_an_archived_room(
         assert owner.act("join", room=str(public_room))["response_status"] == 200
 
 
-def test_it_may_be_repeated(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_can_be_repeated(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as owner, Client(server, bob) as member:
         member.act("join", room=str(room))
         assert member.act("join", room=str(room))["response_status"] == 200
@@ -63,7 +63,7 @@ def test_it_may_be_repeated(server: Server, room: UUID, alice: Person, bob: Pers
         assert member.is_quiet()
 
 
-def test_it_answers_before_the_events_of_the_room(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_replies_before_it_sends_events_of_the_room(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         requests = [sender.start("send", room=str(room), text=str(number)) for number in range(30)]
         reply = follower.act("join", room=str(room))

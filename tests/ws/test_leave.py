@@ -18,7 +18,7 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         assert follower.act("send", room=str(room), text="still a member")["response_status"] == 201
 
 
-def test_it_ends_the_membership_when_told_to_forget(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_ends_the_membership_with_forget(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as owner, Client(server, bob) as member, Client(server, bob) as other_device:
         for client in (owner, member, other_device):
             client.act("join", room=str(room))
@@ -35,14 +35,14 @@ def test_it_ends_the_membership_when_told_to_forget(server: Server, room: UUID, 
         assert member.act("send", room=str(room), text="hi")["errors"][0]["code"] == "not_found"
 
 
-def test_it_tells_the_leaver_of_the_end_before_the_answer(server: Server, room: UUID, bob: Person) -> None:
+def test_it_sends_member_left_before_the_reply(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as member:
         member.act("join", room=str(room))
         member.act("leave", room=str(room), forget=True)
         assert [event["event"] for event in member.events] == ["member.left"]
 
 
-def test_it_keeps_the_last_owner(server: Server, room: UUID, alice: Person) -> None:
+def test_it_does_not_let_the_last_owner_leave(server: Server, room: UUID, alice: Person) -> None:
     with Client(server, alice) as owner:
         owner.act("join", room=str(room))
         assert owner.act("leave", room=str(room), forget=True)["errors"][0]["code"] == "last_owner"
@@ -50,6 +50,6 @@ def test_it_keeps_the_last_owner(server: Server, room: UUID, alice: Person) -> N
         assert owner.event()["seq"] == 3
 
 
-def test_it_does_not_mind_a_room_that_is_not_followed(server: Server, room: UUID, bob: Person) -> None:
+def test_it_accepts_a_room_that_is_not_followed(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as member:
         assert member.act("leave", room=str(room))["response_status"] == 200

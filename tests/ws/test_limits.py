@@ -1,4 +1,4 @@
-"""Rate limits and bounds, on a server that has them small."""
+"""Rate limits and other bounds, on a server that is configured with low values."""
 
 from collections.abc import Iterator
 from uuid import UUID
@@ -35,7 +35,7 @@ def strict_server(_strict_server: Server, transactional_db: None) -> Iterator[Se
         yield _strict_server
 
 
-def test_it_limits_actions(strict_server: Server, alice: Person) -> None:
+def test_it_limits_the_rate_of_actions(strict_server: Server, alice: Person) -> None:
     with Client(strict_server, alice) as client:
         for _ in range(3):
             assert client.act("ping")["response_status"] == 200
@@ -46,7 +46,7 @@ def test_it_limits_actions(strict_server: Server, alice: Person) -> None:
         assert 0 < refused["errors"][0]["retry_after"] <= 2
 
 
-def test_it_closes_in_a_flood(strict_server: Server, alice: Person) -> None:
+def test_it_closes_a_socket_that_floods_the_server(strict_server: Server, alice: Person) -> None:
     with Client(strict_server, alice) as client, pytest.raises(ConnectionClosedError) as closed:
         for _ in range(9):
             client.connection.send("{")
@@ -61,18 +61,18 @@ def test_it_limits_the_sockets_of_one_user(strict_server: Server, alice: Person,
             Client(strict_server, alice)
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4505, "too_many_connections")
-        with Client(strict_server, alice) as instead:
-            assert instead.act("ping")["response_status"] == 200
+        with Client(strict_server, alice) as replacement:
+            assert replacement.act("ping")["response_status"] == 200
 
 
-def test_it_limits_one_user_not_another(strict_server: Server, alice: Person, bob: Person) -> None:
+def test_it_limits_each_user_separately(strict_server: Server, alice: Person, bob: Person) -> None:
     with Client(strict_server, alice) as busy, Client(strict_server, bob) as other:
         while busy.act("ping")["response_status"] == 200:
             pass
         assert other.act("ping")["response_status"] == 200
 
 
-def test_it_counts_both_doors_together(strict_server: Server, alice: Person) -> None:
+def test_it_counts_actions_and_rest_requests_together(strict_server: Server, alice: Person) -> None:
     with Client(strict_server, alice) as client, strict_server.rest(alice.headers) as rest:
         while client.act("ping")["response_status"] == 200:
             pass
@@ -81,20 +81,22 @@ def test_it_counts_both_doors_together(strict_server: Server, alice: Person) -> 
         assert int(refused.headers["Retry-After"]) >= 1
 
 
-def test_it_limits_followed_rooms(strict_server: Server, room: UUID, public_room: UUID, alice: Person) -> None:
+def test_it_limits_the_rooms_that_a_socket_follows(
+    strict_server: Server, room: UUID, public_room: UUID, alice: Person
+) -> None:
     with Client(strict_server, alice) as client:
         assert client.act("join", room=str(room))["response_status"] == 200
         assert client.act("join", room=str(public_room))["errors"][0]["code"] == "limit_reached"
 
 
-def test_it_announces_and_keeps_its_settings(strict_server: Server, room: UUID, alice: Person) -> None:
+def test_it_announces_and_applies_its_limits(strict_server: Server, room: UUID, alice: Person) -> None:
     with Client(strict_server, alice) as client:
         assert client.hello["data"]["limits"]["max_text_chars"] == 10
         assert client.act("send", room=str(room), text="x" * 11)["errors"][0]["code"] == "too_large"
         assert client.act("send", room=str(room), text="x" * 10)["response_status"] == 201
 
 
-def test_it_limits_sign_up(strict_server: Server) -> None:
+def test_it_limits_sign_ups(strict_server: Server) -> None:
     codes = []
     with httpx.Client(base_url=strict_server.url) as rest:
         for number in range(21):

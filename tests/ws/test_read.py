@@ -19,7 +19,7 @@ def test_it_works(server: Server, room: UUID, alice: Person, bob: Person) -> Non
         assert sender.is_quiet()
 
 
-def test_it_goes_back_only_when_told(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_moves_the_cursor_back_only_with_unread(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as reader:
         for number in range(5):
             sender.act("send", room=str(room), text=str(number))
@@ -29,13 +29,13 @@ def test_it_goes_back_only_when_told(server: Server, room: UUID, alice: Person, 
         assert reader.act("read", room=str(room), id=2, unread=True)["data"] == {"read_id": 2, "unread": 3}
 
 
-def test_it_refuses_what_is_not_said_yet(server: Server, room: UUID, bob: Person) -> None:
+def test_it_refuses_an_id_that_no_message_has_yet(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as reader:
         error = reader.act("read", room=str(room), id=1)["errors"][0]
         assert (error["code"], error["field"]) == ("invalid", "id")
 
 
-def test_it_is_moved_by_own_sends_that_stand_right_behind(
+def test_it_moves_the_cursor_after_own_sends_if_nothing_was_unread(
     server: Server, room: UUID, alice: Person, bob: Person
 ) -> None:
     with Client(server, alice) as sender, Client(server, bob) as reader:

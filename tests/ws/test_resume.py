@@ -1,4 +1,4 @@
-"""`join` with `after`: everything later, in order, before anything live; or an explicit resync or gap."""
+"""`join` with `after`: replays all later events in order before any live event, or reports a resync or a gap."""
 
 import uuid
 from typing import Any
@@ -46,26 +46,26 @@ def test_it_replays_from_the_beginning(server: Server, room: UUID, alice: Person
         assert events[0]["data"]["member"]["role"] == "owner"
 
 
-def test_it_is_the_same_as_what_was_live(server: Server, room: UUID, alice: Person, bob: Person) -> None:
-    with Client(server, alice) as sender, Client(server, bob) as follower, Client(server, bob) as late:
+def test_it_replays_the_events_as_they_were_sent_live(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+    with Client(server, alice) as sender, Client(server, bob) as follower, Client(server, bob) as resumed:
         follower.act("join", room=str(room))
         sender.act("send", room=str(room), text="hi", client_id="c", data={"a": [1, "x", None]})
-        services_patch = server.rest(alice.headers)
-        services_patch.patch(f"/api/v1/rooms/{room}/", json={"topic": "new"})
-        services_patch.close()
+        rest = server.rest(alice.headers)
+        rest.patch(f"/api/v1/rooms/{room}/", json={"topic": "new"})
+        rest.close()
         live = follower.events_until(4)
-        late.act("join", room=str(room), after=2)
-        assert late.events_until(4) == live
+        resumed.act("join", room=str(room), after=2)
+        assert resumed.events_until(4) == live
 
 
-def test_it_replays_pages_without_a_hole(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_replays_several_pages_without_a_hole(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         say(sender, room, 700)
         follower.act("join", room=str(room), after=1)
         assert seqs(follower.events_until(702)) == list(range(2, 703))
 
 
-def test_it_resumes_while_sends_go_on(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_resumes_during_concurrent_sends(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         say(sender, room, 300)
         requests = [sender.start("send", room=str(room), text="on") for _ in range(300)]
@@ -75,27 +75,29 @@ def test_it_resumes_while_sends_go_on(server: Server, room: UUID, alice: Person,
         assert seqs(follower.events_until(602)) == list(range(3, 603))
 
 
-def test_it_has_nothing_to_replay_at_the_head(server: Server, room: UUID, bob: Person) -> None:
+def test_it_replays_nothing_if_the_client_is_at_the_head(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as follower:
         assert follower.act("join", room=str(room), after=2)["data"]["resync"] is False
         assert follower.is_quiet()
 
 
 @pytest.mark.parametrize(
-    "claim",
+    "position",
     [
         {"after": 500},
         {"after": 1, "max_replay": 3},
         {"after": 5, "epoch": str(uuid.uuid4())},
         {"epoch": str(uuid.uuid4())},
     ],
-    ids=["beyond the head", "too much", "another epoch", "another epoch without a seq"],
+    ids=["beyond the head", "too many entries", "another epoch", "another epoch without a seq"],
 )
-def test_it_resyncs(server: Server, room: UUID, alice: Person, bob: Person, claim: dict[str, Any]) -> None:
+def test_it_resyncs_if_it_cannot_replay(
+    server: Server, room: UUID, alice: Person, bob: Person, position: dict[str, Any]
+) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         say(sender, room, 4)
 
-        data = follower.act("join", room=str(room), **claim)["data"]
+        data = follower.act("join", room=str(room), **position)["data"]
 
         assert data["resync"] is True
         assert [message["id"] for message in data["messages"]] == [1, 2, 3, 4]
@@ -104,7 +106,7 @@ def test_it_resyncs(server: Server, room: UUID, alice: Person, bob: Person, clai
         assert follower.event()["seq"] == data["head"]["seq"] + 1
 
 
-def test_it_keeps_to_the_epoch(server: Server, room: UUID, bob: Person) -> None:
+def test_it_resyncs_after_the_epoch_has_changed(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as follower:
         epoch = follower.hello["data"]["epoch"]
         assert follower.act("join", room=str(room), after=1, epoch=epoch)["data"]["resync"] is False
@@ -112,7 +114,7 @@ def test_it_keeps_to_the_epoch(server: Server, room: UUID, bob: Person) -> None:
         assert follower.act("join", room=str(room), after=1, epoch=epoch)["data"]["resync"] is True
 
 
-def test_it_brings_history_when_asked(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_includes_history_on_request(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         say(sender, room, 5)
         data = follower.act("join", room=str(room), history=3)["data"]
@@ -120,7 +122,9 @@ def test_it_brings_history_when_asked(server: Server, room: UUID, alice: Person,
         assert data["resync"] is False
 
 
-def test_it_shows_a_gap_where_retention_was(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_sends_a_gap_for_entries_that_retention_has_removed(
+    server: Server, room: UUID, alice: Person, bob: Person
+) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         say(sender, room, 10)
         Message.objects.filter(room_id=room, seq__lt=8).delete()
@@ -134,8 +138,10 @@ def test_it_shows_a_gap_where_retention_was(server: Server, room: UUID, alice: P
         assert seqs(follower.events_until(12)) == [8, 9, 10, 11, 12]
 
 
-def test_it_replays_up_to_a_removal_that_is_later(server: Server, room: UUID, alice: Person, bob: Person) -> None:
-    """An earlier removal is history for one who came back."""
+def test_it_continues_the_replay_after_an_earlier_removal(
+    server: Server, room: UUID, alice: Person, bob: Person
+) -> None:
+    """The replay does not end at the removal of a member who was added again later."""
     with Client(server, alice) as sender, Client(server, bob) as follower, server.rest(alice.headers) as rest:
         rest.delete(f"/api/v1/rooms/{room}/members/{bob.id}/")
         say(sender, room, 1)
@@ -148,7 +154,7 @@ def test_it_replays_up_to_a_removal_that_is_later(server: Server, room: UUID, al
         assert follower.event()["seq"] == 7
 
 
-def test_it_restarts_the_replay_when_joined_again(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_restarts_the_replay_after_a_second_join(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         follower.act("join", room=str(room))
         say(sender, room, 3)

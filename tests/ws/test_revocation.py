@@ -1,4 +1,4 @@
-"""G7: revocation is live."""
+"""A logout, a password change or a deactivation closes the affected sockets."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -14,8 +14,8 @@ from tests.sockets import Client
 AUTH = "/_allauth/app/v1"
 
 
-def ending(client: Client, timeout_s: float = 5.0) -> tuple[int, str]:
-    """How the server closed the socket."""
+def receive_close(client: Client, timeout_s: float = 5.0) -> tuple[int, str]:
+    """The code and reason with which the server closes the socket."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             client.events.append(client.receive(timeout_s))
@@ -31,12 +31,12 @@ def log_out(server: Server, person: Person) -> None:
 def test_it_closes_sockets_at_logout(server: Server, room: UUID, bob: Person) -> None:
     phone = Client(server, bob)
     log_out(server, bob)
-    assert ending(phone, 0.9) == (4503, "session_revoked")  # sooner than the sweep
+    assert receive_close(phone, 0.9) == (4503, "session_revoked")  # sooner than the sweep
     assert phone.events[-1]["event"] == "session.revoked"
     assert phone.events[-1]["data"] == {"session": phone.hello["data"]["session"]}
 
 
-def test_it_leaves_other_sessions_alone(server: Server, room: UUID, bob: Person) -> None:
+def test_it_keeps_sockets_of_other_sessions_open(server: Server, room: UUID, bob: Person) -> None:
     from accounts.models import User
 
     desk = Client(server, sign_in(User.objects.get(id=bob.id)))
@@ -45,7 +45,7 @@ def test_it_leaves_other_sessions_alone(server: Server, room: UUID, bob: Person)
     desk.connection.close()
 
 
-def test_it_accepts_no_send_after_logout_was_answered(server: Server, room: UUID, bob: Person) -> None:
+def test_it_refuses_sends_after_a_logout_was_answered(server: Server, room: UUID, bob: Person) -> None:
     for _ in range(10):
         from accounts.models import User
 
@@ -71,14 +71,14 @@ def deactivate(server: Server, person: Person) -> None:
 
 
 @pytest.mark.parametrize(
-    ("deed", "close"),
+    ("revoke", "close"),
     [(change_password, (4503, "session_revoked")), (deactivate, (4504, "user_inactive"))],
     ids=["password change", "deactivation"],
 )
-def test_it_is_found_by_the_sweep(
-    server: Server, bob: Person, deed: Callable[[Server, Person], None], close: tuple[int, str]
+def test_it_detects_revocations_by_other_processes(
+    server: Server, bob: Person, revoke: Callable[[Server, Person], None], close: tuple[int, str]
 ) -> None:
-    """The deed is done in another process than the server's: nothing but the sweep tells it."""
+    """The change is made outside the server's process, so only the sweep can detect it."""
     phone = Client(server, bob)
-    deed(server, bob)
-    assert ending(phone, 1.5) == close
+    revoke(server, bob)
+    assert receive_close(phone, 1.5) == close

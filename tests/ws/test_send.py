@@ -29,13 +29,13 @@ def test_it_reaches_the_senders_own_sockets(server: Server, room: UUID, alice: P
         assert phone.event()["seq"] == desk.event()["seq"] == 3
 
 
-def test_it_needs_membership_not_a_follow(server: Server, room: UUID, alice: Person, charlie: Person) -> None:
+def test_it_requires_membership_but_no_join(server: Server, room: UUID, alice: Person, charlie: Person) -> None:
     with Client(server, alice) as member, Client(server, charlie) as stranger:
         assert member.act("send", room=str(room), text="hi")["response_status"] == 201
         assert stranger.act("send", room=str(room), text="hi")["errors"][0]["code"] == "not_found"
 
 
-def test_it_keeps_the_order_of_what_is_in_flight(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_keeps_the_order_of_sends_in_flight(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         follower.act("join", room=str(room))
         requests = [sender.start("send", room=str(room), text=str(number)) for number in range(300)]
@@ -46,7 +46,7 @@ def test_it_keeps_the_order_of_what_is_in_flight(server: Server, room: UUID, ali
         assert [event["data"]["text"] for event in events] == [str(number) for number in range(300)]
 
 
-def test_it_takes_a_retry_for_what_it_is(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_stores_a_retried_message_once(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, alice) as sender, Client(server, bob) as follower:
         follower.act("join", room=str(room))
         first = sender.act("send", room=str(room), text="hi", client_id="c-1")
@@ -58,7 +58,7 @@ def test_it_takes_a_retry_for_what_it_is(server: Server, room: UUID, alice: Pers
         assert follower.is_quiet()
 
 
-def test_it_is_one_room_for_both_doors(server: Server, room: UUID, alice: Person, bob: Person) -> None:
+def test_it_shares_messages_and_client_ids_with_rest(server: Server, room: UUID, alice: Person, bob: Person) -> None:
     with Client(server, bob) as follower, server.rest(alice.headers) as rest:
         follower.act("join", room=str(room))
         body = {"text": "hi"}
@@ -71,7 +71,7 @@ def test_it_is_one_room_for_both_doors(server: Server, room: UUID, alice: Person
             assert retry["data"] == posted.json()
 
 
-def test_it_hides_keys_of_the_servers_making(server: Server, room: UUID, alice: Person) -> None:
+def test_it_hides_client_ids_that_the_server_generated(server: Server, room: UUID, alice: Person) -> None:
     with Client(server, alice) as client:
         client.act("join", room=str(room))
         client.act("send", room=str(room), text="hi")
@@ -79,10 +79,10 @@ def test_it_hides_keys_of_the_servers_making(server: Server, room: UUID, alice: 
         assert client.act("history", room=str(room))["data"]["messages"][0]["client_id"] is None
 
 
-def test_it_judges_before_a_later_leave(server: Server, room: UUID, bob: Person) -> None:
+def test_it_completes_sends_before_a_later_leave(server: Server, room: UUID, bob: Person) -> None:
     with Client(server, bob) as client:
         sends = [client.start("send", room=str(room), text=str(number)) for number in range(20)]
-        left = client.start("leave", room=str(room), forget=True)
+        leave = client.start("leave", room=str(room), forget=True)
         for send in sends:
             assert client.reply(send)["response_status"] == 201
-        assert client.reply(left)["response_status"] == 200
+        assert client.reply(leave)["response_status"] == 200

@@ -40,12 +40,12 @@ def test_it_works(server: Server, rooms: list[UUID], alice: Person, bob: Person)
         ]
         for room in rooms:
             sender.act("send", room=str(room), text="live")
-        heard = {follower.event()["room"] for _ in range(3)}
-        assert heard == {str(room) for room in rooms[:3]}
+        received = {follower.event()["room"] for _ in range(3)}
+        assert received == {str(room) for room in rooms[:3]}
         assert follower.is_quiet()
 
 
-def test_it_goes_on_in_a_room_that_is_followed_already(
+def test_it_does_not_interrupt_a_room_that_is_already_followed(
     server: Server, rooms: list[UUID], alice: Person, bob: Person
 ) -> None:
     room, count = str(rooms[0]), 200
@@ -58,28 +58,28 @@ def test_it_goes_on_in_a_room_that_is_followed_already(
         assert [event["seq"] for event in follower.events_until(count + 2)] == list(range(3, count + 3))
 
 
-def test_it_judges_each_room_by_itself(server: Server, rooms: list[UUID], public_room: UUID, bob: Person) -> None:
-    nowhere = uuid.uuid4()
+def test_it_answers_each_room_separately(server: Server, rooms: list[UUID], public_room: UUID, bob: Person) -> None:
+    missing = uuid.uuid4()
     with Client(server, bob) as follower:
-        claims = {str(rooms[0]): 0, str(public_room): 0, str(nowhere): None, str(rooms[1]): 99}
-        answer = follower.act("sync", rooms=claims)["data"]["rooms"]
+        positions = {str(rooms[0]): 0, str(public_room): 0, str(missing): None, str(rooms[1]): 99}
+        answer = follower.act("sync", rooms=positions)["data"]["rooms"]
         assert answer[str(rooms[0])]["resync"] is False
         assert answer[str(public_room)]["error"]["code"] == "not_a_member"
-        assert answer[str(nowhere)]["error"]["code"] == "not_found"
+        assert answer[str(missing)]["error"]["code"] == "not_found"
         assert answer[str(rooms[1])]["resync"] is True
         assert [event["seq"] for event in follower.events_until(2)] == [1, 2]
 
 
-def test_it_replays_so_many_in_all(server: Server, rooms: list[UUID], bob: Person) -> None:
+def test_it_limits_the_replay_of_all_rooms_together(server: Server, rooms: list[UUID], bob: Person) -> None:
     with Client(server, bob) as follower:
         answer = follower.act("sync", rooms={str(room): 0 for room in rooms}, max_replay=5)["data"]["rooms"]
         assert [answer[str(room)]["resync"] for room in rooms].count(False) == 2
 
 
-def test_it_resyncs_all_in_another_epoch(server: Server, rooms: list[UUID], bob: Person) -> None:
+def test_it_resyncs_all_rooms_if_the_epoch_differs(server: Server, rooms: list[UUID], bob: Person) -> None:
     with Client(server, bob) as follower:
-        claims = {str(room): 1 for room in rooms}
-        answer = follower.act("sync", rooms=claims, epoch=str(uuid.uuid4()))["data"]["rooms"]
+        positions = {str(room): 1 for room in rooms}
+        answer = follower.act("sync", rooms=positions, epoch=str(uuid.uuid4()))["data"]["rooms"]
         assert {room["resync"] for room in answer.values()} == {True}
         assert follower.is_quiet()
 

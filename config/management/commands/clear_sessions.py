@@ -1,4 +1,4 @@
-"""`manage.py clear_sessions`: delete the sessions that have expired. For a daily timer."""
+"""`manage.py clear_sessions`: delete expired sessions. Run it daily."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from accounts.sessions import SessionStore
 
 
 class Command(BaseCommand):
-    help = "Delete expired sessions. They are refused anyhow; this frees their rows."
+    help = "Delete expired sessions. They are refused in any case; this frees their rows. Run it daily."
 
     def handle(self, *args: Any, **options: Any) -> None:
         SessionStore.clear_expired()
-        self.stdout.write("expired sessions are deleted")
+        self.stdout.write("deleted expired sessions")

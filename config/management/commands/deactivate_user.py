@@ -1,4 +1,4 @@
-"""`manage.py deactivate_user NAME`: put a user out; with --undo let them in again."""
+"""`manage.py deactivate_user NAME`: deactivate a user, or with --undo activate them again."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -17,24 +17,24 @@ from rooms.notices import SessionsChanged
 
 
 class Command(BaseCommand):
-    help = "Deactivate a user: tokens are refused and sockets closed, at the latest with the next sweep."
+    help = "Deactivate a user. Their tokens are refused and their sockets closed, within about a second."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--undo", action="store_true", help="let the user in again")
+        parser.add_argument("--undo", action="store_true", help="activate the user again")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        revocation.add_listener(_tell_servers)
+        revocation.add_listener(_notify_servers)
         try:
             set_active(username=options["username"], active=options["undo"])
         except NotFound as error:
             raise CommandError(error.detail) from None
         finally:
-            revocation.remove_listener(_tell_servers)
+            revocation.remove_listener(_notify_servers)
         self.stdout.write(f"{options['username']} is {'active' if options['undo'] else 'inactive'}")
 
 
-def _tell_servers(user_id: UUID) -> None:
-    """The running servers hear of it at once, where there is a layer; else, or where it fails, from the sweep."""
+def _notify_servers(user_id: UUID) -> None:
+    """Publish the change to the running servers. Without a channel layer, or if it fails, their sweep finds it."""
     if settings.REDIS_URLS:
         async_to_sync(tell)(get_channel_layer(), SessionsChanged(user_id=user_id), limits=settings.ROOMLOG_LIMITS)

@@ -1,4 +1,4 @@
-"""`manage.py documents`: write openapi.yaml and asyncapi.yaml, or with --check tell whether they are as the code."""
+"""`manage.py documents`: write openapi.yaml and asyncapi.yaml, or with --check verify that they are up to date."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -11,10 +11,10 @@ from api.documents import render_openapi
 
 
 class Command(BaseCommand):
-    help = "Write openapi.yaml and asyncapi.yaml from the code."
+    help = "Generate openapi.yaml and asyncapi.yaml from the code."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--check", action="store_true", help="write nothing; fail where they differ")
+        parser.add_argument("--check", action="store_true", help="write nothing, and fail if a file is out of date")
 
     def handle(self, *args: Any, **options: Any) -> None:
         for name, render in (("openapi.yaml", render_openapi), ("asyncapi.yaml", render_asyncapi)):
@@ -22,5 +22,5 @@ class Command(BaseCommand):
             if not options["check"]:
                 path.write_text(text)
             elif not path.exists() or path.read_text() != text:
-                raise CommandError(f"{name} is not as the code: run `make documents`")
-            self.stdout.write(f"{name}: {'as the code' if options['check'] else 'written'}")
+                raise CommandError(f"{name} is out of date: run `make documents`")
+            self.stdout.write(f"{name}: {'up to date' if options['check'] else 'written'}")

@@ -1,4 +1,4 @@
-"""`manage.py serve`: uvicorn with every flag as it must be."""
+"""`manage.py serve`: run uvicorn with the options that Roomlog requires."""
 
 import resource
 import socket
@@ -14,19 +14,19 @@ from django.db import connection
 
 PING_INTERVAL_S = 20.0
 MAX_FILES = 1_000_000
-STOP_S = 2  # for what is left once the sockets have been sent elsewhere
+STOP_S = 2  # for connections that are still open after the drain
 
 log = structlog.get_logger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Serve REST and the socket."
+    help = "Migrate the database, then serve REST and the WebSocket."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--workers", type=int, default=1)
-        parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
+        parser.add_argument("--no-migrate", action="store_true", help="start without applying migrations")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
         connection.close()
         if options["workers"] > 1 and not settings.REDIS_URLS:
-            log.warning("without REDIS_URL the workers hear each other through the sweep, up to a second late")
+            log.warning("without REDIS_URL, events reach the other workers up to a second late")
         _raise_file_limit()
         self._greet(options["host"], options["port"])
         uvicorn.run(
@@ -48,13 +48,13 @@ class Command(BaseCommand):
             http="httptools",
             ws="messaging.transport.uvicorn_protocol:RoomlogProtocol",
             ws_max_size=settings.ROOMLOG_LIMITS.max_frame_bytes,
-            # Costs memory for each socket, and chat frames are small.
+            # Compression costs memory for each socket, and chat frames are small.
             ws_per_message_deflate=False,
             ws_ping_interval=PING_INTERVAL_S,
             ws_ping_timeout=PING_INTERVAL_S,
             lifespan="on",
             interface="asgi3",
-            log_config=None,  # ours, from settings
+            log_config=None,  # LOGGING in config/settings.py applies
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=STOP_S,
@@ -63,30 +63,30 @@ class Command(BaseCommand):
     def _greet(self, host: str, port: int) -> None:
         address = f"{host}:{port}"
         self.stdout.write(
-            f"Roomlog serves on http://{address} (database: {connection.vendor})\n"
+            f"Starting Roomlog on http://{address} (database: {connection.vendor})\n"
             f"  documents: http://{address}/docs/ · http://{address}/openapi.yaml · http://{address}/asyncapi.yaml\n"
             f"  try it:    curl -X POST http://{address}/_allauth/app/v1/auth/signup"
             ' -H "Content-Type: application/json" -d \'{"username": "alice", "password": "wonderland-7"}\'\n'
-            "  then:      the session in README.md; stop with Ctrl-C"
+            "  next:      see README.md. Press Ctrl-C to stop."
         )
         self.stdout.flush()
 
 
 def _check_address(host: str, port: int) -> None:
-    """Before anything is promised. Raises `CommandError`."""
+    """Raise `CommandError` if the address cannot be bound, before anything is announced."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise CommandError(f"cannot listen on {host}:{port} ({error}): choose another --host or --port") from None
+            raise CommandError(f"cannot listen on {host}:{port} ({error}): use another --host or --port") from None
 
 
 def _raise_file_limit() -> None:
-    """A socket is a file: take as many as the system lets us have."""
+    """Raise the limit on open files as far as the system allows, because every socket is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
     except (OSError, ValueError) as error:
-        log.warning("the limit of open files stays as it is", error=str(error))
+        log.warning("could not raise the limit on open files", error=str(error))

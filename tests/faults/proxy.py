@@ -1,4 +1,4 @@
-"""A wire between a server and its PostgreSQL that breaks when it is told to."""
+"""A TCP proxy between a server and PostgreSQL that lets a test break the connections."""
 
 import asyncio
 import threading
@@ -9,22 +9,22 @@ from django.db import connection
 
 COMMIT = b"COMMIT"
 
-Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Tap:
-    """Hands bytes on, in a thread of its own, between whoever connects to `url` and the test's database."""
+class DatabaseProxy:
+    """Forwards bytes, in a thread of its own, between the clients that connect to `url` and the test's database."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
         self._listening: asyncio.Server
-        self.is_deaf = False
-        self.unheard = 0  # commits that were made and not answered
+        self.is_waiting_for_commit = False
+        self.unanswered_commits = 0  # commits that the database made and whose answer was dropped
 
-    def __enter__(self) -> "Tap":
+    def __enter__(self) -> "DatabaseProxy":
         self._thread.start()
         self.open()
         return self
@@ -41,21 +41,21 @@ class Tap:
         return f"postgresql://{values['USER']}:{values['PASSWORD']}@127.0.0.1:{self._port}/{values['NAME']}"
 
     def open(self) -> None:
-        self._do(self._open)
+        self._run(self._open)
 
     def close(self) -> None:
-        """As a database does that went: connections break, and there are no new ones."""
-        self._do(self._close)
+        """Break every connection and accept no new ones, like a database that has stopped."""
+        self._run(self._close)
 
     def cut(self) -> None:
-        """Break every connection, wherever it is."""
-        self._do(self._cut)
+        """Break every open connection."""
+        self._run(self._cut)
 
-    def cut_behind_a_commit(self) -> None:
-        """Let the next COMMIT reach the database; then break all, instead of its answer."""
-        self.is_deaf = True
+    def cut_after_commit(self) -> None:
+        """Let the next COMMIT reach the database, then break every connection instead of forwarding its answer."""
+        self.is_waiting_for_commit = True
 
-    def _do(self, work: Callable[[], Awaitable[None]]) -> None:
+    def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         asyncio.run_coroutine_threadsafe(_awaited(work), self._loop).result(timeout=10)
 
     async def _open(self) -> None:
@@ -68,22 +68,27 @@ class Tap:
         await self._listening.wait_closed()
 
     async def _cut(self) -> None:
-        for end in self._ends:
-            end.transport.abort()
+        for writer in self._writers:
+            writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await _reach_database()
-        self._ends |= {writer, far_writer}
-        ways = self._pass(reader, far_writer), self._pass(far_reader, writer, is_answer=True)
-        await asyncio.gather(*ways)
-        self._ends -= {writer, far_writer}
+        database_reader, database_writer = await _connect_to_database()
+        self._writers |= {writer, database_writer}
+        directions = (
+            self._forward(reader, database_writer),
+            self._forward(database_reader, writer, is_from_database=True),
+        )
+        await asyncio.gather(*directions)
+        self._writers -= {writer, database_writer}
 
-    async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_answer: bool = False) -> None:
+    async def _forward(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_from_database: bool = False
+    ) -> None:
         try:
             while data := await source.read(65_536):
-                if is_answer and self.is_deaf and COMMIT in data:
-                    self.is_deaf = False
-                    self.unheard += 1
+                if is_from_database and self.is_waiting_for_commit and COMMIT in data:
+                    self.is_waiting_for_commit = False
+                    self.unanswered_commits += 1
                     await self._cut()
                 sink.write(data)
                 await sink.drain()
@@ -97,7 +102,7 @@ async def _awaited(work: Callable[[], Awaitable[None]]) -> None:
     await work()
 
 
-async def _reach_database() -> Ends:
+async def _connect_to_database() -> Streams:
     values: dict[str, Any] = connection.settings_dict
     host = values["HOST"] or values["OPTIONS"].get("host", "")
     port = int(values["PORT"] or 5432)
