@@ -1,4 +1,4 @@
-"""Runs every coroutine of this folder on virtual time."""
+"""Every coroutine of this folder runs on virtual time."""
 
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
