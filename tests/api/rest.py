@@ -1,4 +1,4 @@
-"""A client of the REST edge for tests: speaks JSON, and knows what a problem looks like."""
+"""A REST client for tests. Checks each answer against openapi.yaml, and the form of a problem."""
 
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ PROBLEM_KEYS = ["type", "title", "status", "detail", "code", "errors", "retry_af
 
 
 class Answer(NamedTuple):
-    """`body` is what the JSON says; None for an empty one."""
+    """An HTTP response. `body` is its JSON, decoded, or None if it has none."""
 
     status: int
     body: Any
@@ -20,26 +20,26 @@ class Answer(NamedTuple):
 
 
 class Rest:
-    """Somebody at the door; nobody where there is no `person`."""
+    """A client with the access token of `person`, or without one if `person` is None."""
 
     def __init__(self, person: Person | None = None) -> None:
         self._client = Client(raise_request_exception=False)
         self._headers = person.headers if person else {}
 
     def ask(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Answer:
-        """`body` is sent as it is where it is bytes, else as JSON. `path` follows `/api/v1/`, where it is relative.
+        """Sends a request. `body` is sent as it is if it is bytes, otherwise as JSON.
 
-        The answer is one that openapi.yaml allows.
+        A `path` without a leading slash is relative to `/api/v1/`. Asserts that openapi.yaml allows the answer.
         """
         content = b"" if body is None else body if isinstance(body, bytes) else msgspec.json.encode(body)
-        named = {"Content-Type": "application/json"} | self._headers | (headers or {})
+        all_headers = {"Content-Type": "application/json"} | self._headers | (headers or {})
         address = path if path.startswith("/") else f"/api/v1/{path}"
         response = self._client.generic(
             method,
             address,
             content,
-            content_type=named.pop("Content-Type"),
-            headers=named,
+            content_type=all_headers.pop("Content-Type"),
+            headers=all_headers,
         )
         assert response.status_code != 500, response.content
         documents.rest().check_answer(method, address, response.status_code, response.headers, response.content)
@@ -67,7 +67,7 @@ class Rest:
 
 
 def refusal(answer: Answer) -> tuple[int, str, str | None]:
-    """Status, code and field of a problem (RFC 9457), which is well-formed."""
+    """Returns status, code and field of a problem (RFC 9457). Asserts that the problem is well-formed."""
     problem = answer.body
     assert answer.headers["Content-Type"] == "application/problem+json", answer
     assert list(problem) == PROBLEM_KEYS

@@ -46,7 +46,7 @@ def read(client: Client, path: str) -> str:
 
 
 def references(part: Any) -> Iterator[str]:
-    """Each `$ref` in a document."""
+    """Yields the value of each `$ref` in `part`."""
     for key, value in part.items() if isinstance(part, dict) else enumerate(part):
         if key == "$ref":
             yield value
@@ -54,21 +54,21 @@ def references(part: Any) -> Iterator[str]:
             yield from references(value)
 
 
-def at(content: Any, pointer: str) -> Any:
-    """What a JSON pointer leads to."""
+def part_at(content: Any, pointer: str) -> Any:
+    """Returns the part of `content` that a JSON pointer names."""
     for key in pointer.removeprefix("#/").split("/"):
         content = content[key]
     return content
 
 
-def check(value: Any, name: str, pointer: str) -> None:
-    """`value` is as the schema at that place of the document wants it."""
+def assert_valid(value: Any, name: str, pointer: str) -> None:
+    """Asserts that `value` matches the schema at `pointer` in the document."""
     registry: Registry[Any] = Registry().with_resource("urn:it", DRAFT202012.create_resource(document(name)))
     Draft202012Validator({"$ref": f"urn:it{pointer}"}, registry=registry).validate(value)
 
 
 def is_served(client: Client, address: str) -> bool:
-    """Whether there is something. Read to the end, which closes the file."""
+    """Returns whether there is content at `address`. Reads it to the end, which closes the file."""
     answer = client.get(address)
     return answer.status_code == 200 and len(answer.getvalue()) > 0
 
@@ -80,14 +80,14 @@ def test_it_works(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["openapi", "asyncapi"])
-def test_it_serves_its_documents_to_anybody(client: Client, name: str) -> None:
+def test_it_serves_its_documents_without_authentication(client: Client, name: str) -> None:
     answer = client.get(f"/{name}.yaml")
 
     assert answer.status_code == 200
     assert yaml.safe_load(answer.getvalue()) == document(name)
 
 
-def test_the_documents_are_as_the_code() -> None:
+def test_the_documents_match_the_code() -> None:
     call_command("documents", "--check")
 
 
@@ -97,10 +97,10 @@ def test_the_documents_are_as_the_code() -> None:
 def test_openapi_is_valid() -> None:
     OpenAPIV31SpecValidator(document("openapi")).validate()
 
-    assert all(at(document("openapi"), reference) for reference in references(document("openapi")))
+    assert all(part_at(document("openapi"), reference) for reference in references(document("openapi")))
 
 
-def test_openapi_is_the_same_each_time() -> None:
+def test_openapi_is_rendered_the_same_each_time() -> None:
     assert render_openapi() == render_openapi()
 
 
@@ -114,16 +114,16 @@ def test_it_documents_every_address() -> None:
 
 
 def schemas_of(part: Any) -> Iterator[tuple[str, Any]]:
-    """Name and content of each schema of ours that `part` leads to."""
+    """Yields name and content of each schema that `part` refers to, directly or through other schemas."""
     waiting, seen = list(references(part)), set()
     while waiting:
         if (pointer := waiting.pop()) not in seen:
             seen.add(pointer)
-            yield pointer.rpartition("/")[2], at(document("openapi"), pointer)
-            waiting += references(at(document("openapi"), pointer))
+            yield pointer.rpartition("/")[2], part_at(document("openapi"), pointer)
+            waiting += references(part_at(document("openapi"), pointer))
 
 
-def test_an_answer_has_all_its_keys_and_may_get_more() -> None:
+def test_an_answer_requires_all_its_keys_and_allows_others() -> None:
     answers = [operation["responses"] for _, _, operation in documents.rest().operations()]
     schemas = dict(schemas_of(answers))
 
@@ -133,7 +133,7 @@ def test_an_answer_has_all_its_keys_and_may_get_more() -> None:
         assert "additionalProperties" not in schema, name
 
 
-def test_a_request_has_no_other_keys() -> None:
+def test_a_request_allows_no_other_keys() -> None:
     bodies = [
         operation["requestBody"] for _, _, operation in documents.rest().operations() if "requestBody" in operation
     ]
@@ -143,17 +143,17 @@ def test_a_request_has_no_other_keys() -> None:
     assert all(schema["additionalProperties"] is False for _, schema in schemas_of(bodies))
 
 
-def test_a_patch_is_as_documented(alice: Person, bob: Person, room: UUID) -> None:
-    """None may be left out, and one may not be empty."""
+def test_a_patch_requires_what_is_documented(alice: Person, bob: Person, room: UUID) -> None:
+    """Every patch needs a body, which may be an empty object unless `minProperties` is documented."""
     paths = {"UserPatch": "users/me/", "RoomPatch": f"rooms/{room}/", "MemberPatch": f"rooms/{room}/members/{bob.id}/"}
     for name, path in paths.items():
-        least = at(document("openapi"), f"#/components/schemas/{name}").get("minProperties", 0)
+        min_properties = part_at(document("openapi"), f"#/components/schemas/{name}").get("minProperties", 0)
 
         assert Rest(alice).patch(path).status == 400
-        assert Rest(alice).patch(path, {}).status == (400 if least else 200), name
+        assert Rest(alice).patch(path, {}).status == (400 if min_properties else 200), name
 
 
-def test_every_page_has_its_bounds() -> None:
+def test_the_limit_of_every_page_has_its_bounds() -> None:
     limits = {
         path: parameter["schema"]
         for _, path, operation in documents.rest().operations()
@@ -167,9 +167,9 @@ def test_every_page_has_its_bounds() -> None:
 
 
 @pytest.mark.parametrize(("name", "shape"), [("openapi", "SendBody"), ("asyncapi", "Send")])
-def test_a_message_has_its_bounds(name: str, shape: str) -> None:
-    """Those that are settings too, as they are by default."""
-    fields, limits = at(document(name), f"#/components/schemas/{shape}/properties"), Limits()
+def test_the_fields_of_a_message_have_their_bounds(name: str, shape: str) -> None:
+    """Bounds that are settings are documented with their default."""
+    fields, limits = part_at(document(name), f"#/components/schemas/{shape}/properties"), Limits()
 
     assert fields["text"]["maxLength"] == limits.max_text_chars
     client_id = fields["client_id"]["anyOf"][0]
@@ -188,17 +188,17 @@ def test_it_documents_how_to_sign_in() -> None:
     assert {tag for methods in paths.values() for one in methods.values() for tag in one["tags"]} == {"accounts"}
 
 
-def test_what_it_says_of_signing_up_is_so(db: None) -> None:
+def test_it_answers_a_sign_up_as_documented(db: None) -> None:
     answer = Rest().ask("POST", "/_allauth/app/v1/auth/signup", {"username": "dora", "password": "correct-horse-9"})
 
     paths = document("openapi")["paths"]
     described = paths["/_allauth/app/v1/auth/signup"]["post"]["responses"][str(answer.status)]["$ref"]
-    schema = at(document("openapi"), described)["content"]["application/json"]["schema"]
-    check(answer.body, "openapi", schema["$ref"])
+    schema = part_at(document("openapi"), described)["content"]["application/json"]["schema"]
+    assert_valid(answer.body, "openapi", schema["$ref"])
     assert answer.body["meta"]["access_token"]
 
 
-def test_each_operation_has_a_name_of_its_own() -> None:
+def test_each_operation_has_a_unique_id() -> None:
     operations = [one for methods in document("openapi")["paths"].values() for one in methods.values()]
     names = [operation["operationId"] for operation in operations]
 
@@ -208,36 +208,36 @@ def test_each_operation_has_a_name_of_its_own() -> None:
 # -- asyncapi.yaml -----------------------------------------------------------------------------------------------------
 
 
-def test_asyncapi_leads_nowhere_that_is_not_there() -> None:
+def test_every_reference_in_asyncapi_resolves() -> None:
     asyncapi = document("asyncapi")
 
     assert asyncapi["asyncapi"] == "3.0.0"
-    assert all(at(asyncapi, reference) for reference in references(asyncapi))
+    assert all(part_at(asyncapi, reference) for reference in references(asyncapi))
 
 
-def test_each_payload_of_asyncapi_is_a_schema_that_its_examples_keep_to() -> None:
+def test_the_examples_in_asyncapi_match_their_schemas() -> None:
     asyncapi = document("asyncapi")
 
     for schema in asyncapi["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
     for message in asyncapi["components"]["messages"].values():
         for example in message["examples"]:
-            check(example["payload"], "asyncapi", message["payload"]["$ref"])
+            assert_valid(example["payload"], "asyncapi", message["payload"]["$ref"])
 
 
 # -- docs/ -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_leads_to_the_documents(client: Client, page: str) -> None:
+def test_it_links_to_the_documents(client: Client, page: str) -> None:
     text = read(client, page)
 
     assert {"/openapi.yaml", "/asyncapi.yaml", *PAGES} <= {*re.findall(r'href="([^"]*)"', text)}
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_loads_nothing_from_elsewhere(client: Client, page: str) -> None:
-    """Everything that a page names is served from here; nothing is written into it that could run."""
+def test_it_loads_nothing_from_other_hosts(client: Client, page: str) -> None:
+    """This server has every file that a page loads, and the page has no inline scripts or styles."""
     text = read(client, page)
 
     loaded = re.findall(r'<(?:script|link|img|iframe)\b[^>]*?(?:src|href)="([^"]*)"', text)
@@ -248,7 +248,7 @@ def test_it_loads_nothing_from_elsewhere(client: Client, page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_lets_a_page_talk_to_this_host_alone(client: Client, page: str) -> None:
+def test_it_lets_a_page_connect_only_to_its_own_host(client: Client, page: str) -> None:
     policy = client.get(page, headers={"host": "localhost:8000"}).headers["Content-Security-Policy"].split("; ")
 
     assert policy[:2] == ["default-src 'self'", "connect-src 'self' ws://localhost:8000 wss://localhost:8000"]
@@ -256,14 +256,14 @@ def test_it_lets_a_page_talk_to_this_host_alone(client: Client, page: str) -> No
     assert "unsafe" not in " ".join(policy)
 
 
-def test_it_names_no_address_that_a_policy_cannot(client: Client) -> None:
+def test_it_leaves_an_ipv6_host_out_of_the_policy(client: Client) -> None:
     policy = client.get("/docs/", headers={"host": "[::1]:8000"}).headers["Content-Security-Policy"]
 
     assert policy.startswith("default-src 'self'; connect-src 'self'; ")
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_it_refuses_a_host_that_is_not_its_own(client: Client, page: str) -> None:
+def test_it_refuses_an_unknown_host(client: Client, page: str) -> None:
     assert client.get(page, headers={"host": "evil.example"}).status_code == 400
 
 
@@ -273,7 +273,7 @@ def test_the_reference_shows_every_action(client: Client) -> None:
     assert ACTIONS
     for action in ACTIONS:
         assert f'<h3 id="{action}">' in text
-    examples = [at(document("asyncapi"), f"#/components/messages/{name}") for name in ("Join", "JoinReply")]
+    examples = [part_at(document("asyncapi"), f"#/components/messages/{name}") for name in ("Join", "JoinReply")]
     for message in examples:
         assert f"&quot;action&quot;: &quot;{message['examples'][0]['payload']['action']}&quot;" in text
 
@@ -291,12 +291,12 @@ def test_the_reference_shows_every_event_and_code(client: Client) -> None:
         assert f"<td>{close['code']}</td><td><code>{close['name']}</code></td>" in text
 
 
-def test_the_reference_leads_nowhere_that_is_not_there(client: Client) -> None:
+def test_every_link_in_the_reference_resolves(client: Client) -> None:
     text = read(client, "/docs/socket/")
-    places = re.findall(r'\sid="([^"]*)"', text)
+    anchors = re.findall(r'\sid="([^"]*)"', text)
 
-    assert len(places) == len({*places})
-    assert {*re.findall(r'href="#([^"]*)"', text)} <= {*places}
+    assert len(anchors) == len({*anchors})
+    assert {*re.findall(r'href="#([^"]*)"', text)} <= {*anchors}
 
 
 def test_the_console_offers_every_action(client: Client) -> None:

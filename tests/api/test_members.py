@@ -43,7 +43,7 @@ def test_it_pages(alice: Person, bob: Person, room: UUID) -> None:
     assert ids(f"after={alice.id}") == [str(bob.id)]
 
 
-def test_it_adds(alice: Person, charlie: Person, room: UUID) -> None:
+def test_it_adds_a_member(alice: Person, charlie: Person, room: UUID) -> None:
     draft = {"user": str(charlie.id), "role": "moderator"}
 
     answer = Rest(alice).post(f"rooms/{room}/members/", draft)
@@ -68,11 +68,11 @@ def test_it_adds(alice: Person, charlie: Person, room: UUID) -> None:
         ({"user": str(uuid4()), "mute": True}, "mute"),
     ],
 )
-def test_it_refuses_such_a_draft(alice: Person, room: UUID, draft: dict[str, Any], field: str) -> None:
+def test_it_refuses_an_invalid_member(alice: Person, room: UUID, draft: dict[str, Any], field: str) -> None:
     assert refusal(Rest(alice).post(f"rooms/{room}/members/", draft)) == (400, "invalid", field)
 
 
-def test_it_asks_for_the_role(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
+def test_it_requires_the_role(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
     rest, member = Rest(bob), f"rooms/{room}/members/{alice.id}/"
 
     assert refusal(rest.post(f"rooms/{room}/members/", {"user": str(charlie.id)})) == (403, "forbidden", None)
@@ -81,7 +81,7 @@ def test_it_asks_for_the_role(alice: Person, bob: Person, charlie: Person, room:
     assert refusal(rest.delete(member)) == (403, "forbidden", None)
 
 
-def test_it_adds_nobody_to_an_archived_room(alice: Person, charlie: Person, room: UUID) -> None:
+def test_it_refuses_to_add_a_member_to_an_archived_room(alice: Person, charlie: Person, room: UUID) -> None:
     archive(alice, room)
 
     answer = Rest(alice).post(f"rooms/{room}/members/", {"user": str(charlie.id)})
@@ -89,7 +89,7 @@ def test_it_adds_nobody_to_an_archived_room(alice: Person, charlie: Person, room
     assert refusal(answer) == (403, "archived", None)
 
 
-def test_it_shows_one(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
+def test_it_returns_one_member(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
     answer = Rest(bob).get(f"rooms/{room}/members/{alice.id}/")
 
     assert (answer.status, answer.body["role"]) == (200, "owner")
@@ -97,7 +97,7 @@ def test_it_shows_one(alice: Person, bob: Person, charlie: Person, room: UUID) -
         assert refusal(Rest(bob).get(f"rooms/{room}/members/{member_id}/")) == (404, "not_found", "user")
 
 
-def test_it_changes_role_and_mute(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_changes_the_role_and_the_mute(alice: Person, bob: Person, room: UUID) -> None:
     path = f"rooms/{room}/members/{bob.id}/"
 
     answer = Rest(alice).patch(path, {"role": "admin", "muted_until": UNTIL})
@@ -119,20 +119,20 @@ def test_it_changes_role_and_mute(alice: Person, bob: Person, room: UUID) -> Non
         ({"read_id": 5}, "read_id"),
     ],
 )
-def test_it_refuses_such_a_patch(
+def test_it_refuses_an_invalid_patch(
     alice: Person, bob: Person, room: UUID, patch: dict[str, Any], field: str | None
 ) -> None:
     assert refusal(Rest(alice).patch(f"rooms/{room}/members/{bob.id}/", patch)) == (400, "invalid", field)
 
 
-def test_it_keeps_the_last_owner(alice: Person, room: UUID) -> None:
+def test_it_refuses_to_demote_or_remove_the_last_owner(alice: Person, room: UUID) -> None:
     path = f"rooms/{room}/members/{alice.id}/"
 
     assert refusal(Rest(alice).patch(path, {"role": "member"})) == (409, "last_owner", None)
     assert refusal(Rest(alice).delete(path)) == (409, "last_owner", None)
 
 
-def test_it_removes(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_removes_a_member(alice: Person, bob: Person, room: UUID) -> None:
     path = f"rooms/{room}/members/{bob.id}/"
 
     answer = Rest(alice).delete(path)
@@ -142,12 +142,12 @@ def test_it_removes(alice: Person, bob: Person, room: UUID) -> None:
     assert refusal(Rest(bob).get(path)) == (404, "not_found", None)
 
 
-def test_it_removes_oneself(bob: Person, room: UUID) -> None:
+def test_it_lets_a_member_remove_themselves(bob: Person, room: UUID) -> None:
     assert Rest(bob).delete(f"rooms/{room}/members/{bob.id}/").status == 204
 
 
 @pytest.mark.parametrize(("method", "body"), [("GET", None), ("PATCH", {"role": "member"}), ("DELETE", None)])
-def test_it_hides_private_rooms_and_names_public_ones(
+def test_it_hides_private_rooms_but_not_public_ones_from_a_non_member(
     alice: Person, charlie: Person, room: UUID, public_room: UUID, method: str, body: object
 ) -> None:
     rest, member = Rest(charlie), f"members/{alice.id}/"
@@ -157,7 +157,7 @@ def test_it_hides_private_rooms_and_names_public_ones(
         assert refusal(rest.ask(method, f"rooms/{room_id}/{member}", body)) == (404, "not_found", None)
 
 
-def test_it_lists_and_adds_nobody_for_those_outside(
+def test_it_refuses_to_list_or_add_members_for_a_non_member(
     alice: Person, charlie: Person, room: UUID, public_room: UUID
 ) -> None:
     for method, body in (("GET", None), ("POST", {"user": str(alice.id)})):

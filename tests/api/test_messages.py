@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db
 
 
 def send(person: Person, room: UUID, body: object, **headers: str) -> Answer:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Rest(person).post(f"rooms/{room}/messages/", body, headers=named)
+    http_headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Rest(person).post(f"rooms/{room}/messages/", body, headers=http_headers)
 
 
 def texts(person: Person, room: UUID) -> list[str]:
@@ -72,12 +72,12 @@ def test_it_sends_data_without_a_text(alice: Person, room: UUID) -> None:
         ({"text": "hi", "data": {"a": 2**53}}, "data.a"),
     ],
 )
-def test_it_refuses_such_a_message(alice: Person, room: UUID, body: dict[str, Any], field: str) -> None:
+def test_it_refuses_an_invalid_message(alice: Person, room: UUID, body: dict[str, Any], field: str) -> None:
     assert refusal(send(alice, room, body)) == (400, "invalid", field)
     assert texts(alice, room) == []
 
 
-def test_it_bounds_text_and_data(alice: Person, room: UUID) -> None:
+def test_it_limits_the_size_of_text_and_data(alice: Person, room: UUID) -> None:
     limits = settings.ROOMLOG_LIMITS
 
     assert send(alice, room, {"text": "👍" * limits.max_text_chars}).status == 201
@@ -87,29 +87,29 @@ def test_it_bounds_text_and_data(alice: Person, room: UUID) -> None:
     assert refusal(send(alice, room, too_large)) == (413, "too_large", "data")
 
 
-def test_it_sends_nothing_for_those_outside(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_message_from_a_non_member(charlie: Person, room: UUID, public_room: UUID) -> None:
     assert refusal(send(charlie, public_room, {"text": "hi"}))[:2] == (403, "not_a_member")
     hidden, missing = send(charlie, room, {"text": "hi"}), send(charlie, uuid4(), {"text": "hi"})
     assert refusal(hidden)[:2] == refusal(missing)[:2] == (404, "not_found")
     assert hidden.body == missing.body
 
 
-def test_it_sends_nothing_to_an_archived_room(alice: Person, room: UUID) -> None:
+def test_it_refuses_a_message_to_an_archived_room(alice: Person, room: UUID) -> None:
     archive(alice, room)
 
     assert refusal(send(alice, room, {"text": "hi"})) == (403, "archived", None)
 
 
-def test_it_sends_nothing_for_the_muted(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_refuses_a_message_from_a_muted_member(alice: Person, bob: Person, room: UUID) -> None:
     Rest(alice).patch(f"rooms/{room}/members/{bob.id}/", {"muted_until": "2999-01-01T00:00:00Z"})
 
     assert refusal(send(bob, room, {"text": "hi"})) == (403, "muted", None)
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------
+# -- client ids ---------------------------------------------------------------------------------------------------
 
 
-def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID) -> None:
+def test_it_answers_a_retry_with_the_original_result(alice: Person, room: UUID) -> None:
     body = {"text": "hi", "client_id": "c-1"}
     first = send(alice, room, body)
 
@@ -118,7 +118,7 @@ def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID) -> None
     assert texts(alice, room) == ["hi"]
 
 
-def test_it_takes_an_idempotency_key_for_the_client_id(alice: Person, room: UUID) -> None:
+def test_it_accepts_an_idempotency_key_as_the_client_id(alice: Person, room: UUID) -> None:
     answers = [
         send(alice, room, {"text": "hi"}, Idempotency_Key='"c-1"'),
         send(alice, room, {"text": "hi"}, Idempotency_Key="c-1"),
@@ -133,7 +133,7 @@ def test_it_takes_an_idempotency_key_for_the_client_id(alice: Person, room: UUID
     assert texts(alice, room) == ["hi"]
 
 
-def test_it_refuses_two_keys_that_differ(alice: Person, room: UUID) -> None:
+def test_it_refuses_an_idempotency_key_that_differs_from_the_client_id(alice: Person, room: UUID) -> None:
     answer = send(alice, room, {"text": "hi", "client_id": "c-1"}, Idempotency_Key='"c-2"')
 
     assert refusal(answer) == (400, "invalid", "client_id")
@@ -141,12 +141,12 @@ def test_it_refuses_two_keys_that_differ(alice: Person, room: UUID) -> None:
 
 
 @pytest.mark.parametrize("key", ["", '""', "é", "c" * 65, '"' + "c" * 65 + '"'])
-def test_it_refuses_such_a_key(alice: Person, room: UUID, key: str) -> None:
+def test_it_refuses_an_invalid_idempotency_key(alice: Person, room: UUID, key: str) -> None:
     assert refusal(send(alice, room, {"text": "hi"}, Idempotency_Key=key)) == (400, "invalid", "client_id")
     assert send(alice, room, {"text": "hi"}, Idempotency_Key="c" * 64).status == 201
 
 
-def test_it_makes_a_key_that_is_never_shown(alice: Person, room: UUID) -> None:
+def test_it_hides_a_client_id_that_the_server_generated(alice: Person, room: UUID) -> None:
     for _ in range(2):
         assert send(alice, room, {"text": "hi"}).status == 201
 
@@ -175,19 +175,21 @@ def test_it_pages(alice: Person, bob: Person, room: UUID) -> None:
 
 @pytest.mark.parametrize("name", ["before", "after", "around"])
 @pytest.mark.parametrize("value", ["-1", "x", "", "1.5", "99999999999999999999999", "%00"])
-def test_it_refuses_such_a_page(alice: Person, room: UUID, name: str, value: str) -> None:
+def test_it_refuses_an_invalid_message_id_to_page_from(alice: Person, room: UUID, name: str, value: str) -> None:
     path = f"rooms/{room}/messages/"
 
     assert refusal(Rest(alice).get(f"{path}?{name}={value}")) == (400, "invalid", name)
     assert Rest(alice).get(f"{path}?{name}={2**53 - 1}").status == 200
 
 
-def test_it_refuses_two_ways_at_once(alice: Person, room: UUID) -> None:
+def test_it_refuses_two_message_ids_to_page_from(alice: Person, room: UUID) -> None:
     for query in ("before=1&after=1", "after=1&around=1", "before=1&around=1"):
         assert refusal(Rest(alice).get(f"rooms/{room}/messages/?{query}")) == (400, "invalid", "before")
 
 
-def test_it_shows_nothing_to_those_outside(charlie: Person, alice: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_to_show_messages_to_a_non_member(
+    charlie: Person, alice: Person, room: UUID, public_room: UUID
+) -> None:
     say(alice, room, "private")
     say(alice, public_room, "public")
 
@@ -197,7 +199,7 @@ def test_it_shows_nothing_to_those_outside(charlie: Person, alice: Person, room:
 
 
 @pytest.mark.parametrize("message", [0, 2, 2**53, 2**63, 10**23 - 1])
-def test_it_shows_no_message_that_is_not_there(alice: Person, room: UUID, message: int) -> None:
+def test_it_answers_not_found_for_a_missing_message(alice: Person, room: UUID, message: int) -> None:
     say(alice, room, "one")
 
     assert refusal(Rest(alice).get(f"rooms/{room}/messages/{message}/")) == (404, "not_found", None)

@@ -45,17 +45,19 @@ def test_it_writes_times_in_utc_with_milliseconds(alice: Person, room: UUID) -> 
     assert re.match(TIME, body["archived_at"])
 
 
-def test_it_makes_no_room_with_whoever_is_not_there(alice: Person) -> None:
+def test_it_refuses_an_unknown_user_as_a_member(alice: Person) -> None:
     draft = {"name": "Tea", "kind": "private", "members": [str(uuid4())]}
 
     assert refusal(Rest(alice).post("rooms/", draft)) == (400, "invalid", "members[0]")
     assert Rest(alice).get("rooms/").body["results"] == []
 
 
-# -- one's own ----------------------------------------------------------------------------------------------------
+# -- the user's own rooms -----------------------------------------------------------------------------------------
 
 
-def test_it_lists_ones_own(alice: Person, bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_lists_the_users_own_rooms(
+    alice: Person, bob: Person, charlie: Person, room: UUID, public_room: UUID
+) -> None:
     say(alice, room, "one", "two")
 
     answer = Rest(bob).get("rooms/")
@@ -78,7 +80,7 @@ def test_it_lists_ones_own(alice: Person, bob: Person, charlie: Person, room: UU
     assert Rest(charlie).get("rooms/").body["results"] == []
 
 
-def test_it_pages_ones_own(alice: Person, room: UUID, public_room: UUID) -> None:
+def test_it_pages_through_the_users_own_rooms(alice: Person, room: UUID, public_room: UUID) -> None:
     def ids(query: str) -> list[str]:
         return [found["id"] for found in Rest(alice).get(f"rooms/?{query}").body["results"]]
 
@@ -87,7 +89,7 @@ def test_it_pages_ones_own(alice: Person, room: UUID, public_room: UUID) -> None
     assert Rest(alice).get("rooms/?limit=1").body["has_after"] is True
 
 
-# -- public -------------------------------------------------------------------------------------------------------
+# -- public rooms -------------------------------------------------------------------------------------------------
 
 
 def test_it_lists_public_rooms(alice: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
@@ -102,17 +104,17 @@ def test_it_lists_public_rooms(alice: Person, charlie: Person, room: UUID, publi
     assert Rest(charlie).get("rooms/public/?search=nothing").body["results"] == []
 
 
-# -- one ----------------------------------------------------------------------------------------------------------
+# -- one room -----------------------------------------------------------------------------------------------------
 
 
-def test_it_shows_one(bob: Person, room: UUID) -> None:
+def test_it_returns_one_room(bob: Person, room: UUID) -> None:
     answer = Rest(bob).get(f"rooms/{room}/")
 
     assert (answer.status, answer.body["name"], list(answer.body)) == (200, "Tea", ROOM_KEYS)
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH"])
-def test_it_hides_private_rooms_and_names_public_ones(
+def test_it_hides_private_rooms_but_not_public_ones_from_a_non_member(
     charlie: Person, room: UUID, public_room: UUID, method: str
 ) -> None:
     rest = Rest(charlie)
@@ -132,7 +134,7 @@ def test_it_changes_settings(alice: Person, bob: Person, room: UUID) -> None:
     assert refusal(Rest(bob).patch(f"rooms/{room}/", {"name": "Mine"})) == (403, "forbidden", None)
 
 
-def test_it_archives_and_brings_back(alice: Person, room: UUID) -> None:
+def test_it_archives_and_restores_a_room(alice: Person, room: UUID) -> None:
     path = f"rooms/{room}/"
 
     assert Rest(alice).patch(path, {"archived": True}).body["archived_at"] is not None
@@ -152,7 +154,7 @@ def test_it_archives_and_brings_back(alice: Person, room: UUID) -> None:
         ({"topic": "x\n"}, "topic"),
     ],
 )
-def test_it_refuses_such_changes(alice: Person, room: UUID, change: dict[str, Any], field: str) -> None:
+def test_it_refuses_an_invalid_patch(alice: Person, room: UUID, change: dict[str, Any], field: str) -> None:
     assert refusal(Rest(alice).patch(f"rooms/{room}/", change)) == (400, "invalid", field)
 
 
@@ -171,18 +173,18 @@ def test_it_joins_a_public_room(alice: Person, charlie: Person, public_room: UUI
     assert Rest(charlie).post(f"rooms/{public_room}/join/").body == answer.body
 
 
-def test_it_joins_no_private_room(charlie: Person, room: UUID) -> None:
+def test_it_refuses_to_join_a_private_or_missing_room(charlie: Person, room: UUID) -> None:
     for room_id in (room, uuid4()):
         assert refusal(Rest(charlie).post(f"rooms/{room_id}/join/")) == (404, "not_found", None)
 
 
-def test_it_joins_no_archived_room(alice: Person, charlie: Person, public_room: UUID) -> None:
+def test_it_refuses_to_join_an_archived_room(alice: Person, charlie: Person, public_room: UUID) -> None:
     services.update_room(user_id=alice.id, room_id=public_room, patch=RoomPatch(archived=True))
 
     assert refusal(Rest(charlie).post(f"rooms/{public_room}/join/")) == (403, "archived", None)
 
 
-def test_it_leaves(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_leaves_a_room(alice: Person, bob: Person, room: UUID) -> None:
     answer = Rest(bob).post(f"rooms/{room}/leave/")
 
     assert (answer.status, answer.body) == (204, None)
@@ -190,12 +192,12 @@ def test_it_leaves(alice: Person, bob: Person, room: UUID) -> None:
     assert refusal(Rest(alice).post(f"rooms/{room}/leave/")) == (409, "last_owner", None)
 
 
-def test_it_leaves_nothing_that_one_is_not_in(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_non_member_who_leaves(charlie: Person, room: UUID, public_room: UUID) -> None:
     assert refusal(Rest(charlie).post(f"rooms/{room}/leave/")) == (404, "not_found", None)
     assert refusal(Rest(charlie).post(f"rooms/{public_room}/leave/")) == (403, "not_a_member", None)
 
 
-def test_it_reads(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_moves_the_read_cursor(alice: Person, bob: Person, room: UUID) -> None:
     say(alice, room, "one", "two", "three")
     path = f"rooms/{room}/read/"
 
@@ -207,13 +209,13 @@ def test_it_reads(alice: Person, bob: Person, room: UUID) -> None:
 
 
 @pytest.mark.parametrize("message", [-1, 4, 2**53, 10**30, "1", None, 1.5, True])
-def test_it_reads_no_further_than_was_said(alice: Person, bob: Person, room: UUID, message: object) -> None:
+def test_it_refuses_an_invalid_read_cursor(alice: Person, bob: Person, room: UUID, message: object) -> None:
     say(alice, room, "one", "two", "three")
 
     assert refusal(Rest(bob).put(f"rooms/{room}/read/", {"id": message})) == (400, "invalid", "id")
     assert Rest(bob).put(f"rooms/{room}/read/", {"id": 3}).status == 200
 
 
-def test_it_reads_nothing_that_one_is_not_in(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_non_member_who_reads(charlie: Person, room: UUID, public_room: UUID) -> None:
     assert refusal(Rest(charlie).put(f"rooms/{room}/read/", {"id": 0})) == (404, "not_found", None)
     assert refusal(Rest(charlie).put(f"rooms/{public_room}/read/", {"id": 0})) == (403, "not_a_member", None)

@@ -1,4 +1,4 @@
-"""`make bench`: measure this project beside others in one run, and write docs/benchmarks.md.
+"""`make bench`: measures Roomlog and other servers in one run, and writes docs/benchmarks.md.
 
 python -m tests.benchmarks [--suite NAME]... [--only SERVER]... [--rounds N] [--seconds S] [--long] [--data DIR]
 """
@@ -23,13 +23,17 @@ SUITES = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description="Measure and compare.")
-    parser.add_argument("--suite", action="append", choices=SUITES, help="only these; the document is not written")
-    parser.add_argument("--only", action="append", help="only servers whose class has this name")
-    parser.add_argument("--sizes", help="only rooms of these sizes, by commas")
+    parser.add_argument(
+        "--suite", action="append", choices=SUITES, help="run only this suite (repeatable); writes no document"
+    )
+    parser.add_argument(
+        "--only", action="append", help="run only this server, by class (repeatable); writes no document"
+    )
+    parser.add_argument("--sizes", help="only rooms of these sizes, separated by commas")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of each measurement")
     parser.add_argument("--long", action="store_true", help="grow a room to ten million messages")
-    parser.add_argument("--data", type=Path, help="where databases are kept, to be used again")
+    parser.add_argument("--data", type=Path, help="directory in which to keep the databases for the next run")
     options = parser.parse_args()
     suites.ONLY = options.only
     with tempfile.TemporaryDirectory(prefix="roomlog-bench-", ignore_cleanup_errors=True) as fresh:

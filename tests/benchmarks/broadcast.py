@@ -1,4 +1,4 @@
-"""A bare broadcast server on the `websockets` library: whatever one says goes to all. Keeps nothing.
+"""A bare broadcast server on the `websockets` library: sends each message to all clients. Stores nothing.
 
 python -m tests.benchmarks.broadcast <port>
 """

@@ -1,4 +1,4 @@
-"""Brings a room of the benchmark to so many messages, by the rows that sends would have left.
+"""Fills a room of the benchmark up to a number of messages, with the rows that sends would have written.
 
 python -m tests.benchmarks.fill <room> <messages>
 """

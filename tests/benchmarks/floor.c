@@ -1,5 +1,5 @@
-/* The floor: what one write per delivery costs. Whatever one client says is framed once and sent to all of them,
- * one send() for each. Keeps nothing, numbers nothing, knows no user.
+/* The floor: the cost of one write per delivery. Frames each message once and sends it to every client, with one
+ * send() each. Stores nothing, numbers nothing, knows no users.
  *
  *   floor <port> */
 #define _GNU_SOURCE
@@ -55,7 +55,7 @@ static void on_readable(int fd) {
         size_t head = 2, length = f[1] & 127;
         if (length == 126) length = (size_t)(uint8_t)f[2] << 8 | (uint8_t)f[3], head = 4;
         char *text = f + head + 4;
-        if (text + length > buffer + size) break; /* whoever says so little says it at once */
+        if (text + length > buffer + size) break; /* such small messages arrive whole */
         for (size_t i = 0; i < length; i++) text[i] ^= f[head + i % 4];
         if ((f[0] & 15) == 8) { drop(fd); return; }
         relay(text, length);

@@ -1,4 +1,4 @@
-"""Drives the load generator: a C program compiled on the spot, or a Python one where there is no compiler."""
+"""Drives the load generator: a C program that it compiles, or a Python program if there is no compiler."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ BODY_BYTES = 100
 
 
 class Socket(NamedTuple):
-    """One client: where it connects, what makes it ready, how it says something."""
+    """A client: its address and headers, what it sends first, when it is ready, and what frames its messages."""
 
     group: int = 0
     sends: bool = False
@@ -34,7 +34,7 @@ class Socket(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What was seen in the measured time, and the CPU that the server's side spent on it."""
+    """What the clients received in the measured time, and the CPU time that the server and its brokers spent."""
 
     deliveries: int
     messages: int
@@ -76,7 +76,7 @@ def compiler() -> str | None:
 
 @cache
 def compiled(name: str, directory: Path) -> Path | None:
-    """The program made from `<name>.c`, or None where there is no compiler."""
+    """Compiles `<name>.c` in `directory`. Returns the program, or None if there is no compiler."""
     if (cc := compiler()) is None:
         return None
     program = directory / name
@@ -85,7 +85,7 @@ def compiled(name: str, directory: Path) -> Path | None:
 
 
 class Generator:
-    """Clients of one server; open as long as the context."""
+    """The load generator as a subprocess: clients of one server. A context manager, which ends it on exit."""
 
     def __init__(
         self,
@@ -99,16 +99,16 @@ class Generator:
     ) -> None:
         program = compiled("load", directory) if in_c else None
         if program is None:
-            print("load generator: Python, for want of a C compiler: it may be the bottleneck")
+            print("load generator: Python, because there is no C compiler. It may be the bottleneck.")
         command = [str(program)] if program else [sys.executable, "-m", "tests.benchmarks.load"]
         pinned = [] if core is None else ["taskset", "-c", str(core)]
         self._cpu_s = cpu_s
         self._process = subprocess.Popen(
             [*pinned, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE.parent.parent
         )
-        self._say(f"server\t127.0.0.1\t{port}")
+        self._write_line(f"server\t127.0.0.1\t{port}")
         for socket in sockets:
-            self._say(socket.line())
+            self._write_line(socket.line())
 
     def __enter__(self) -> "Generator":
         return self
@@ -118,33 +118,34 @@ class Generator:
         self._process.communicate()
 
     def connect(self) -> float:
-        """Open all sockets; return the seconds until the last was ready."""
-        self._say("connect")
-        return float(self._hear("ready")["seconds"])
+        """Opens all sockets. Returns the seconds until the last one is ready."""
+        self._write_line("connect")
+        return float(self._wait_for("ready")["seconds"])
 
     def closed(self, in_flight: int, *, seconds: float, warm_up_s: float = 1.0) -> Result:
-        """Each sender keeps `in_flight` messages under way; one is done when everybody in its room has it."""
+        """Each sender keeps `in_flight` messages in flight. A message is done when its whole group has received it."""
         return self._measure(f"closed\t{in_flight}\t{warm_up_s}\t{seconds}")
 
     def paced(self, per_s: float, *, seconds: float, warm_up_s: float = 1.0) -> Result:
-        """So many messages a second, whatever comes back."""
+        """Sends `per_s` messages a second, whether or not earlier ones have been delivered."""
         return self._measure(f"paced\t{per_s}\t{warm_up_s}\t{seconds}")
 
     def hold(self, seconds: float) -> None:
-        self._say(f"hold\t{seconds}")
-        self._hear("end")
+        """Keeps the sockets open and sends nothing."""
+        self._write_line(f"hold\t{seconds}")
+        self._wait_for("end")
 
-    def _measure(self, order: str) -> Result:
-        self._say(order)
-        self._hear("begin")
+    def _measure(self, command: str) -> Result:
+        self._write_line(command)
+        self._wait_for("begin")
         before = self._cpu_s()
-        self._hear("stop")
+        self._wait_for("stop")
         spent = self._cpu_s() - before
-        return Result(**self._hear("end"), cpu_s=spent)
+        return Result(**self._wait_for("end"), cpu_s=spent)
 
-    def _say(self, order: str) -> None:
+    def _write_line(self, line: str) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(order + "\n")
+        self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def _read_line(self) -> str:
@@ -154,8 +155,8 @@ class Generator:
             raise RuntimeError(f"the load generator stopped: {self._process.wait()}")
         return line
 
-    def _hear(self, word: str) -> dict[str, Any]:
-        """Wait for the line that begins with `word`."""
+    def _wait_for(self, word: str) -> dict[str, Any]:
+        """Reads lines until one begins with `word`. Returns the JSON that follows it."""
         while True:
             first, _, rest = self._read_line().strip().partition(" ")
             if first == word:

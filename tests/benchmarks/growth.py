@@ -1,4 +1,4 @@
-"""What costs more as rooms, gaps, processes and the server's life grow."""
+"""How costs grow with the size of rooms and gaps, the number of processes, and the number of sends."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ PAGES = 300
 
 
 class Growth(NamedTuple):
-    """One row of a table of growth: CPU µs of a deed, by size."""
+    """A row of the table of growth: the CPU time and the duration of an operation, at a size."""
 
     deed: str
     name: str
@@ -27,7 +27,7 @@ class Growth(NamedTuple):
 
 
 def growth(plan: Plan) -> list[Growth]:
-    """What a send, a page of history and a resume cost, by what the room holds and the gap is."""
+    """Measures a send and a page of history by the messages in the room, and a resume by the length of the gap."""
     found: list[Growth] = []
     for kind in available([RoomlogPostgresql, Roomlog]):
         assert issubclass(kind, Roomlog)
@@ -43,9 +43,9 @@ def growth(plan: Plan) -> list[Growth]:
 
 @contextmanager
 def grown(kind: type[Roomlog], plan: Plan, size: int, turn: int) -> Iterator[tuple[Roomlog, str]]:
-    """A server of a database of its own, and the room in it that holds `size` messages; filled in the first turn."""
+    """Yields a server with its own database, and a room in it with `size` messages, filled in the first turn."""
     directory = plan.directory / f"room-of-{size}"
-    if turn == 0 or size == 0:  # what was sent in an earlier turn would no longer be an empty room
+    if turn == 0 or size == 0:  # after a turn that sends, the room would no longer be empty
         shutil.rmtree(directory / kind.__name__, ignore_errors=True)
     directory.mkdir(exist_ok=True)
     with running(kind, plan._replace(directory=directory)) as subject:
@@ -55,7 +55,8 @@ def grown(kind: type[Roomlog], plan: Plan, size: int, turn: int) -> Iterator[tup
         yield subject, room
 
 
-def told(row: Growth) -> Growth:
+def printed(row: Growth) -> Growth:
+    """Prints `row` and returns it."""
     print(row, flush=True)
     return row
 
@@ -64,24 +65,24 @@ def send_cost(subject: Roomlog, size: int, plan: Plan) -> Growth:
     with subject.generator(subject.room(10, 10)) as clients:
         clients.connect()
         result = clients.closed(2, seconds=plan.seconds)
-    return told(Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000))
+    return printed(Growth("send", subject.name, size, result.cpu_us_per_message, result.p50_us / 1000))
 
 
 def page_cost(subject: Roomlog, room: str, size: int) -> Growth:
     headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{subject.port}", headers=headers) as client:
-        path = f"/api/v1/rooms/{room}/messages/?before={size // 2 + 100}"  # in the empty room, of what `send_cost` sent
+        path = f"/api/v1/rooms/{room}/messages/?before={size // 2 + 100}"  # in an empty room: what `send_cost` sent
         for _ in range(20):
             client.get(path).raise_for_status()
         before, begun = subject.cpu_s(), time.monotonic()
         for _ in range(PAGES):
             client.get(path)
         took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return told(Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES))
+    return printed(Growth("page of history", subject.name, size, spent * 1e6 / PAGES, took * 1000 / PAGES))
 
 
 def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
-    """One socket comes back, `gap` entries behind."""
+    """Measures the resume of one socket that is `gap` entries behind."""
     from websockets.sync.client import connect
 
     headers = {"Authorization": f"Bearer {subject.plan['tokens'][0]}"}
@@ -96,7 +97,7 @@ def resume_cost(subject: Roomlog, room: str, gap: int) -> Growth:
         for _ in range(1 + gap):
             socket.recv(timeout=30)
         took, spent = time.monotonic() - begun, subject.cpu_s() - before
-    return told(Growth("resume", subject.name, gap, spent * 1e6, took * 1000))
+    return printed(Growth("resume", subject.name, gap, spent * 1e6, took * 1000))
 
 
 class Workers(NamedTuple):
@@ -106,7 +107,7 @@ class Workers(NamedTuple):
 
 
 def workers(plan: Plan) -> list[Workers]:
-    """Sends in fifty rooms over one to four processes that share the core, with PostgreSQL and Redis."""
+    """Measures sends in fifty rooms with one, two and four processes on one core, PostgreSQL and Redis."""
     found = []
     for count in (1, 2, 4) if RoomlogPostgresql in available([RoomlogPostgresql]) else ():
         kind: type[RoomlogPostgresql] = type(f"Roomlog{count}", (RoomlogPostgresql,), {"workers": count})
@@ -133,7 +134,7 @@ class Memory(NamedTuple):
 
 
 def memory(plan: Plan) -> Memory:
-    """The server's memory before and after a million sends."""
+    """Measures the server's memory before and after `plan.sends` sends."""
     with running(Roomlog, plan) as subject, subject.generator(subject.pairs(PAIRS)) as clients:
         clients.connect()
         sent = clients.closed(PAIRS_IN_FLIGHT, seconds=plan.seconds).messages

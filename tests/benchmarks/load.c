@@ -1,17 +1,18 @@
 /* The load generator: many WebSocket clients in one thread, so that it is never the bottleneck.
  *
- * Reads its orders from stdin, a line each, fields separated by tabs:
+ * Reads commands from stdin, one per line, their fields separated by tabs:
  *
  *   server  <host> <port>
  *   socket  <group> <sends: 0|1> <path> <header line> <first frame> <ready> <prefix> <suffix>
- *   connect                            open them all; "ready {...}" once each has seen a frame that holds <ready>
- *   closed  <in flight> <warm-up s> <s>   each sender keeps so many messages in flight
- *   paced   <per second> <warm-up s> <s>  all senders together, whatever comes back
+ *   connect                               open all sockets; print "ready {...}" when each has received a frame that
+ *                                         contains <ready>
+ *   closed  <in flight> <warm-up s> <s>   each sender keeps this number of messages in flight
+ *   paced   <per second> <warm-up s> <s>  the rate of all senders together, whether or not messages are delivered
  *   hold    <s>                           send nothing
  *
- * A message is <prefix><body><suffix>; its body of 100 bytes begins with "~#" and its number. It is done when every
- * socket of its group has it. "begin" and "stop" are printed when the measured time begins and ends, "end {...}" when all are done. Where frames
- * carry "seq":n each socket must see n go up by one. */
+ * A message is <prefix><body><suffix>. Its body has 100 bytes and begins with "~#" and its number. A message is done
+ * when every socket of its group has received it. Prints "begin" and "stop" when the measured time begins and ends, and
+ * "end {...}" when all messages are done. If frames contain "seq":n, then n must increase by one on each socket. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -72,7 +73,7 @@ static uint64_t now_ns(void) {
     return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
 }
 
-/* Buckets of an eighth of an octave at most, in microseconds. */
+/* Buckets of microseconds: 64 in each octave. */
 static int bucket_of(uint64_t us) {
     if (us < 64) return us;
     int octave = 63 - __builtin_clzll(us);
@@ -99,7 +100,7 @@ static void write_all(struct connection *c, const char *data, size_t size) {
         ssize_t n = send(c->fd, data, size, MSG_NOSIGNAL);
         if (n > 0) data += n, size -= n;
         else if (errno == EAGAIN) usleep(50);
-        else return; /* the reader will see it */
+        else return; /* recv() will report the error */
     }
 }
 
@@ -109,12 +110,12 @@ static void write_frame(struct connection *c, int opcode, const char *text, size
     frame[0] = 0x80 | opcode;
     if (size < 126) frame[1] = 0x80 | size;
     else frame[1] = 0x80 | 126, frame[2] = size >> 8, frame[3] = size, head = 4;
-    memset(frame + head, 0, 4); /* a mask of zeros leaves the text as it is */
+    memset(frame + head, 0, 4); /* a mask of zeros does not change the text */
     memcpy(frame + head + 4, text, size);
     write_all(c, frame, head + 4 + size);
 }
 
-static void say(int sender) {
+static void send_message(int sender) {
     struct connection *c = &connections[sender];
     static char text[4096];
     uint32_t number = numbered++;
@@ -136,7 +137,7 @@ static void on_message(struct connection *c, const char *text, size_t size, uint
     const char *mark = text + guess;
     if (guess + 10 > size || mark[0] != '~' || mark[1] != '#') {
         mark = memmem(text, size, "~#", 2);
-        if (!mark || mark + 10 > text + size) return; /* an answer */
+        if (!mark || mark + 10 > text + size) return; /* a reply, not a message */
         guess = mark - text;
     }
     uint32_t number = 0;
@@ -162,7 +163,7 @@ static void on_message(struct connection *c, const char *text, size_t size, uint
         struct connection *sender = &connections[m->sender];
         done += measuring;
         sender->in_flight--;
-        if (sender->in_flight < window) say(m->sender);
+        if (sender->in_flight < window) send_message(m->sender);
     }
 }
 
@@ -259,7 +260,7 @@ static void on_open(struct connection *c) {
     write_all(c, request, size);
 }
 
-/* Handle what comes within so many milliseconds; -1 for however long it takes. */
+/* Handles the events of one epoll_wait() with this timeout; -1 waits without one. */
 static void turn(int timeout_ms) {
     struct epoll_event events[256];
     int n = epoll_wait(epoll, events, 256, timeout_ms);
@@ -278,11 +279,11 @@ static void run_until(uint64_t end_ns, double per_s) {
         if (now >= end_ns) return;
         if (per_s > 0 && now >= next_ns) {
             do turn_of = (turn_of + 1) % count; while (!connections[turn_of].sends);
-            say(turn_of);
+            send_message(turn_of);
             next_ns += 1e9 / per_s;
             continue;
         }
-        turn(0); /* never asleep: to wake it would be counted as the server's work */
+        turn(0); /* does not sleep: the kernel would count the wake-up as the server's work */
     }
 }
 
@@ -291,7 +292,8 @@ static void measure(int in_flight, double per_s, double warm_up_s, double second
     deliveries = done = slowest_us = 0;
     memset(histogram, 0, sizeof histogram);
     for (int i = 0; i < count; i++)
-        while (connections[i].sends && connections[i].state == READY && connections[i].in_flight < window) say(i);
+        while (connections[i].sends && connections[i].state == READY && connections[i].in_flight < window)
+            send_message(i);
     run_until(now_ns() + warm_up_s * 1e9, per_s);
     measuring = true;
     puts("begin"), fflush(stdout);
@@ -352,21 +354,21 @@ int main(void) {
     epoll = epoll_create1(0);
     while (fgets(text, sizeof text, stdin)) {
         text[strcspn(text, "\n")] = 0;
-        char *line = text, *order = field(&line);
-        if (!strcmp(order, "server")) {
+        char *line = text, *command = field(&line);
+        if (!strcmp(command, "server")) {
             snprintf(host, sizeof host, "%s", field(&line));
             server.sin_family = AF_INET;
             inet_pton(AF_INET, host, &server.sin_addr);
             server.sin_port = htons(atoi(field(&line)));
-        } else if (!strcmp(order, "socket")) {
+        } else if (!strcmp(command, "socket")) {
             add_socket(line);
-        } else if (!strcmp(order, "connect")) {
+        } else if (!strcmp(command, "connect")) {
             connect_all();
         } else {
             double first = atof(field(&line)), warm_up_s = atof(field(&line)), seconds = atof(field(&line));
-            if (!strcmp(order, "closed")) measure(first, 0, warm_up_s, seconds);
-            else if (!strcmp(order, "paced")) measure(0, first, warm_up_s, seconds);
-            else if (!strcmp(order, "hold")) run_until(now_ns() + first * 1e9, 0), puts("end {}");
+            if (!strcmp(command, "closed")) measure(first, 0, warm_up_s, seconds);
+            else if (!strcmp(command, "paced")) measure(0, first, warm_up_s, seconds);
+            else if (!strcmp(command, "hold")) run_until(now_ns() + first * 1e9, 0), puts("end {}");
         }
         fflush(stdout);
     }

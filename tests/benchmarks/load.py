@@ -1,6 +1,6 @@
-"""The load generator where there is no C compiler: the same orders as load.c, and slower.
+"""The load generator without a C compiler: takes the same commands as load.c, and is slower.
 
-It may well be the bottleneck: what it measures are its own limits as much as the server's.
+It may be the bottleneck: it then measures its own limits instead of the server's.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ DRAIN_S = 10.0
 
 
 class Load:
-    """All sockets, and what is under way."""
+    """All sockets, and the messages in flight."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.address = ("127.0.0.1", 0)
         self.sockets: list[Connection] = []
         self.group_sizes: dict[int, int] = {}
-        self.missing: dict[int, tuple[int, int, Connection]] = {}  # by number: how many, since when, whose
+        self.missing: dict[int, tuple[int, int, Connection]] = {}  # by number: receivers left, time sent, sender
         self.numbers = itertools.count()
         self.window = 0
-        self.latencies_us: list[int] | None = None  # while it is measured
+        self.latencies_us: list[int] | None = None  # None outside the measured time
         self.counts = dict.fromkeys(("messages", "lost", "doubled", "misordered", "closed"), 0)
 
-    def obey(self, order: str, fields: list[str]) -> None:
-        match order:
+    def execute(self, command: str, fields: list[str]) -> None:
+        match command:
             case "server":
                 self.address = fields[0], int(fields[1])
             case "socket":
@@ -42,32 +42,32 @@ class Load:
             case "connect":
                 self.loop.run_until_complete(self._connect())
             case "closed" | "paced":
-                self.loop.run_until_complete(self._measure(order, *map(float, fields)))
+                self.loop.run_until_complete(self._measure(command, *map(float, fields)))
             case "hold":
                 self.loop.run_until_complete(asyncio.sleep(float(fields[0])))
-                tell("end", {})
+                report("end", {})
 
     async def _connect(self) -> None:
         begun = time.monotonic()
         turn = asyncio.Semaphore(CONNECTING)
         await asyncio.gather(*(connection.open(turn) for connection in self.sockets))
-        tell("ready", {"sockets": len(self.sockets), "seconds": time.monotonic() - begun})
+        report("ready", {"sockets": len(self.sockets), "seconds": time.monotonic() - begun})
 
-    async def _measure(self, order: str, amount: float, warm_up_s: float, seconds: float) -> None:
+    async def _measure(self, command: str, amount: float, warm_up_s: float, seconds: float) -> None:
         senders = [connection for connection in self.sockets if connection.sends]
-        self.window = int(amount) if order == "closed" else 0
+        self.window = int(amount) if command == "closed" else 0
         for sender in senders:
             for _ in range(self.window):
-                sender.say()
-        pace = self.loop.create_task(self._pace(senders, amount)) if order == "paced" else None
+                sender.send_message()
+        pace = self.loop.create_task(self._pace(senders, amount)) if command == "paced" else None
         await asyncio.sleep(warm_up_s)
         self.latencies_us, self.counts["messages"] = [], 0
-        tell("begin")
+        report("begin")
         begun = time.monotonic()
         await asyncio.sleep(seconds)
         took, found = time.monotonic() - begun, sorted(self.latencies_us)
         self.latencies_us, self.window = None, 0
-        tell("stop")
+        report("stop")
         if pace is not None:
             pace.cancel()
         deadline = time.monotonic() + DRAIN_S
@@ -77,16 +77,16 @@ class Load:
         self.missing.clear()
         quantiles = {f"p{q}_us": found[len(found) * q // 100] if found else 0 for q in (50, 99)}
         latest = found[-1] if found else 0
-        tell("end", {"deliveries": len(found), "seconds": took, "max_us": latest} | quantiles | self.counts)
+        report("end", {"deliveries": len(found), "seconds": took, "max_us": latest} | quantiles | self.counts)
 
     async def _pace(self, senders: "list[Connection]", per_s: float) -> None:
         due = time.monotonic()
         for sender in itertools.cycle(senders):
-            sender.say()
+            sender.send_message()
             due += 1 / per_s
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    def heard(self, number: int) -> None:
+    def receive_message(self, number: int) -> None:
         if number not in self.missing:
             self.counts["doubled"] += 1
             return
@@ -99,7 +99,7 @@ class Load:
         del self.missing[number]
         self.counts["messages"] += self.latencies_us is not None
         if self.window:
-            sender.say()
+            sender.send_message()
 
 
 class Connection(asyncio.Protocol):
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             self.transport.write("\r\n".join([*lines, "", ""]).encode())
             await self.is_ready
 
-    def say(self) -> None:
+    def send_message(self) -> None:
         number = next(self.load.numbers)
         self.load.missing[number] = self.load.group_sizes[self.group], time.monotonic_ns(), self
         self.write(self.prefix + f"~#{number:08x}".ljust(BODY_BYTES, "x") + self.suffix)
@@ -142,7 +142,7 @@ class Connection(asyncio.Protocol):
             if size < 126
             else struct.pack("!BBH", 0x80 | opcode, 254, size)
         )
-        self.transport.write(head + bytes(4) + payload)  # a mask of zeros leaves the text as it is
+        self.transport.write(head + bytes(4) + payload)  # a mask of zeros does not change the text
 
     def data_received(self, data: bytes) -> None:
         self.rest += data
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             if not self.ready:
                 self.is_ready.set_result(None)
         while (frame := self._next_frame()) is not None:
-            self._hear(*frame)
+            self._receive_frame(*frame)
 
     def _next_frame(self) -> tuple[int, bytes] | None:
         if len(self.rest) < 2:
@@ -174,7 +174,7 @@ class Connection(asyncio.Protocol):
         self.rest = self.rest[start + size :]
         return frame
 
-    def _hear(self, opcode: int, payload: bytes) -> None:
+    def _receive_frame(self, opcode: int, payload: bytes) -> None:
         if opcode == 9:
             self.write(payload.decode("latin-1"), opcode=10)
         elif not self.is_ready.done():
@@ -186,7 +186,7 @@ class Connection(asyncio.Protocol):
                 seq = int(numbered.split(b",")[0])
                 self.load.counts["misordered"] += bool(self.seq) and seq != self.seq + 1
                 self.seq = seq
-            self.load.heard(int(payload[at + 2 : at + 10], 16))
+            self.load.receive_message(int(payload[at + 2 : at + 10], 16))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.load.counts["closed"] += 1
@@ -194,7 +194,7 @@ class Connection(asyncio.Protocol):
             self.is_ready.set_exception(ConnectionError("closed before it was ready"))
 
 
-def tell(word: str, numbers: dict[str, Any] | None = None) -> None:
+def report(word: str, numbers: dict[str, Any] | None = None) -> None:
     print(word if numbers is None else f"{word} {json.dumps(numbers)}", flush=True)
 
 
@@ -202,5 +202,5 @@ if __name__ == "__main__":
     load = Load()
     asyncio.set_event_loop(load.loop)
     for line in sys.stdin:
-        order, *fields = line.rstrip("\n").split("\t")
-        load.obey(order, fields)
+        command, *fields = line.rstrip("\n").split("\t")
+        load.execute(command, fields)

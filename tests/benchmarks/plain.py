@@ -1,7 +1,8 @@
-"""The plain Channels way: the consumer of the Channels tutorial, and the same with one ORM create for each message.
+"""Plain Channels: the consumer of the Channels tutorial, with or without one ORM create for each message.
 
-`uvicorn tests.benchmarks.plain:application`, told by the environment: `PLAIN_STORES=1` creates a row before the
-broadcast; `REDIS_URL` chooses channels-redis' core layer, else the layer is in memory; `DATABASE_URL` as ours.
+Started by `uvicorn tests.benchmarks.plain:application`, with settings from the environment. `PLAIN_STORES=1` creates a
+row before the broadcast. `REDIS_URL` selects the core layer of channels-redis; without it the layer is in memory.
+`DATABASE_URL` is what it is for Roomlog.
 """
 
 import json
@@ -16,9 +17,9 @@ STORES = os.environ.get("PLAIN_STORES") == "1"
 REDIS_URL = os.environ.get("REDIS_URL")
 
 database: dict[str, Any] = dict(dj_database_url.parse(os.environ.get("DATABASE_URL", "sqlite:///:memory:")))
-database["CONN_MAX_AGE"] = None  # connections kept: the plain way at its best
+database["CONN_MAX_AGE"] = None  # keeps connections open, which is fastest
 if database["ENGINE"].endswith("sqlite3"):
-    # As durable as ours, and as fast as that allows.
+    # As durable as Roomlog, and as fast as that allows.
     database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL",
@@ -33,7 +34,7 @@ settings.configure(
     CHANNEL_LAYERS={
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            # Without it redis-py 8 ends the waiting of an idle consumer after five seconds.
+            # Otherwise redis-py 8 ends an idle consumer's wait after five seconds.
             "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
         }
         if REDIS_URL

@@ -1,4 +1,4 @@
-"""Processes under measurement: pinned to a core, their CPU time and memory read from /proc."""
+"""The measured processes: pins them to a core, and reads their CPU time and memory from /proc."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ START_TIMEOUT_S = 60.0
 def start(
     command: Sequence[str], *, log: Path, core: int = SERVER_CORE, env: Mapping[str, str] | None = None
 ) -> "subprocess.Popen[bytes]":
-    """Start `command` on one core, its output in `log`."""
+    """Starts `command` on one core. Appends its output to `log`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["taskset", "-c", str(core), *command],
@@ -49,13 +49,13 @@ def is_listening(port: int) -> bool:
 
 
 def pin_tree(pid: int, core: int) -> None:
-    """Put a process that others started, and all it started, on `core`."""
+    """Moves a running process and its descendants to `core`."""
     for each in tree([pid]):
         os.sched_setaffinity(each, {core})
 
 
 def tree(pids: Iterable[int]) -> set[int]:
-    """`pids` and all that descend from them."""
+    """Returns `pids` and all their descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -74,7 +74,7 @@ def tree(pids: Iterable[int]) -> set[int]:
 
 
 def cpu_s(pids: Iterable[int]) -> float:
-    """CPU seconds that the trees under `pids` have used: to the nanosecond, of threads that ended to a tick."""
+    """Returns the CPU seconds of `pids` and their descendants: exact for living threads, in ticks for ended ones."""
     return sum(max(_of_living_threads_s(pid), _of_all_threads_s(pid)) for pid in tree(pids))
 
 
@@ -87,7 +87,7 @@ def _of_living_threads_s(pid: int) -> float:
 
 
 def _of_all_threads_s(pid: int) -> float:
-    """As `proc_pid_stat(5)` has it: utime and stime, in ticks. A request over REST takes a thread that then ends."""
+    """Returns utime and stime of `proc_pid_stat(5)`, in ticks. A REST request takes a thread that ends with it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -96,7 +96,7 @@ def _of_all_threads_s(pid: int) -> float:
 
 
 def memory_bytes(pid: int) -> int:
-    """Resident memory of the tree under `pid`."""
+    """Returns the resident memory of `pid` and its descendants."""
     total_kib = 0
     for each in tree([pid]):
         for line in Path(f"/proc/{each}/status").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Fills a fresh database with people and rooms, and tells what the load generator needs to know of them.
+"""Fills an empty database with people and rooms. Prints their tokens and ids as JSON, for the load generator.
 
 python -m tests.benchmarks.seed <people> <room size>...
 """
@@ -27,7 +27,7 @@ from rooms.log import now
 PAIRS = 50
 
 
-settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 24 * 3600  # s: longer than any run
+settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 24 * 3600  # s, longer than any run
 
 
 def make_people(count: int) -> tuple[list[User], list[str]]:
@@ -58,7 +58,7 @@ def main(people: int, sizes: list[int]) -> None:
     rooms = {size: make_room(f"of {size}", users[:size]) for size in sizes}
     pairs = [make_room(f"pair {n}", users[2 * n : 2 * n + 2]) for n in range(PAIRS)]
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as autovacuum soon would
+        cursor.execute("ANALYZE")  # autovacuum would do so later
     json.dump({"tokens": tokens, "rooms": rooms, "pairs": pairs}, sys.stdout)
 
 

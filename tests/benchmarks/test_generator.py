@@ -1,4 +1,4 @@
-"""The load generators count right: on the bare broadcast server, which loses nothing."""
+"""The load generators count correctly, on the bare broadcast server, which loses nothing."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ def broadcast(tmp_path: Path) -> Iterator[Broadcast]:
 def test_it_works(broadcast: Broadcast, tmp_path: Path, in_c: bool) -> None:
     if in_c and compiler() is None:
         pytest.skip("no C compiler")
-    sockets = [Socket(sends=place < 2) for place in range(5)]
+    sockets = [Socket(sends=number < 2) for number in range(5)]
     with Generator(sockets, port=broadcast.port, directory=tmp_path, core=None, in_c=in_c) as clients:
         assert clients.connect() > 0
         closed = clients.closed(3, seconds=0.2, warm_up_s=0.1)

@@ -25,27 +25,27 @@ from tests.people import Person
 
 
 def submission(person: Person, room_id: UUID, text: str = "hi", **send: Any) -> Submission:
-    """As an edge makes it. Reads the token."""
+    """Returns the submission that the socket or REST would build. Checks the access token of `person`."""
     action = Send(room=room_id, text=text, **send)
     return submission_of(action, sender=person.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
 
 
 def submissions(person: Person, rooms: Sequence[UUID], count: int) -> list[Submission]:
-    """So many, to `rooms` in turn."""
+    """Returns `count` submissions, which go to `rooms` in turn."""
     principal = person.principal
     sends = [Send(room=rooms[number % len(rooms)], text=str(number)) for number in range(count)]
     return [submission_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
 
 
 def append(*submissions: Submission, by: Appender | None = None) -> list[Verdict]:
-    """Append and tell, as both doors do."""
+    """Appends and broadcasts, as the socket and REST do."""
     verdicts, notices = (by or Appender()).append(submissions)
     broadcast(notices)
     return verdicts
 
 
-def places(verdicts: Sequence[Verdict]) -> list[tuple[int, int] | str]:
-    """Id and seq of each success, the code of each refusal."""
+def outcomes(verdicts: Sequence[Verdict]) -> list[tuple[int, int] | str]:
+    """Returns (id, seq) for each accepted submission, and the error code for each refused one."""
     return [(verdict.id, verdict.seq) if isinstance(verdict, Sent) else verdict.code for verdict in verdicts]
 
 
@@ -55,7 +55,7 @@ def refusal_of(verdict: object) -> DomainError:
 
 
 def texts(room_id: UUID) -> list[str]:
-    """What was said in the room, with dense ids."""
+    """Returns the texts of the room's messages, in order. Asserts that their ids are 1, 2, 3 and so on."""
     rows = list(Message.objects.filter(room_id=room_id).order_by("seq").values_list("id", "text"))
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     return [row[1] for row in rows]
@@ -63,7 +63,7 @@ def texts(room_id: UUID) -> list[str]:
 
 @contextmanager
 def counted_statements() -> Iterator[Callable[[], int]]:
-    """How many statements the database was sent, as its driver tells; a change of many rows counts once."""
+    """Yields a function that returns how many statements the driver has sent. A change of many rows counts once."""
     connection.ensure_connection()
     if connection.vendor == "sqlite":
         statements: list[str] = []
@@ -91,8 +91,8 @@ def _text_of(file: IO[str]) -> str:
     return file.read()
 
 
-class Picky(DatabaseStore):
-    """Cannot hold some texts."""
+class RefusingStore(DatabaseStore):
+    """Raises `DataError` for a batch that holds one of `texts`."""
 
     def __init__(self, *texts: str) -> None:
         self.texts = set(texts)
@@ -104,22 +104,22 @@ class Picky(DatabaseStore):
 
 
 class Failure(NamedTuple):
-    """How a transaction ends: in the midst, or, with `committed`, when all is done but the answer."""
+    """How a transaction fails: before the commit or, if `committed`, after it, so that its outcome is unknown."""
 
     error: DatabaseError
     committed: bool = False
 
 
-LOST = Failure(OperationalError("server closed the connection unexpectedly"))
-UNHEARD = Failure(LOST.error, committed=True)
-REFUSED = Failure(DataError("invalid byte sequence"))
-HELD = Failure(OperationalError("database is locked"))
+CONNECTION_LOST = Failure(OperationalError("server closed the connection unexpectedly"))
+COMMIT_UNKNOWN = Failure(CONNECTION_LOST.error, committed=True)
+DATA_REFUSED = Failure(DataError("invalid byte sequence"))
+LOCK_TIMEOUT = Failure(OperationalError("database is locked"))
 if connection.vendor == "postgresql":
-    HELD.error.__cause__ = LockNotAvailable()
+    LOCK_TIMEOUT.error.__cause__ = LockNotAvailable()
 
 
-class Failing(DatabaseStore):
-    """Its first transactions fail so; the others do not."""
+class FailingStore(DatabaseStore):
+    """Its first transactions fail with `failures`, one each. Later ones succeed."""
 
     def __init__(self, *failures: Failure) -> None:
         self.failures = failures
@@ -137,8 +137,8 @@ class Failing(DatabaseStore):
             raise failure.error
 
 
-class Watching(DatabaseStore):
-    """Tells how it was asked."""
+class RecordingStore(DatabaseStore):
+    """Records the `skip_locked` of each call of `lock_heads`."""
 
     def __init__(self) -> None:
         self.skipped: list[bool] = []

@@ -1,4 +1,4 @@
-"""Fixtures of the services: an ear for what they broadcast."""
+"""Fixtures of the tests of services: a listener for what they broadcast."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tests.services.rooms import Ear
 
 @pytest.fixture
 def ear() -> Iterator[Ear]:
-    """Hears what is broadcast from here on: to be asked for after the rooms of the test."""
+    """Records every notice from now on. Request it after the fixtures that create rooms."""
     ear = Ear()
     broadcast.add_listener(ear)
     yield ear

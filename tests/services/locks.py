@@ -1,4 +1,4 @@
-"""A room whose head another connection holds."""
+"""Locks a room from another connection."""
 
 import threading
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from rooms import log
 
 
 @contextmanager
-def held(room_id: UUID) -> Iterator[None]:
-    """Another connection holds the room's head. On SQLite it holds the whole database."""
-    has_it, give_up = threading.Event(), threading.Event()
+def locked(room_id: UUID) -> Iterator[None]:
+    """Another connection locks the room's head. On SQLite it locks the whole database."""
+    is_locked, release = threading.Event(), threading.Event()
 
-    def hold() -> None:
+    def lock() -> None:
         with transaction.atomic():
             log.lock_head(room_id)
-            has_it.set()
-            give_up.wait()
+            is_locked.set()
+            release.wait()
         connection.close()
 
-    holder = threading.Thread(target=hold)
+    holder = threading.Thread(target=lock)
     holder.start()
-    assert has_it.wait(timeout=10)
+    assert is_locked.wait(timeout=10)
     try:
         yield
     finally:
-        give_up.set()
+        release.set()
         holder.join()

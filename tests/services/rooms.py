@@ -1,4 +1,4 @@
-"""Words for what happens in rooms, and for what it leaves behind: in the log and in the ears of listeners."""
+"""What tests do in rooms, and how they read the effects: the log, the memberships and the notices."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -23,8 +23,8 @@ from tests.people import Person
 T = TypeVar("T")
 
 
-class Heard(NamedTuple):
-    """An event of a room, as it was broadcast."""
+class RoomEvent(NamedTuple):
+    """A broadcast event of a room, decoded."""
 
     seq: int
     event: str
@@ -34,7 +34,7 @@ class Heard(NamedTuple):
 
 
 class Ear:
-    """A listener that keeps what it hears."""
+    """A listener that records the notices it receives."""
 
     def __init__(self) -> None:
         self.notices: list[Notice] = []
@@ -42,23 +42,25 @@ class Ear:
     def __call__(self, notices: Sequence[Notice]) -> None:
         self.notices += notices
 
-    def heard(self, room_id: UUID) -> list[Heard]:
-        """The events of the room, in the order they came."""
+    def heard(self, room_id: UUID) -> list[RoomEvent]:
+        """Returns the events of the room, in the order of their broadcast."""
         return [
-            Heard(notice.seq, event["event"], UUID(event["actor"]), event["data"], notice.evicts)
+            RoomEvent(notice.seq, event["event"], UUID(event["actor"]), event["data"], notice.evicts)
             for notice in self.notices
             if isinstance(notice, RoomNotice) and notice.room_id == room_id
             for event in [msgspec.json.decode(notice.payload)]
         ]
 
     def changes(self, room_id: UUID) -> list[tuple[int, str]]:
-        return [(heard.seq, heard.event) for heard in self.heard(room_id)]
+        """Returns seq and name of each event of the room."""
+        return [(event.seq, event.event) for event in self.heard(room_id)]
 
     def hints(self, room_id: UUID) -> list[int]:
+        """Returns the seq of each hint for the room."""
         return [notice.seq for notice in self.notices if isinstance(notice, RoomHint) and notice.room_id == room_id]
 
-    def told(self, person: Person) -> list[Any]:
-        """The events for this one's own sockets."""
+    def user_events(self, person: Person) -> list[Any]:
+        """Returns the events for the sockets of `person`."""
         return [
             msgspec.json.decode(notice.payload)
             for notice in self.notices
@@ -67,7 +69,7 @@ class Ear:
 
 
 def log_of(room_id: UUID) -> list[str]:
-    """The kinds of the room's entries, in order; they are dense up to the head."""
+    """Returns the kinds of the room's entries, in order. Asserts that their seqs are dense up to the head."""
     entries = list(Entry.objects.filter(room_id=room_id).order_by("seq").values_list("seq", "kind"))
     assert [seq for seq, _ in entries] == list(range(1, len(entries) + 1))
     assert Head.objects.get(room_id=room_id).seq == len(entries)
@@ -92,7 +94,7 @@ def add(owner: Person, room_id: UUID, member: Person, role: Any = "member") -> N
 
 
 def say(person: Person, room_id: UUID, *texts: str) -> list[int]:
-    """Send each of `texts`; return their ids."""
+    """Sends each of `texts`. Returns the ids of the messages."""
     verdicts = [send_message(Send(room=room_id, text=text), sender=person.principal) for text in texts]
     assert all(isinstance(verdict, Sent) for verdict in verdicts), verdicts
     return [verdict.id for verdict in verdicts if isinstance(verdict, Sent)]
@@ -103,12 +105,12 @@ def archive(owner: Person, room_id: UUID) -> Room:
 
 
 def set_role(person: Person, room_id: UUID, role: Role) -> None:
-    """Without a word in the log."""
+    """Sets the role in the database, without an entry in the log."""
     assert Membership.objects.filter(room_id=room_id, user_id=person.id).update(role=role)
 
 
 def together(*calls: Callable[[], T]) -> list[T | DomainError]:
-    """Call all at the same moment, each on a thread and a connection of its own. A refusal is a result."""
+    """Makes all calls at the same moment, each on its own thread and connection. A refusal is a result too."""
     start = threading.Barrier(len(calls))
 
     def run(call: Callable[[], T]) -> T | DomainError:

@@ -1,4 +1,4 @@
-"""The selector `access_room`, and the table of who may do what."""
+"""The selector `access_room`, and the table of permissions."""
 
 from uuid import UUID, uuid4
 
@@ -15,8 +15,8 @@ from tests.services.rooms import archive, set_role
 
 pytestmark = pytest.mark.django_db
 
-# The protocol's section 6, for what there is.
-LEAST_ROLES = {
+# "Who may do what" in docs/protocol.md.
+REQUIRED_ROLES = {
     "READ": Role.MEMBER,
     "SEND": Role.MEMBER,
     "REMOVE_MEMBERS": Role.MODERATOR,
@@ -37,7 +37,7 @@ def test_it_works(bob: Person, room: UUID, django_assert_num_queries: DjangoAsse
     assert found == (room, 2, "bob", Role.MEMBER)
 
 
-def test_it_hides_a_private_room_as_if_it_were_not_there(charlie: Person, room: UUID) -> None:
+def test_it_hides_a_private_room_from_a_non_member(charlie: Person, room: UUID) -> None:
     with pytest.raises(NotFound) as hidden:
         access_room(user_id=charlie.id, room_id=room)
     with pytest.raises(NotFound) as missing:
@@ -46,12 +46,12 @@ def test_it_hides_a_private_room_as_if_it_were_not_there(charlie: Person, room: 
     assert (hidden.value.detail, hidden.value.field) == (missing.value.detail, missing.value.field)
 
 
-def test_it_refuses_a_public_room_as_such(charlie: Person, public_room: UUID) -> None:
+def test_it_refuses_a_non_member_of_a_public_room(charlie: Person, public_room: UUID) -> None:
     with pytest.raises(NotAMember):
         access_room(user_id=charlie.id, room_id=public_room)
 
 
-def test_it_refuses_whoever_has_left(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_former_member(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
     services.join_room(user_id=charlie.id, room_id=public_room)
     services.leave_room(user_id=charlie.id, room_id=public_room)
     services.leave_room(user_id=bob.id, room_id=room)
@@ -62,19 +62,19 @@ def test_it_refuses_whoever_has_left(bob: Person, charlie: Person, room: UUID, p
         access_room(user_id=bob.id, room_id=room)
 
 
-def test_it_opens_an_archived_room(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_gives_a_member_access_to_an_archived_room(alice: Person, bob: Person, room: UUID) -> None:
     archive(alice, room)
 
     assert access_room(user_id=bob.id, room_id=room).room.archived_at is not None
 
 
 @pytest.mark.parametrize("role", list(Role))
-@pytest.mark.parametrize("name", LEAST_ROLES)
-def test_it_asks_for_the_least_role(bob: Person, room: UUID, name: str, role: Role) -> None:
+@pytest.mark.parametrize("name", REQUIRED_ROLES)
+def test_it_requires_the_role_of_the_permission(bob: Person, room: UUID, name: str, role: Role) -> None:
     set_role(bob, room, role)
     permission = Permission[name]
 
-    if role >= LEAST_ROLES[name]:
+    if role >= REQUIRED_ROLES[name]:
         assert access_room(user_id=bob.id, room_id=room, permission=permission).membership.role == role
     else:
         with pytest.raises(Forbidden) as refusal:
@@ -83,8 +83,8 @@ def test_it_asks_for_the_least_role(bob: Person, room: UUID, name: str, role: Ro
         assert permission.role.name.lower() in refusal.value.detail
 
 
-def test_the_table_is_that_of_the_protocol() -> None:
-    assert {name: Permission[name].role for name in LEAST_ROLES} == LEAST_ROLES
+def test_the_required_roles_are_those_of_the_protocol() -> None:
+    assert {name: Permission[name].role for name in REQUIRED_ROLES} == REQUIRED_ROLES
 
 
 def test_the_roles_are_ordered_as_in_the_protocol() -> None:

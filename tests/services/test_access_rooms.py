@@ -1,4 +1,4 @@
-"""The selector `access_rooms`: as `access_room`, for many rooms at once."""
+"""The selector `access_rooms`: `access_room` for many rooms at once."""
 
 from uuid import UUID, uuid4
 
@@ -23,26 +23,26 @@ def test_it_works(
     missing = uuid4()
 
     with django_assert_num_queries(2):
-        places, errors = access_rooms(user_id=bob.id, room_ids=[room, public_room, missing])
+        positions, errors = access_rooms(user_id=bob.id, room_ids=[room, public_room, missing])
 
-    (place,) = places.values()
-    assert (list(places), place.joined_seq, place.read_id, place.unread) == ([room], 2, 1, 0)
-    assert place.head == Head(seq=3, message_id=1, floor=1)
+    (position,) = positions.values()
+    assert (list(positions), position.joined_seq, position.read_id, position.unread) == ([room], 2, 1, 0)
+    assert position.head == Head(seq=3, message_id=1, floor=1)
     assert {room_id: type(error) for room_id, error in errors.items()} == {public_room: NotAMember, missing: NotFound}
 
 
-def test_it_takes_one_query_for_a_member_of_all(
+def test_it_takes_one_query_for_a_member_of_every_room(
     alice: Person, room: UUID, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     rooms = [room, *(make_room(alice) for _ in range(20))]
 
     with django_assert_num_queries(1):
-        places, errors = access_rooms(user_id=alice.id, room_ids=rooms)
+        positions, errors = access_rooms(user_id=alice.id, room_ids=rooms)
 
-    assert (set(places), errors) == (set(rooms), {})
+    assert (set(positions), errors) == (set(rooms), {})
 
 
-def test_it_refuses_as_access_room_does(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_with_the_errors_of_access_room(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
     services.join_room(user_id=charlie.id, room_id=public_room)
     services.leave_room(user_id=charlie.id, room_id=public_room)
     rooms = [room, public_room, uuid4()]

@@ -30,15 +30,15 @@ def test_it_works(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
     assert len(ear.notices) == 2
 
 
-def test_it_tells_the_sockets_of_the_new_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
+def test_it_sends_the_new_member_the_room(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
     services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
 
-    (event,) = ear.told(charlie)
+    (event,) = ear.user_events(charlie)
     assert (event["event"], event["room"]) == ("room.added", str(room))
     assert (event["data"]["name"], event["data"]["member_count"]) == ("Tea", 3)
 
 
-def test_it_starts_them_with_nothing_unread(alice: Person, charlie: Person, room: UUID) -> None:
+def test_it_counts_earlier_messages_as_read(alice: Person, charlie: Person, room: UUID) -> None:
     say(alice, room, "one", "two")
 
     member, _ = services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=charlie.id))
@@ -55,7 +55,7 @@ def test_it_changes_nothing_for_a_member(alice: Person, bob: Person, room: UUID,
     assert log_of(room) == ["member.joined"] * 2
 
 
-def test_it_refuses_a_member_another_role(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_change_the_role_of_a_member(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     with pytest.raises(Conflict) as refusal:
         services.add_member(user_id=alice.id, room_id=room, new=NewMember(user=bob.id, role="admin"))
 
@@ -64,7 +64,7 @@ def test_it_refuses_a_member_another_role(alice: Person, bob: Person, room: UUID
     assert ear.notices == []
 
 
-def test_it_takes_back_whoever_was_removed(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_adds_a_removed_member_again(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
 
     new = NewMember(user=bob.id, role="moderator")
@@ -76,12 +76,12 @@ def test_it_takes_back_whoever_was_removed(alice: Person, bob: Person, room: UUI
     assert Room.objects.get(id=room).member_count == 2
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_it_refuses_whoever_is_no_active_user(
-    alice: Person, charlie: Person, room: UUID, is_there: bool, ear: Ear
+@pytest.mark.parametrize("exists", [True, False])
+def test_it_refuses_a_missing_or_inactive_user(
+    alice: Person, charlie: Person, room: UUID, exists: bool, ear: Ear
 ) -> None:
     User.objects.filter(id=charlie.id).update(is_active=False)
-    new = NewMember(user=charlie.id if is_there else uuid4())
+    new = NewMember(user=charlie.id if exists else uuid4())
 
     with pytest.raises(Invalid) as refusal:
         services.add_member(user_id=alice.id, room_id=room, new=new)
@@ -91,7 +91,7 @@ def test_it_refuses_whoever_is_no_active_user(
 
 
 @pytest.mark.parametrize(
-    ("role", "given"),
+    ("role", "allowed"),
     [
         (Role.OWNER, ["owner", "admin", "moderator", "member"]),
         (Role.ADMIN, ["moderator", "member"]),
@@ -100,19 +100,19 @@ def test_it_refuses_whoever_is_no_active_user(
     ],
 )
 @pytest.mark.parametrize("wanted", ["owner", "admin", "moderator", "member"])
-def test_it_gives_roles_below_ones_own_and_any_as_owner(
-    bob: Person, charlie: Person, room: UUID, role: Role, given: list[RoleName], wanted: RoleName, ear: Ear
+def test_it_lets_an_admin_give_lower_roles_and_an_owner_any_role(
+    bob: Person, charlie: Person, room: UUID, role: Role, allowed: list[RoleName], wanted: RoleName, ear: Ear
 ) -> None:
     set_role(bob, room, role)
     new = NewMember(user=charlie.id, role=wanted)
 
-    if wanted in given:
+    if wanted in allowed:
         assert services.add_member(user_id=bob.id, room_id=room, new=new)[0].role == wanted
     else:
         with pytest.raises(Forbidden):
             services.add_member(user_id=bob.id, room_id=room, new=new)
 
-    assert ear.changes(room) == ([(3, "member.joined")] if wanted in given else [])
+    assert ear.changes(room) == ([(3, "member.joined")] if wanted in allowed else [])
 
 
 def test_it_refuses_an_archived_room(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
@@ -124,7 +124,7 @@ def test_it_refuses_an_archived_room(alice: Person, charlie: Person, room: UUID,
     assert ear.changes(room) == [(3, "room.updated")]
 
 
-def test_it_refuses_whoever_is_not_in_it(charlie: Person, bob: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_non_member(charlie: Person, bob: Person, room: UUID, public_room: UUID) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):

@@ -1,4 +1,4 @@
-"""The one function that appends messages: `messaging.append.Appender`."""
+"""`Appender`, which appends all messages."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from rooms import services
 from rooms.models import Membership
 from tests.engine import only_on
 from tests.people import Person
-from tests.services.appends import append, counted_statements, places, refusal_of, submission, submissions, texts
+from tests.services.appends import append, counted_statements, outcomes, refusal_of, submission, submissions, texts
 from tests.services.rooms import Ear, archive, log_of, make_room, membership_of, say, together
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     assert len(ear.notices) == 1
 
 
-def test_it_shows_no_key_that_the_server_made(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_hides_a_client_id_that_the_server_generated(alice: Person, room: UUID, ear: Ear) -> None:
     append(submission(alice, room))
 
     assert Message.objects.get(room_id=room).client_id
@@ -60,7 +60,7 @@ def test_it_keeps_the_order_of_several_rooms_in_one_batch(alice: Person, bob: Pe
         submission(alice, other, "d"),
     )
 
-    assert places(verdicts) == [(1, 3), (1, 3), (2, 4), (2, 4)]
+    assert outcomes(verdicts) == [(1, 3), (1, 3), (2, 4), (2, 4)]
     assert [verdict.room for verdict in verdicts if isinstance(verdict, Sent)] == [room, other, room, other]
     assert (texts(room), texts(other)) == (["a", "c"], ["b", "d"])
     assert ear.changes(room) == ear.changes(other) == [(3, "message.created"), (4, "message.created")]
@@ -68,18 +68,22 @@ def test_it_keeps_the_order_of_several_rooms_in_one_batch(alice: Person, bob: Pe
 
 
 @pytest.mark.parametrize(("count", "rooms"), [(1, 1), (100, 1), (100, 5), (500, 5)])
-def test_it_takes_as_many_statements_for_one_as_for_many(alice: Person, count: int, rooms: int) -> None:
+def test_it_takes_the_same_number_of_statements_for_one_message_and_for_many(
+    alice: Person, count: int, rooms: int
+) -> None:
     batch = submissions(alice, [make_room(alice) for _ in range(rooms)], count)
 
     with counted_statements() as count_of:
         verdicts = append(*batch)
-        # Begun and committed; three reads; four changes, which PostgreSQL takes in one statement.
+        # BEGIN and COMMIT, three reads, and four changes, which PostgreSQL makes in one statement.
         assert count_of() == (6 if connection.vendor == "postgresql" else 9)
 
     assert all(isinstance(verdict, Sent) for verdict in verdicts)
 
 
-def test_it_gives_each_its_own_verdict(alice: Person, charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+def test_it_gives_each_submission_its_own_verdict(
+    alice: Person, charlie: Person, room: UUID, public_room: UUID, ear: Ear
+) -> None:
     verdicts = append(
         submission(alice, room, "a"),
         submission(charlie, room, "b"),
@@ -90,22 +94,22 @@ def test_it_gives_each_its_own_verdict(alice: Person, charlie: Person, room: UUI
         submission(alice, room, "g"),
     )
 
-    assert places(verdicts) == [(1, 3), "not_found", "not_a_member", "not_found", (2, 4), "invalid", (3, 5)]
+    assert outcomes(verdicts) == [(1, 3), "not_found", "not_a_member", "not_found", (2, 4), "invalid", (3, 5)]
     assert texts(room) == ["a", "e", "g"]
     assert log_of(public_room) == ["member.joined"]
     assert [seq for seq, _ in ear.changes(room)] == [3, 4, 5]
     assert len(ear.notices) == 3
 
 
-def test_it_writes_and_says_nothing_where_all_are_refused(charlie: Person, room: UUID, ear: Ear) -> None:
-    assert places(append(*(submission(charlie, room) for _ in range(3)))) == ["not_found"] * 3
+def test_it_writes_and_broadcasts_nothing_if_every_submission_is_refused(charlie: Person, room: UUID, ear: Ear) -> None:
+    assert outcomes(append(*(submission(charlie, room) for _ in range(3)))) == ["not_found"] * 3
 
     assert log_of(room) == ["member.joined"] * 2
     assert ear.notices == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_is_dense_however_many_append_at_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_numbers_messages_densely_under_concurrent_appends(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     batches = [submissions(person, [room], 20) for person in (alice, bob, alice, bob)]
 
     together(*(lambda batch=batch: append(*batch) for batch in batches))
@@ -116,17 +120,17 @@ def test_it_is_dense_however_many_append_at_once(alice: Person, bob: Person, roo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_wants_no_transaction_around_it(alice: Person, room: UUID) -> None:
-    said = submission(alice, room)
+def test_it_refuses_to_run_inside_a_transaction(alice: Person, room: UUID) -> None:
+    message = submission(alice, room)
 
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        append(said)
+        append(message)
 
 
-# -- keys ---------------------------------------------------------------------------------------------------------
+# -- client ids ---------------------------------------------------------------------------------------------------
 
 
-def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_answers_a_retry_with_the_original_result(alice: Person, room: UUID, ear: Ear) -> None:
     first = append(submission(alice, room, "hi", client_id="c-1", data={"a": 1, "b": 2}))
     say(alice, room, "more")
 
@@ -139,7 +143,9 @@ def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID, ear: Ea
 
 
 @pytest.mark.parametrize("change", [{"text": "ho"}, {"data": {"n": 2}}, {"reply_to": 1}])
-def test_it_refuses_a_key_with_other_content(alice: Person, room: UUID, change: dict[str, Any], ear: Ear) -> None:
+def test_it_refuses_a_client_id_reused_with_other_content(
+    alice: Person, room: UUID, change: dict[str, Any], ear: Ear
+) -> None:
     original: dict[str, Any] = {"text": "hi", "client_id": "c-1", "data": {"n": 1}}
     append(submission(alice, room, **original))
 
@@ -149,7 +155,7 @@ def test_it_refuses_a_key_with_other_content(alice: Person, room: UUID, change: 
     assert texts(room) == ["hi"]
 
 
-def test_it_counts_one_key_twice_in_a_batch_once(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_appends_a_client_id_repeated_in_a_batch_once(alice: Person, room: UUID, ear: Ear) -> None:
     verdicts = append(
         submission(alice, room, "hi", client_id="c-1"),
         submission(alice, room, "hi", client_id="c-1"),
@@ -157,46 +163,46 @@ def test_it_counts_one_key_twice_in_a_batch_once(alice: Person, room: UUID, ear:
         submission(alice, room, "on", client_id="c-2"),
     )
 
-    assert places(verdicts) == [(1, 3), (1, 3), "client_id_reused", (2, 4)]
+    assert outcomes(verdicts) == [(1, 3), (1, 3), "client_id_reused", (2, 4)]
     assert texts(room) == ["hi", "on"]
     assert ear.changes(room) == [(3, "message.created"), (4, "message.created")]
 
 
-def test_it_knows_a_key_by_its_sender_and_room(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_scopes_a_client_id_to_its_sender_and_room(alice: Person, bob: Person, room: UUID) -> None:
     other = make_room(alice)
 
-    verdicts = append(*(submission(person, place, client_id="c") for person, place in [(alice, room), (bob, room)]))
+    verdicts = append(*(submission(person, room_id, client_id="c") for person, room_id in [(alice, room), (bob, room)]))
     verdicts += append(submission(alice, other, client_id="c"))
 
-    assert places(verdicts) == [(1, 3), (2, 4), (1, 2)]
+    assert outcomes(verdicts) == [(1, 3), (2, 4), (1, 2)]
 
 
-def test_it_knows_a_retry_by_the_digest_under_an_older_key(alice: Person, room: UUID) -> None:
-    said = submission(alice, room, client_id="c-1")
-    first = append(said)
+def test_it_recognizes_a_retry_by_its_digest_under_an_older_key(alice: Person, room: UUID) -> None:
+    message = submission(alice, room, client_id="c-1")
+    first = append(message)
 
-    rotated = msgspec.structs.replace(said, digests=(b"n" * 16, *said.digests))
+    rotated = msgspec.structs.replace(message, digests=(b"n" * 16, *message.digests))
 
     assert append(rotated) == first
-    assert places(append(msgspec.structs.replace(said, digests=(b"n" * 16,)))) == ["client_id_reused"]
+    assert outcomes(append(msgspec.structs.replace(message, digests=(b"n" * 16,)))) == ["client_id_reused"]
 
 
-def test_it_answers_the_retry_of_whoever_was_removed_since(alice: Person, bob: Person, room: UUID) -> None:
-    said, more = submission(bob, room, client_id="c-1"), submission(bob, room, client_id="c-2")
-    first = append(said)
+def test_it_answers_the_retry_of_a_removed_member(alice: Person, bob: Person, room: UUID) -> None:
+    message, later = submission(bob, room, client_id="c-1"), submission(bob, room, client_id="c-2")
+    first = append(message)
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
 
-    assert append(said) == first
-    assert places(append(more)) == ["not_found"]
+    assert append(message) == first
+    assert outcomes(append(later)) == ["not_found"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_says_once_what_is_sent_twice_at_once(alice: Person, room: UUID) -> None:
-    said = submission(alice, room, client_id="c-1")
+def test_it_appends_concurrent_retries_once(alice: Person, room: UUID) -> None:
+    message = submission(alice, room, client_id="c-1")
 
-    answers = together(*[lambda: append(said)] * 4)
+    answers = together(*[lambda: append(message)] * 4)
 
-    assert [places(answer) for answer in answers if isinstance(answer, list)] == [[(1, 3)]] * 4
+    assert [outcomes(answer) for answer in answers if isinstance(answer, list)] == [[(1, 3)]] * 4
     assert texts(room) == ["hi"]
 
 
@@ -207,7 +213,7 @@ def end_session(person: Person) -> None:
     SessionStore(person.session_key).delete()
 
 
-def let_session_run_out(person: Person) -> None:
+def expire_session(person: Person) -> None:
     rows = Session.objects.filter(session_key=person.session_key)
     rows.update(expire_date=timezone.now() - timedelta(seconds=1))
 
@@ -220,21 +226,21 @@ def raise_auth_version(person: Person) -> None:
     User.objects.filter(id=person.id).update(auth_version=F("auth_version") + 1)
 
 
-@pytest.mark.parametrize("revoke", [end_session, let_session_run_out, deactivate, raise_auth_version])
-def test_it_refuses_what_arrives_after_a_revocation(
+@pytest.mark.parametrize("revoke", [end_session, expire_session, deactivate, raise_auth_version])
+def test_it_refuses_a_submission_after_a_revocation(
     alice: Person, bob: Person, room: UUID, revoke: Any, ear: Ear
 ) -> None:
-    said = submission(bob, room)
+    message = submission(bob, room)
     revoke(bob)
 
-    assert places(append(said, submission(alice, room, "on"))) == ["unauthenticated", (1, 3)]
+    assert outcomes(append(message, submission(alice, room, "on"))) == ["unauthenticated", (1, 3)]
     assert ear.changes(room) == [(3, "message.created")]
 
 
-def test_it_refuses_the_session_of_another(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_refuses_another_users_session(alice: Person, bob: Person, room: UUID) -> None:
     stolen = msgspec.structs.replace(submission(bob, room), session_key=alice.session_key)
 
-    assert places(append(stolen, submission(bob, room))) == ["unauthenticated", (1, 3)]
+    assert outcomes(append(stolen, submission(bob, room))) == ["unauthenticated", (1, 3)]
 
 
 def mute(person: Person, room: UUID, for_s: float) -> None:
@@ -242,39 +248,39 @@ def mute(person: Person, room: UUID, for_s: float) -> None:
     Membership.objects.filter(room_id=room, user_id=person.id).update(muted_until=until)
 
 
-def test_it_refuses_the_muted_until_their_time_is_over(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_refuses_a_muted_member_until_the_mute_expires(alice: Person, bob: Person, room: UUID) -> None:
     mute(bob, room, for_s=60)
-    assert places(append(submission(bob, room), submission(alice, room))) == ["muted", (1, 3)]
+    assert outcomes(append(submission(bob, room), submission(alice, room))) == ["muted", (1, 3)]
 
     mute(bob, room, for_s=-1)
-    assert places(append(submission(bob, room))) == [(2, 4)]
+    assert outcomes(append(submission(bob, room))) == [(2, 4)]
 
 
 def test_it_refuses_an_archived_room(alice: Person, bob: Person, room: UUID) -> None:
     other = make_room(bob)
     archive(alice, room)
 
-    assert places(append(submission(bob, room), submission(bob, other))) == ["archived", (1, 2)]
+    assert outcomes(append(submission(bob, room), submission(bob, other))) == ["archived", (1, 2)]
 
 
-def test_it_refuses_whoever_has_left(bob: Person, room: UUID) -> None:
-    said = submission(bob, room)
+def test_it_refuses_a_former_member(bob: Person, room: UUID) -> None:
+    message = submission(bob, room)
     services.leave_room(user_id=bob.id, room_id=room)
 
-    assert places(append(said)) == ["not_found"]
+    assert outcomes(append(message)) == ["not_found"]
 
 
 # -- read cursors -------------------------------------------------------------------------------------------------
 
 
-def test_it_moves_the_senders_cursor_where_all_before_was_read(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_moves_the_senders_cursor_if_everything_before_is_read(alice: Person, bob: Person, room: UUID) -> None:
     append(*submissions(alice, [room], 3))
 
     assert membership_of(alice, room).read_id == 3
     assert membership_of(bob, room).read_id == 0
 
 
-def test_it_leaves_the_cursor_of_whoever_has_something_unread(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_keeps_the_senders_cursor_if_something_is_unread(alice: Person, bob: Person, room: UUID) -> None:
     append(submission(alice, room))
 
     append(submission(bob, room), submission(bob, room))
@@ -286,7 +292,7 @@ def test_it_leaves_the_cursor_of_whoever_has_something_unread(alice: Person, bob
     assert membership_of(alice, room).read_id == 1
 
 
-def test_it_stops_the_cursor_at_the_first_message_of_another_in_the_batch(
+def test_it_stops_the_cursor_before_another_senders_message_in_the_batch(
     alice: Person, bob: Person, room: UUID
 ) -> None:
     append(submission(alice, room), submission(alice, room), submission(bob, room), submission(alice, room))
@@ -304,17 +310,17 @@ def test_it_updates_heads_and_cursors_in_place(alice: Person) -> None:
     for _ in range(20):
         append(*submissions(alice, rooms, 20))
 
-    for table, (all_before, hot_before) in zip(("rooms_head", "rooms_membership"), before, strict=True):
-        every, in_place = updates_of(table)
-        assert every - all_before == 400
-        assert in_place - hot_before >= 380, table
+    for table, (total_before, hot_before) in zip(("rooms_head", "rooms_membership"), before, strict=True):
+        total, hot = updates_of(table)
+        assert total - total_before == 400
+        assert hot - hot_before >= 380, table
 
 
 def updates_of(table: str) -> tuple[int, int]:
-    """How many updates of rows there were, and how many of them without a change of any index."""
+    """Returns how many updates of rows there were, and how many of them touched no index (HOT updates)."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT 1")
         cursor.execute("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = %s", [table])
-        every, in_place = cursor.fetchone()
-    return int(every), int(in_place)
+        total, hot = cursor.fetchone()
+    return int(total), int(hot)

@@ -1,4 +1,4 @@
-"""The context `changing_room`: lock, time, authority, entries, commit, broadcast, in this order."""
+"""The context manager `changing_room`: lock, time, authority, entries, commit, broadcast, in this order."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from rooms.schema import MemberPatch, NewMember, RoomPatch
 from rooms.selectors import room_of
 from rooms.services.admission import append_member_change
 from tests.people import Person
-from tests.services.locks import held
+from tests.services.locks import locked
 from tests.services.rooms import Ear, log_of
 
 WAIT_S = 0.2
@@ -50,7 +50,7 @@ def test_it_writes_and_broadcasts_nothing_if_nothing_was_appended(alice: Person,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_takes_everything_back_if_the_service_refuses(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_rolls_back_if_the_service_refuses(alice: Person, room: UUID, ear: Ear) -> None:
     with pytest.raises(Forbidden), changing_room(room, user_id=alice.id) as (change, access):
         Room.objects.filter(id=room).update(name="Gone")
         change.append(RoomUpdated, room_of(access.room), actor_id=alice.id)
@@ -61,7 +61,7 @@ def test_it_takes_everything_back_if_the_service_refuses(alice: Person, room: UU
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_judges_authority(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_checks_membership_and_permission(bob: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
     with pytest.raises(Forbidden), changing_room(room, user_id=bob.id, permission=Permission.ARCHIVE):
         raise AssertionError
     with pytest.raises(NotFound), changing_room(room, user_id=charlie.id):
@@ -72,8 +72,8 @@ def test_it_judges_authority(bob: Person, charlie: Person, room: UUID, public_ro
         raise AssertionError
 
 
-def act_behind_a_lock(room: UUID, act: Callable[[], object]) -> datetime:
-    """Calls `act` while another connection holds the room's head. Returns the moment before the head is released."""
+def act_while_locked(room: UUID, act: Callable[[], object]) -> datetime:
+    """Calls `act` while another connection locks the room's head. Returns the time just before the lock is released."""
 
     def call() -> None:
         try:
@@ -82,7 +82,7 @@ def act_behind_a_lock(room: UUID, act: Callable[[], object]) -> datetime:
             connection.close()
 
     with ThreadPoolExecutor() as threads:
-        with held(room):
+        with locked(room):
             acting = threads.submit(call)
             time.sleep(WAIT_S)
             released_at = log.now()
@@ -111,11 +111,11 @@ CHANGES: dict[str, Act] = {
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", CHANGES)
-def test_its_time_is_taken_after_the_wait_for_the_lock(
+def test_it_reads_the_clock_after_it_locks_the_head(
     name: str, alice: Person, bob: Person, charlie: Person, room: UUID
 ) -> None:
-    """Otherwise the times of a log would run against the order of its entries."""
-    released_at = act_behind_a_lock(room, lambda: CHANGES[name](alice, bob, charlie, room))
+    """Otherwise an entry could be older than the entry before it."""
+    released_at = act_while_locked(room, lambda: CHANGES[name](alice, bob, charlie, room))
 
     assert times_of(room)[-1] >= released_at
     assert times_of(room) == sorted(times_of(room))
@@ -124,8 +124,8 @@ def test_its_time_is_taken_after_the_wait_for_the_lock(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_member_of_a_public_room_joins_after_the_wait_for_the_lock(charlie: Person, public_room: UUID) -> None:
-    released_at = act_behind_a_lock(public_room, lambda: services.join_room(user_id=charlie.id, room_id=public_room))
+def test_it_reads_the_clock_after_it_locks_the_head_for_a_join(charlie: Person, public_room: UUID) -> None:
+    released_at = act_while_locked(public_room, lambda: services.join_room(user_id=charlie.id, room_id=public_room))
 
     assert times_of(public_room)[-1] >= released_at
 

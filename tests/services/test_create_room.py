@@ -37,7 +37,7 @@ def test_it_works(alice: Person, ear: Ear) -> None:
     assert len(ear.notices) == 1
 
 
-def test_it_makes_the_named_users_members(alice: Person, bob: Person, charlie: Person, ear: Ear) -> None:
+def test_it_adds_the_given_users_as_members(alice: Person, bob: Person, charlie: Person, ear: Ear) -> None:
     new = NewRoom(name="Tea", kind="private", members=[charlie.id, bob.id])
 
     joined = services.create_room(user_id=alice.id, new=new)
@@ -46,24 +46,24 @@ def test_it_makes_the_named_users_members(alice: Person, bob: Person, charlie: P
     assert room.member_count == 3
     assert joined.head.seq == 3
     assert log_of(room.id) == ["member.joined"] * 3
-    heard = ear.heard(room.id)
-    assert [(event.seq, event.data["member"]["user"]["id"], event.data["member"]["role"]) for event in heard] == [
+    events = ear.heard(room.id)
+    assert [(event.seq, event.data["member"]["user"]["id"], event.data["member"]["role"]) for event in events] == [
         (1, str(alice.id), "owner"),
         (2, str(charlie.id), "member"),
         (3, str(bob.id), "member"),
     ]
-    assert {event.actor for event in heard} == {alice.id}
+    assert {event.actor for event in events} == {alice.id}
 
 
-def test_it_tells_the_others_that_they_were_added(alice: Person, bob: Person, ear: Ear) -> None:
+def test_it_sends_the_added_members_the_room(alice: Person, bob: Person, ear: Ear) -> None:
     room = services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private", members=[bob.id])).room
 
-    (event,) = ear.told(bob)
+    (event,) = ear.user_events(bob)
     assert (event["event"], event["room"], event["data"]["member_count"]) == ("room.added", str(room.id), 2)
-    assert ear.told(alice) == []
+    assert ear.user_events(alice) == []
 
 
-def test_it_counts_nobody_twice(alice: Person, bob: Person) -> None:
+def test_it_adds_a_repeated_user_once(alice: Person, bob: Person) -> None:
     new = NewRoom(name="Tea", kind="private", members=[bob.id, alice.id, bob.id])
 
     joined = services.create_room(user_id=alice.id, new=new)
@@ -73,10 +73,10 @@ def test_it_counts_nobody_twice(alice: Person, bob: Person) -> None:
     assert log_of(joined.room.id) == ["member.joined"] * 2
 
 
-@pytest.mark.parametrize("is_there", [True, False])
-def test_it_refuses_whoever_is_no_active_user(alice: Person, bob: Person, is_there: bool, ear: Ear) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_it_refuses_a_missing_or_inactive_user(alice: Person, bob: Person, exists: bool, ear: Ear) -> None:
     User.objects.filter(id=bob.id).update(is_active=False)
-    stranger = bob.id if is_there else uuid4()
+    stranger = bob.id if exists else uuid4()
 
     with pytest.raises(Invalid) as refusal:
         services.create_room(user_id=alice.id, new=NewRoom(name="Tea", kind="private", members=[stranger]))
@@ -87,7 +87,7 @@ def test_it_refuses_whoever_is_no_active_user(alice: Person, bob: Person, is_the
     assert ear.notices == []
 
 
-def test_it_names_the_place_of_the_member_that_it_refuses(alice: Person, bob: Person) -> None:
+def test_it_names_the_position_of_the_refused_member(alice: Person, bob: Person) -> None:
     new = NewRoom(name="Tea", kind="private", members=[alice.id, bob.id, bob.id, uuid4()])
 
     with pytest.raises(Invalid) as refusal:
@@ -97,7 +97,7 @@ def test_it_names_the_place_of_the_member_that_it_refuses(alice: Person, bob: Pe
 
 
 @pytest.mark.parametrize("members", [1, 20])
-def test_it_takes_as_many_queries_for_one_as_for_many(
+def test_it_takes_the_same_number_of_queries_for_one_member_and_for_many(
     alice: Person, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     ids = [make_person(f"member{number}").id for number in range(members)]

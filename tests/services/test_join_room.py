@@ -28,10 +28,10 @@ def test_it_works(alice: Person, charlie: Person, public_room: UUID, ear: Ear) -
     (event,) = ear.heard(public_room)
     assert (event.seq, event.event, event.actor, event.evicts) == (2, "member.joined", charlie.id, None)
     assert event.data["member"]["user"]["id"] == event.data["by"]["id"] == str(charlie.id)
-    assert len(ear.notices) == 1  # and no `room.added`, for nobody else did it
+    assert len(ear.notices) == 1  # no `room.added`: nobody else added the user
 
 
-def test_it_starts_with_nothing_unread(alice: Person, charlie: Person, public_room: UUID) -> None:
+def test_it_counts_earlier_messages_as_read(alice: Person, charlie: Person, public_room: UUID) -> None:
     say(alice, public_room, "one", "two")
 
     joined = services.join_room(user_id=charlie.id, room_id=public_room)
@@ -49,7 +49,7 @@ def test_it_changes_nothing_for_a_member(
     assert ear.notices == []
 
 
-def test_it_refuses_private_rooms_and_those_that_are_not_there(charlie: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_private_and_missing_rooms(charlie: Person, room: UUID, ear: Ear) -> None:
     for room_id in (room, uuid4()):
         with pytest.raises(NotFound):
             services.join_room(user_id=charlie.id, room_id=room_id)
@@ -58,7 +58,7 @@ def test_it_refuses_private_rooms_and_those_that_are_not_there(charlie: Person, 
     assert ear.notices == []
 
 
-def test_it_refuses_newcomers_to_an_archived_room(alice: Person, charlie: Person, public_room: UUID) -> None:
+def test_it_refuses_a_new_member_of_an_archived_room(alice: Person, charlie: Person, public_room: UUID) -> None:
     archive(alice, public_room)
 
     with pytest.raises(Archived):
@@ -68,7 +68,7 @@ def test_it_refuses_newcomers_to_an_archived_room(alice: Person, charlie: Person
     assert log_of(public_room) == ["member.joined", "room.updated"]
 
 
-def test_it_lets_whoever_left_come_back(alice: Person, charlie: Person, public_room: UUID, ear: Ear) -> None:
+def test_it_lets_a_former_member_join_again(alice: Person, charlie: Person, public_room: UUID, ear: Ear) -> None:
     services.join_room(user_id=charlie.id, room_id=public_room)
     services.leave_room(user_id=charlie.id, room_id=public_room)
     say(alice, public_room, "meanwhile")
@@ -81,7 +81,7 @@ def test_it_lets_whoever_left_come_back(alice: Person, charlie: Person, public_r
     assert [seq for seq, _ in ear.changes(public_room)] == [2, 3, 4, 5]
 
 
-def test_it_forgets_the_role_but_not_the_mute_of_whoever_comes_back(charlie: Person, public_room: UUID) -> None:
+def test_it_resets_the_role_but_keeps_the_mute_of_a_former_member(charlie: Person, public_room: UUID) -> None:
     until = datetime(2999, 1, 1, tzinfo=UTC)
     services.join_room(user_id=charlie.id, room_id=public_room)
     Membership.objects.filter(room_id=public_room, user_id=charlie.id).update(muted_until=until, role=30, notify="none")
@@ -93,7 +93,7 @@ def test_it_forgets_the_role_but_not_the_mute_of_whoever_comes_back(charlie: Per
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_makes_one_a_member_once_however_many_ask_at_once(charlie: Person, public_room: UUID, ear: Ear) -> None:
+def test_it_joins_once_under_concurrent_requests(charlie: Person, public_room: UUID, ear: Ear) -> None:
     answers = together(*[lambda: services.join_room(user_id=charlie.id, room_id=public_room)] * 4)
 
     assert [answer.membership.joined_seq for answer in answers if isinstance(answer, Joined)] == [2] * 4

@@ -27,7 +27,7 @@ def test_it_works(bob: Person, room: UUID, ear: Ear) -> None:
     assert len(ear.notices) == 1
 
 
-def test_it_is_done_once(bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_leave_twice(bob: Person, room: UUID, ear: Ear) -> None:
     services.leave_room(user_id=bob.id, room_id=room)
 
     with pytest.raises(NotFound):
@@ -37,7 +37,7 @@ def test_it_is_done_once(bob: Person, room: UUID, ear: Ear) -> None:
     assert Room.objects.get(id=room).member_count == 1
 
 
-def test_it_refuses_whoever_is_not_in_it(charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+def test_it_refuses_a_non_member(charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):
@@ -46,7 +46,7 @@ def test_it_refuses_whoever_is_not_in_it(charlie: Person, room: UUID, public_roo
     assert ear.notices == []
 
 
-def test_it_keeps_the_last_owner(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_the_last_owner(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     with pytest.raises(LastOwner):
         services.leave_room(user_id=alice.id, room_id=room)
     assert ear.notices == []
@@ -57,7 +57,7 @@ def test_it_keeps_the_last_owner(alice: Person, bob: Person, room: UUID, ear: Ea
     assert ear.changes(room) == [(3, "member.left")]
 
 
-def test_it_counts_no_owner_who_has_left(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_does_not_count_a_former_owner(alice: Person, bob: Person, room: UUID) -> None:
     set_role(bob, room, Role.OWNER)
     services.leave_room(user_id=bob.id, room_id=room)
 
@@ -66,7 +66,7 @@ def test_it_counts_no_owner_who_has_left(alice: Person, bob: Person, room: UUID)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_keeps_one_of_two_owners_who_leave_at_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_keeps_one_of_two_owners_who_leave_concurrently(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     set_role(bob, room, Role.OWNER)
 
     answers = together(

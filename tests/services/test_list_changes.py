@@ -1,4 +1,4 @@
-"""The selector `list_changes`: what each sweep asks."""
+"""The selector `list_changes`, which each sweep calls."""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -17,62 +17,63 @@ from tests.services.rooms import say
 pytestmark = pytest.mark.django_db
 
 
-def changed(*people: Person) -> dict[str, SessionStanding | None]:
-    """Of sessions that were admitted before anything changed."""
+def changed_sessions(*people: Person) -> dict[str, SessionStanding | None]:
+    """Returns what changed for the sessions of `people`, which were admitted with `auth_version` 0."""
     return list_changes(heads={}, auth_versions={person.session_key: 0 for person in people})[1]
 
 
-def moved(known: dict[UUID, int]) -> dict[UUID, int]:
+def moved_heads(known: dict[UUID, int]) -> dict[UUID, int]:
+    """Returns the heads that are beyond the `known` ones, by room."""
     return list_changes(heads=known, auth_versions={})[0]
 
 
-def test_it_asks_nothing_about_nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_it_takes_no_query_without_rooms_and_sessions(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
         assert list_changes(heads={}, auth_versions={}) == ({}, {})
 
 
-def test_it_tells_of_rooms_that_moved_on(room: UUID, public_room: UUID, bob: Person) -> None:
-    """Who knows no less than the log holds hears nothing of it."""
+def test_it_returns_the_heads_that_moved(room: UUID, public_room: UUID, bob: Person) -> None:
+    """A room whose head is already known is left out."""
     say(bob, room, "hi")
 
-    assert moved({room: 2, public_room: 1, uuid4(): 0}) == {room: 3}
-    assert moved({room: 0, public_room: 0}) == {room: 3, public_room: 1}
-    assert moved({room: 3}) == moved({room: 4}) == {}
+    assert moved_heads({room: 2, public_room: 1, uuid4(): 0}) == {room: 3}
+    assert moved_heads({room: 0, public_room: 0}) == {room: 3, public_room: 1}
+    assert moved_heads({room: 3}) == moved_heads({room: 4}) == {}
 
 
-def test_it_says_nothing_of_sessions_that_stand(alice: Person, bob: Person) -> None:
-    assert changed(alice, bob) == {}
+def test_it_leaves_out_sessions_that_are_still_valid(alice: Person, bob: Person) -> None:
+    assert changed_sessions(alice, bob) == {}
 
 
-def test_it_tells_of_sessions_that_ended(alice: Person, bob: Person, charlie: Person) -> None:
+def test_it_returns_none_for_a_session_that_has_ended(alice: Person, bob: Person, charlie: Person) -> None:
     phone = sign_in(User.objects.get(id=alice.id))
     Session.objects.filter(session_key=alice.session_key).delete()
     Session.objects.filter(session_key=bob.session_key).update(expire_date=timezone.now() - timedelta(seconds=1))
 
-    assert changed(alice, phone, bob, charlie) == {alice.session_key: None, bob.session_key: None}
+    assert changed_sessions(alice, phone, bob, charlie) == {alice.session_key: None, bob.session_key: None}
 
 
-def test_it_tells_what_users_are_now(alice: Person, bob: Person, charlie: Person) -> None:
+def test_it_returns_the_present_standing_of_a_changed_user(alice: Person, bob: Person, charlie: Person) -> None:
     accounts.set_active(username="alice", active=False)
     User.objects.filter(id=bob.id).update(auth_version=3)
 
-    assert changed(alice, bob, charlie) == {
+    assert changed_sessions(alice, bob, charlie) == {
         alice.session_key: SessionStanding(is_active=False, auth_version=1),
         bob.session_key: SessionStanding(is_active=True, auth_version=3),
     }
 
 
-def test_it_says_nothing_of_what_was_admitted_since(alice: Person) -> None:
+def test_it_leaves_out_sessions_admitted_after_the_change(alice: Person) -> None:
     User.objects.filter(id=alice.id).update(auth_version=3)
 
     assert list_changes(heads={}, auth_versions={alice.session_key: 3})[1] == {}
 
 
-def test_it_takes_two_queries_however_many_it_is_asked_of(
+def test_it_takes_two_queries_for_any_number_of_rooms_and_sessions(
     room: UUID, alice: Person, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    ended = [f"gone-{place}" for place in range(40_000)]
-    people = [make_person(f"u{place}") for place in range(10)]
+    ended = [f"gone-{number}" for number in range(40_000)]
+    people = [make_person(f"u{number}") for number in range(10)]
     sessions = dict.fromkeys([*ended, alice.session_key, *(person.session_key for person in people)], 0)
     rooms = {uuid4(): 0 for _ in range(40_000)} | {room: 0}
 

@@ -36,7 +36,7 @@ def test_it_works(alice: Person, bob: Person, room: UUID) -> None:
     assert (found.has_before, found.has_after) == (False, False)
 
 
-def test_it_leaves_out_whoever_left(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_leaves_out_former_members(alice: Person, bob: Person, room: UUID) -> None:
     services.leave_room(user_id=bob.id, room_id=room)
 
     assert names(page(alice, room)) == ["alice"]
@@ -60,7 +60,7 @@ def test_it_pages_in_both_directions(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("members", [1, 20])
-def test_it_takes_two_queries_however_many_members(
+def test_it_takes_two_queries_for_any_number_of_members(
     alice: Person, members: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     room = make_room(alice, *(make_person(f"member{number}") for number in range(members)))
@@ -69,7 +69,7 @@ def test_it_takes_two_queries_however_many_members(
         assert len(page(alice, room).results) == members + 1
 
 
-def test_it_refuses_those_outside(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_non_member(charlie: Person, room: UUID, public_room: UUID) -> None:
     with pytest.raises(NotFound):
         page(charlie, room)
     with pytest.raises(NotAMember):
@@ -82,7 +82,7 @@ def test_it_gets_one_member(alice: Person, bob: Person, room: UUID) -> None:
     assert (member.user.username, member.role) == ("alice", "owner")
 
 
-def test_it_gets_nobody_who_is_no_member(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
+def test_it_refuses_to_get_a_user_who_is_not_a_member(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
     services.leave_room(user_id=bob.id, room_id=room)
 
     for member_id in (bob.id, charlie.id, uuid4()):
@@ -91,7 +91,9 @@ def test_it_gets_nobody_who_is_no_member(alice: Person, bob: Person, charlie: Pe
         assert refusal.value.field == "user"
 
 
-def test_it_gets_no_member_for_those_outside(alice: Person, charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_to_get_a_member_for_a_non_member(
+    alice: Person, charlie: Person, room: UUID, public_room: UUID
+) -> None:
     with pytest.raises(NotFound):
         get_member(user_id=charlie.id, room_id=room, member_id=alice.id)
     with pytest.raises(NotAMember):

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def said(alice: Person, room: UUID) -> list[int]:
-    """Messages 1 to 7."""
+def messages(alice: Person, room: UUID) -> list[int]:
+    """The ids of seven messages, 1 to 7."""
     return say(alice, room, *map(str, range(1, 8)))
 
 
@@ -32,7 +32,7 @@ def page(person: Person, room: UUID, **history: Any) -> MessagePage:
     return list_messages(user_id=person.id, history=History(room=room, **history))
 
 
-def shown(page: MessagePage) -> tuple[list[int], bool, bool]:
+def summary(page: MessagePage) -> tuple[list[int], bool, bool]:
     return [message.id for message in page.messages], page.has_before, page.has_after
 
 
@@ -79,24 +79,30 @@ def test_it_works(alice: Person, bob: Person, room: UUID) -> None:
     ],
 )
 def test_it_pages(
-    bob: Person, room: UUID, said: list[int], history: dict[str, int], ids: list[int], has_before: bool, has_after: bool
+    bob: Person,
+    room: UUID,
+    messages: list[int],
+    history: dict[str, int],
+    ids: list[int],
+    has_before: bool,
+    has_after: bool,
 ) -> None:
-    assert shown(page(bob, room, **history)) == (ids, has_before, has_after)
+    assert summary(page(bob, room, **history)) == (ids, has_before, has_after)
 
 
 @pytest.mark.parametrize(
     "history",
     [{}, {"before": 1}, {"before": 9}, {"after": 0}, {"after": 9}, {"around": 1}],
 )
-def test_it_finds_nothing_on_either_side_of_an_empty_room(bob: Person, room: UUID, history: dict[str, int]) -> None:
-    assert shown(page(bob, room, **history)) == ([], False, False)
+def test_it_returns_an_empty_page_for_an_empty_room(bob: Person, room: UUID, history: dict[str, int]) -> None:
+    assert summary(page(bob, room, **history)) == ([], False, False)
 
 
 @pytest.mark.parametrize("history", [{}, {"before": 5}, {"after": 2}, {"around": 4}])
-def test_it_takes_three_queries_at_most(
+def test_it_takes_at_most_three_queries(
     bob: Person,
     room: UUID,
-    said: list[int],
+    messages: list[int],
     history: dict[str, int],
     django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
@@ -105,7 +111,7 @@ def test_it_takes_three_queries_at_most(
 
 
 @pytest.mark.parametrize("number", [0, -1, 1.5, 1.0, 2**53 - 1, 1e-7, 1e20, -1e300])
-def test_it_shows_numbers_that_every_reader_holds(alice: Person, room: UUID, number: float, ear: Ear) -> None:
+def test_it_returns_the_numbers_in_data_unchanged(alice: Person, room: UUID, number: float, ear: Ear) -> None:
     send_message(Send(room=room, text="", data={"n": number}), sender=alice.principal)
 
     encoded = msgspec.json.encode(page(alice, room))
@@ -113,19 +119,21 @@ def test_it_shows_numbers_that_every_reader_holds(alice: Person, room: UUID, num
     assert msgspec.json.decode(encoded)["messages"][0]["data"] == ear.heard(room)[0].data["data"] == {"n": number}
 
 
-def test_it_shows_only_the_room(alice: Person, room: UUID, public_room: UUID, said: list[int]) -> None:
+def test_it_leaves_out_messages_of_other_rooms(
+    alice: Person, room: UUID, public_room: UUID, messages: list[int]
+) -> None:
     say(alice, public_room, "elsewhere")
 
     assert [message.text for message in page(alice, public_room).messages] == ["elsewhere"]
 
 
-def test_it_reads_an_archived_room(alice: Person, bob: Person, room: UUID, said: list[int]) -> None:
+def test_it_lists_the_messages_of_an_archived_room(alice: Person, bob: Person, room: UUID, messages: list[int]) -> None:
     archive(alice, room)
 
     assert len(page(bob, room).messages) == 7
 
 
-def test_it_refuses_those_outside(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_a_non_member(charlie: Person, room: UUID, public_room: UUID) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):
@@ -134,21 +142,23 @@ def test_it_refuses_those_outside(charlie: Person, room: UUID, public_room: UUID
             get_message(user_id=charlie.id, room_id=room_id, message_id=1)
 
 
-def test_it_gets_one_message(bob: Person, room: UUID, said: list[int]) -> None:
+def test_it_gets_one_message(bob: Person, room: UUID, messages: list[int]) -> None:
     message = get_message(user_id=bob.id, room_id=room, message_id=3)
 
     assert (message.id, message.seq, message.text) == (3, 5, "3")
 
 
 @pytest.mark.parametrize("message_id", [0, 8, 2**53, 2**63, 10**30])
-def test_it_gets_no_message_that_is_not_there(bob: Person, room: UUID, said: list[int], message_id: int) -> None:
+def test_it_raises_not_found_for_a_missing_message(
+    bob: Person, room: UUID, messages: list[int], message_id: int
+) -> None:
     with pytest.raises(NotFound):
         get_message(user_id=bob.id, room_id=room, message_id=message_id)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_ends_where_the_reader_was_seen_to_be_a_member(alice: Person, bob: Person, room: UUID) -> None:
-    """Removed between the two statements, they get nothing that came after."""
+def test_it_ends_at_the_head_that_was_read_with_the_membership(alice: Person, bob: Person, room: UUID) -> None:
+    """A member who is removed between the two queries gets no later message."""
     say(alice, room, "for both")
     done: list[str] = []
 
@@ -157,7 +167,7 @@ def test_it_ends_where_the_reader_was_seen_to_be_a_member(alice: Person, bob: Pe
         say(alice, room, "for her")
         connection.close()
 
-    def after_the_first(execute: Any, sql: str, *rest: Any) -> Any:
+    def after_the_first_query(execute: Any, sql: str, *rest: Any) -> Any:
         found = execute(sql, *rest)
         if not done:
             done.append(sql)
@@ -165,7 +175,7 @@ def test_it_ends_where_the_reader_was_seen_to_be_a_member(alice: Person, bob: Pe
                 pool.submit(meanwhile).result()
         return found
 
-    with connection.execute_wrapper(after_the_first):
+    with connection.execute_wrapper(after_the_first_query):
         found = page(bob, room)
 
     assert "rooms_membership" in done[0]

@@ -34,13 +34,13 @@ def test_it_works(alice: Person, bob: Person, room: UUID) -> None:
     assert (mine.last_message.id, mine.last_message.text, mine.last_message.sender.username) == (2, "two", "alice")
 
 
-def test_it_shows_an_empty_room(bob: Person, room: UUID) -> None:
+def test_it_lists_a_room_without_messages(bob: Person, room: UUID) -> None:
     (mine,) = page(bob).results
 
     assert (mine.last_message, mine.unread) == (None, 0)
 
 
-def test_it_shows_only_what_one_is_in(
+def test_it_lists_only_rooms_of_which_the_user_is_a_member(
     alice: Person, bob: Person, charlie: Person, room: UUID, public_room: UUID
 ) -> None:
     assert ids(page(alice)) == [room, public_room]
@@ -51,7 +51,7 @@ def test_it_shows_only_what_one_is_in(
     assert page(bob) == MyRoomPage(results=[], has_before=False, has_after=False)
 
 
-def test_it_shows_archived_rooms(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_lists_archived_rooms(alice: Person, bob: Person, room: UUID) -> None:
     archive(alice, room)
 
     assert page(bob).results[0].archived_at is not None
@@ -75,7 +75,7 @@ def test_it_pages_in_both_directions(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("rooms", [1, 20])
-def test_it_takes_two_queries_however_many_rooms(
+def test_it_takes_two_queries_for_any_number_of_rooms(
     alice: Person, bob: Person, rooms: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(rooms):

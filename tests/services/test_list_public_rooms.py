@@ -65,20 +65,20 @@ def test_it_pages_in_both_directions(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("rooms", [1, 20])
-def test_it_takes_one_query_however_many_rooms(
+def test_it_takes_one_query_for_any_number_of_rooms(
     alice: Person, rooms: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    made = [make_public_room(alice) for _ in range(rooms)]
+    expected = [make_public_room(alice) for _ in range(rooms)]
 
     with django_assert_num_queries(1):
-        assert ids(page()) == made
+        assert ids(page()) == expected
 
 
-def test_it_gets_a_room_that_one_is_in(bob: Person, room: UUID) -> None:
+def test_it_gets_a_room_for_a_member(bob: Person, room: UUID) -> None:
     assert get_room(user_id=bob.id, room_id=room).name == "Tea"
 
 
-def test_it_gets_no_room_for_those_outside(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_to_get_a_room_for_a_non_member(charlie: Person, room: UUID, public_room: UUID) -> None:
     with pytest.raises(NotFound):
         get_room(user_id=charlie.id, room_id=room)
     with pytest.raises(NotAMember):

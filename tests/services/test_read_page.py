@@ -1,4 +1,4 @@
-"""The selector `read_page`, which renders a room's log, and `list_log`."""
+"""The selectors `read_page`, which reads a room's log and renders it as notices, and `list_log`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +46,7 @@ def events_of(room: UUID, *, after: int = 0, limit: int = 200) -> list[Any]:
 
 @pytest.mark.parametrize("kind", CHANGES)
 def test_it_works(alice: Person, bob: Person, room: UUID, kind: str, ear: Ear) -> None:
-    """What is read of a change is, byte for byte, what was broadcast of it."""
+    """The notice that is read equals, byte for byte, the notice that was broadcast."""
     CHANGES[kind](alice, bob, room)
 
     (notice,) = notices_of(room, after=2)
@@ -67,7 +67,7 @@ def test_it_pages(alice: Person, room: UUID) -> None:
     assert notices_of(uuid4()) == []
 
 
-def test_it_tells_the_floor(room: UUID) -> None:
+def test_it_returns_the_floor(room: UUID) -> None:
     assert read_page(room_id=room, after=0, limit=10).floor == 1
 
     Head.objects.filter(room_id=room).update(floor=2)
@@ -75,7 +75,7 @@ def test_it_tells_the_floor(room: UUID) -> None:
     assert read_page(room_id=room, after=0, limit=10).floor == 2
 
 
-def test_it_shows_its_subjects_as_they_are_now(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_renders_rooms_and_users_as_they_are_now(alice: Person, bob: Person, room: UUID) -> None:
     say(bob, room, "hi")
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(name="Coffee"))
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(name="Water"))
@@ -91,7 +91,7 @@ def test_it_shows_its_subjects_as_they_are_now(alice: Person, bob: Person, room:
 
 
 @pytest.mark.parametrize("rounds", [1, 10])
-def test_it_takes_six_queries_however_much_there_is(
+def test_it_takes_six_queries_for_any_number_of_entries(
     alice: Person, bob: Person, room: UUID, rounds: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(rounds):
@@ -117,7 +117,7 @@ def test_it_lists_the_log_for_a_member(alice: Person, bob: Person, room: UUID) -
     assert (len(rest.results), rest.has_before, rest.has_after) == (1, True, False)
 
 
-def test_it_shows_a_gap_where_retention_took_entries(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_lists_a_gap_for_entries_that_retention_deleted(alice: Person, bob: Person, room: UUID) -> None:
     say(alice, room, "one", "two")
     Entry.objects.filter(room_id=room, seq__lt=4).delete()
     Head.objects.filter(room_id=room).update(floor=4)
@@ -128,7 +128,7 @@ def test_it_shows_a_gap_where_retention_took_entries(alice: Person, bob: Person,
     assert [event["seq"] for event in events[1:]] == [4]
 
 
-def test_it_lists_no_log_for_those_outside(charlie: Person, room: UUID, public_room: UUID) -> None:
+def test_it_refuses_to_list_the_log_for_a_non_member(charlie: Person, room: UUID, public_room: UUID) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):

@@ -27,7 +27,7 @@ def test_it_works(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     assert len(ear.notices) == 1
 
 
-def test_it_is_done_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_remove_a_member_twice(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
 
     with pytest.raises(NotFound):
@@ -37,7 +37,7 @@ def test_it_is_done_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> No
     assert Room.objects.get(id=room).member_count == 1
 
 
-def test_it_takes_removing_oneself_for_leaving(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_treats_removing_oneself_as_leaving(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     services.remove_member(user_id=bob.id, room_id=room, member_id=bob.id)
 
     assert ear.changes(room) == [(3, "member.left")]
@@ -47,25 +47,25 @@ def test_it_takes_removing_oneself_for_leaving(alice: Person, bob: Person, room:
 
 @pytest.mark.parametrize("theirs", list(Role))
 @pytest.mark.parametrize("mine", list(Role))
-def test_it_removes_lower_roles_from_moderator_upwards(
+def test_it_lets_a_moderator_and_above_remove_members_of_lower_roles(
     bob: Person, charlie: Person, alice: Person, room: UUID, mine: Role, theirs: Role, ear: Ear
 ) -> None:
     add(alice, room, charlie)
     set_role(bob, room, mine)
     set_role(charlie, room, theirs)
-    may = mine >= Role.MODERATOR and theirs < mine
+    is_allowed = mine >= Role.MODERATOR and theirs < mine
 
-    if may:
+    if is_allowed:
         services.remove_member(user_id=bob.id, room_id=room, member_id=charlie.id)
     else:
         with pytest.raises(Forbidden):
             services.remove_member(user_id=bob.id, room_id=room, member_id=charlie.id)
 
-    assert ear.changes(room)[1:] == ([(4, "member.removed")] if may else [])
-    assert (membership_of(charlie, room).left_seq is not None) == may
+    assert ear.changes(room)[1:] == ([(4, "member.removed")] if is_allowed else [])
+    assert (membership_of(charlie, room).left_seq is not None) == is_allowed
 
 
-def test_it_refuses_whoever_is_no_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_remove_a_user_who_is_not_a_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
     for member_id in (charlie.id, uuid4()):
         with pytest.raises(NotFound) as refusal:
             services.remove_member(user_id=alice.id, room_id=room, member_id=member_id)
@@ -74,7 +74,7 @@ def test_it_refuses_whoever_is_no_member(alice: Person, charlie: Person, room: U
     assert ear.notices == []
 
 
-def test_it_refuses_those_outside(charlie: Person, alice: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+def test_it_refuses_a_non_member(charlie: Person, alice: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):

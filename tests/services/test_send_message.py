@@ -24,14 +24,14 @@ def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     assert ear.changes(room) == [(3, "message.created")]
 
 
-def test_it_answers_a_retry_as_the_first_time(alice: Person, room: UUID) -> None:
+def test_it_answers_a_retry_with_the_original_result(alice: Person, room: UUID) -> None:
     send = Send(room=room, text="hi", client_id="c-1")
 
     assert send_message(send, sender=alice.principal) == send_message(send, sender=alice.principal)
     assert texts(room) == ["hi"]
 
 
-def test_it_takes_what_has_no_key_for_new(alice: Person, room: UUID) -> None:
+def test_it_treats_a_message_without_a_client_id_as_new(alice: Person, room: UUID) -> None:
     for _ in range(2):
         send_message(Send(room=room, text="hi"), sender=alice.principal)
 
@@ -45,9 +45,9 @@ def test_it_raises_the_refusal(charlie: Person, public_room: UUID, ear: Ear) -> 
     assert ear.notices == []
 
 
-def test_it_is_sent_whatever_befalls_a_listener(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_succeeds_even_if_a_listener_fails(alice: Person, room: UUID, ear: Ear) -> None:
     def fail(notices: object) -> None:
-        raise RuntimeError("deaf")
+        raise RuntimeError("the listener failed")
 
     broadcast.remove_listener(ear)
     for listener in (fail, ear):

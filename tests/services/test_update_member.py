@@ -34,7 +34,7 @@ def test_it_works(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
 
 
 @pytest.mark.parametrize("patch", [MemberPatch(role="member"), MemberPatch(muted_until=None)])
-def test_it_writes_no_entry_where_nothing_changes(
+def test_it_writes_no_entry_if_nothing_changes(
     alice: Person, bob: Person, room: UUID, patch: MemberPatch, ear: Ear
 ) -> None:
     assert update(alice, room, bob, patch).role == "member"
@@ -43,12 +43,12 @@ def test_it_writes_no_entry_where_nothing_changes(
     assert log_of(room)[2:] == []
 
 
-def test_it_wants_something_to_change(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_refuses_an_empty_patch(alice: Person, bob: Person, room: UUID) -> None:
     with pytest.raises(Invalid):
         update(alice, room, bob, MemberPatch())
 
 
-def test_it_refuses_whoever_is_no_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_change_a_user_who_is_not_a_member(alice: Person, charlie: Person, room: UUID, ear: Ear) -> None:
     for patch in (MemberPatch(role="admin"), MemberPatch(muted_until=UNTIL)):
         with pytest.raises(NotFound) as refusal:
             update(alice, room, charlie, patch)
@@ -57,7 +57,7 @@ def test_it_refuses_whoever_is_no_member(alice: Person, charlie: Person, room: U
     assert ear.notices == []
 
 
-def test_it_refuses_those_outside(charlie: Person, alice: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+def test_it_refuses_a_non_member(charlie: Person, alice: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):
@@ -72,26 +72,26 @@ def test_it_refuses_those_outside(charlie: Person, alice: Person, room: UUID, pu
 @pytest.mark.parametrize("given", ["admin", "moderator", "member"])
 @pytest.mark.parametrize("theirs", [Role.ADMIN, Role.MODERATOR, Role.MEMBER])
 @pytest.mark.parametrize("mine", list(Role))
-def test_it_gives_lower_roles_to_lower_members_from_admin_upwards(
+def test_it_lets_an_admin_and_above_give_lower_roles_to_lower_members(
     alice: Person, bob: Person, charlie: Person, room: UUID, mine: Role, theirs: Role, given: RoleName
 ) -> None:
     add(alice, room, charlie)
     set_role(bob, room, mine)
     set_role(charlie, room, theirs)
-    may = mine >= Role.ADMIN and theirs < mine and Role[given.upper()] < mine
+    is_allowed = mine >= Role.ADMIN and theirs < mine and Role[given.upper()] < mine
 
-    if may:
+    if is_allowed:
         assert update(bob, room, charlie, MemberPatch(role=given)).role == given
     else:
         with pytest.raises(Forbidden):
             update(bob, room, charlie, MemberPatch(role=given))
 
-    assert membership_of(charlie, room).role == (Role[given.upper()] if may else theirs)
-    assert log_of(room)[3:] == (["member.updated"] if may and Role[given.upper()] != theirs else [])
+    assert membership_of(charlie, room).role == (Role[given.upper()] if is_allowed else theirs)
+    assert log_of(room)[3:] == (["member.updated"] if is_allowed and Role[given.upper()] != theirs else [])
 
 
 @pytest.mark.parametrize("theirs", [Role.MEMBER, Role.MODERATOR, Role.ADMIN])
-def test_it_lets_nobody_but_an_owner_promote_themselves(bob: Person, room: UUID, theirs: Role, ear: Ear) -> None:
+def test_it_refuses_to_let_members_promote_themselves(bob: Person, room: UUID, theirs: Role, ear: Ear) -> None:
     set_role(bob, room, theirs)
 
     for role in ("owner", "admin", "moderator"):
@@ -102,7 +102,9 @@ def test_it_lets_nobody_but_an_owner_promote_themselves(bob: Person, room: UUID,
 
 
 @pytest.mark.parametrize("mine", [Role.MEMBER, Role.MODERATOR, Role.ADMIN])
-def test_it_lets_nobody_below_touch_an_owner(alice: Person, bob: Person, room: UUID, mine: Role, ear: Ear) -> None:
+def test_it_refuses_changes_to_an_owner_by_lower_roles(
+    alice: Person, bob: Person, room: UUID, mine: Role, ear: Ear
+) -> None:
     set_role(bob, room, mine)
 
     for patch in (MemberPatch(role="member"), MemberPatch(role="owner"), MemberPatch(muted_until=UNTIL)):
@@ -112,7 +114,7 @@ def test_it_lets_nobody_below_touch_an_owner(alice: Person, bob: Person, room: U
     assert ear.notices == []
 
 
-def test_it_hands_over(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_hands_over_the_ownership(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     assert update(alice, room, bob, MemberPatch(role="owner")).role == "owner"
     assert update(alice, room, alice, MemberPatch(role="member")).role == "member"
 
@@ -121,7 +123,7 @@ def test_it_hands_over(alice: Person, bob: Person, room: UUID, ear: Ear) -> None
 
 
 @pytest.mark.parametrize("role", ["admin", "moderator", "member"])
-def test_it_keeps_the_last_owner(alice: Person, bob: Person, room: UUID, role: RoleName, ear: Ear) -> None:
+def test_it_refuses_to_demote_the_last_owner(alice: Person, bob: Person, room: UUID, role: RoleName, ear: Ear) -> None:
     with pytest.raises(LastOwner):
         update(alice, room, alice, MemberPatch(role=role))
 
@@ -129,7 +131,7 @@ def test_it_keeps_the_last_owner(alice: Person, bob: Person, room: UUID, role: R
     assert membership_of(alice, room).role == Role.OWNER
 
 
-def test_it_counts_no_owner_who_has_left(alice: Person, bob: Person, room: UUID) -> None:
+def test_it_does_not_count_a_former_owner(alice: Person, bob: Person, room: UUID) -> None:
     set_role(bob, room, Role.OWNER)
     services.leave_room(user_id=bob.id, room_id=room)
 
@@ -138,7 +140,9 @@ def test_it_counts_no_owner_who_has_left(alice: Person, bob: Person, room: UUID)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_keeps_one_of_two_owners_who_step_down_at_once(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_keeps_one_of_two_owners_who_step_down_concurrently(
+    alice: Person, bob: Person, room: UUID, ear: Ear
+) -> None:
     set_role(bob, room, Role.OWNER)
 
     answers = together(
@@ -155,24 +159,26 @@ def test_it_keeps_one_of_two_owners_who_step_down_at_once(alice: Person, bob: Pe
 
 @pytest.mark.parametrize("theirs", list(Role))
 @pytest.mark.parametrize("mine", list(Role))
-def test_it_mutes_lower_members_from_moderator_upwards(
+def test_it_lets_a_moderator_and_above_mute_lower_members(
     alice: Person, bob: Person, charlie: Person, room: UUID, mine: Role, theirs: Role
 ) -> None:
     add(alice, room, charlie)
     set_role(bob, room, mine)
     set_role(charlie, room, theirs)
-    may = mine >= Role.MODERATOR and theirs < mine
+    is_allowed = mine >= Role.MODERATOR and theirs < mine
 
-    if may:
+    if is_allowed:
         assert update(bob, room, charlie, MemberPatch(muted_until=UNTIL)).muted_until == UNTIL
     else:
         with pytest.raises(Forbidden):
             update(bob, room, charlie, MemberPatch(muted_until=UNTIL))
 
-    assert log_of(room)[3:] == (["member.updated"] if may else [])
+    assert log_of(room)[3:] == (["member.updated"] if is_allowed else [])
 
 
-def test_it_mutes_no_owner_who_is_given_the_role_anew(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_mute_an_owner_together_with_the_role_they_have(
+    alice: Person, bob: Person, room: UUID, ear: Ear
+) -> None:
     set_role(bob, room, Role.OWNER)
 
     with pytest.raises(Forbidden):
@@ -181,7 +187,9 @@ def test_it_mutes_no_owner_who_is_given_the_role_anew(alice: Person, bob: Person
     assert ear.notices == []
 
 
-def test_it_gives_the_role_and_the_mute_or_neither(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
+def test_it_changes_both_the_role_and_the_mute_or_neither(
+    alice: Person, bob: Person, charlie: Person, room: UUID
+) -> None:
     add(alice, room, charlie)
     set_role(bob, room, Role.MODERATOR)
 
@@ -198,15 +206,15 @@ def test_it_ends_a_mute(alice: Person, bob: Person, room: UUID, ear: Ear) -> Non
     assert ear.changes(room) == [(3, "member.updated"), (4, "member.updated")]
 
 
-def test_an_owner_ends_any_mute(alice: Person, bob: Person, room: UUID) -> None:
-    """Who was muted as a member and is made owner has nobody above them."""
+def test_it_lets_an_owner_end_any_mute(alice: Person, bob: Person, room: UUID) -> None:
+    """Nobody ranks above a muted member who becomes an owner, so they may end the mute themselves."""
     update(alice, room, bob, MemberPatch(muted_until="2099-01-01T00:00:00Z"))
     update(alice, room, bob, MemberPatch(role="owner"))
 
     assert update(bob, room, bob, MemberPatch(muted_until=None)).muted_until is None
 
 
-def test_it_says_nothing_of_the_same_mute_again(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
+def test_it_writes_no_entry_if_the_mute_stays_the_same(alice: Person, bob: Person, room: UUID, ear: Ear) -> None:
     update(alice, room, bob, MemberPatch(muted_until=UNTIL))
 
     assert update(alice, room, bob, MemberPatch(muted_until="2999-01-01T02:00:00+02:00")).muted_until == UNTIL
@@ -221,7 +229,7 @@ def test_it_says_nothing_of_the_same_mute_again(alice: Person, bob: Person, room
         ("2999-01-01T00:00:00.123Z", "2999-01-01T00:00:00.123Z"),
     ],
 )
-def test_it_takes_times_with_an_offset(alice: Person, bob: Person, room: UUID, text: str, shown: str) -> None:
+def test_it_accepts_times_with_an_offset(alice: Person, bob: Person, room: UUID, text: str, shown: str) -> None:
     assert update(alice, room, bob, MemberPatch(muted_until=text)).muted_until == shown
 
 
@@ -238,7 +246,7 @@ def test_it_takes_times_with_an_offset(alice: Person, bob: Person, room: UUID, t
         "2999-W01-1T00:00:00Z",
     ],
 )
-def test_it_refuses_what_is_no_time(alice: Person, bob: Person, room: UUID, text: str, ear: Ear) -> None:
+def test_it_refuses_an_invalid_time(alice: Person, bob: Person, room: UUID, text: str, ear: Ear) -> None:
     with pytest.raises(Invalid) as refusal:
         update(alice, room, bob, MemberPatch(muted_until=text))
 
@@ -247,7 +255,7 @@ def test_it_refuses_what_is_no_time(alice: Person, bob: Person, room: UUID, text
 
 
 @pytest.mark.parametrize("text", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"])
-def test_it_refuses_times_that_utc_does_not_hold(alice: Person, bob: Person, room: UUID, text: str) -> None:
+def test_it_refuses_times_that_are_out_of_range_in_utc(alice: Person, bob: Person, room: UUID, text: str) -> None:
     with pytest.raises(Invalid) as refusal:
         update(alice, room, bob, MemberPatch(muted_until=text))
 

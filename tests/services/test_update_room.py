@@ -33,7 +33,7 @@ def test_it_works(alice: Person, room: UUID, ear: Ear) -> None:
     assert len(ear.notices) == 1
 
 
-def test_it_leaves_what_is_not_given(alice: Person, room: UUID) -> None:
+def test_it_keeps_fields_that_are_not_given(alice: Person, room: UUID) -> None:
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(topic="Leaves"))
 
     changed = services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(data={"n": 1}))
@@ -42,18 +42,18 @@ def test_it_leaves_what_is_not_given(alice: Person, room: UUID) -> None:
 
 
 @pytest.mark.parametrize("patch", [RoomPatch(), RoomPatch(name="Tea", data={}), RoomPatch(archived=False)])
-def test_it_writes_no_entry_where_nothing_changes(alice: Person, room: UUID, patch: RoomPatch, ear: Ear) -> None:
+def test_it_writes_no_entry_if_nothing_changes(alice: Person, room: UUID, patch: RoomPatch, ear: Ear) -> None:
     assert services.update_room(user_id=alice.id, room_id=room, patch=patch).name == "Tea"
 
     assert log_of(room)[2:] == []
     assert ear.notices == []
 
 
-def test_it_archives_and_brings_back(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_archives_and_restores_a_room(alice: Person, room: UUID, ear: Ear) -> None:
     assert archive(alice, room).archived_at is not None
-    back = services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(archived=False))
+    restored = services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(archived=False))
 
-    assert back.archived_at is None
+    assert restored.archived_at is None
     assert log_of(room)[2:] == ["room.updated"] * 2
     first, second = ear.heard(room)
     assert first.data["archived_at"] is not None
@@ -65,7 +65,7 @@ def test_it_keeps_the_time_of_the_first_archiving(alice: Person, room: UUID) -> 
     assert log_of(room)[2:] == ["room.updated"]
 
 
-def test_it_refuses_settings_of_an_archived_room(alice: Person, room: UUID, ear: Ear) -> None:
+def test_it_refuses_to_change_the_settings_of_an_archived_room(alice: Person, room: UUID, ear: Ear) -> None:
     archive(alice, room)
 
     for patch in (RoomPatch(name="Coffee"), RoomPatch(name="Coffee", archived=True)):
@@ -76,16 +76,16 @@ def test_it_refuses_settings_of_an_archived_room(alice: Person, room: UUID, ear:
     assert Room.objects.get(id=room).name == "Tea"
 
 
-def test_it_takes_settings_together_with_the_archiving_or_its_end(alice: Person, room: UUID) -> None:
+def test_it_changes_settings_while_it_archives_or_restores_a_room(alice: Person, room: UUID) -> None:
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(name="Closed", archived=True))
-    back = services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(name="Open", archived=False))
+    restored = services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(name="Open", archived=False))
 
-    assert (back.name, back.archived_at) == ("Open", None)
+    assert (restored.name, restored.archived_at) == ("Open", None)
     assert log_of(room)[2:] == ["room.updated"] * 2
 
 
 @pytest.mark.parametrize(
-    ("role", "patch", "may"),
+    ("role", "patch", "is_allowed"),
     [
         (Role.MEMBER, RoomPatch(name="Coffee"), False),
         (Role.MEMBER, RoomPatch(), False),
@@ -96,19 +96,21 @@ def test_it_takes_settings_together_with_the_archiving_or_its_end(alice: Person,
         (Role.OWNER, RoomPatch(name="Coffee", archived=True), True),
     ],
 )
-def test_it_asks_for_the_role(bob: Person, room: UUID, role: Role, patch: RoomPatch, may: bool, ear: Ear) -> None:
+def test_it_requires_the_role(
+    bob: Person, room: UUID, role: Role, patch: RoomPatch, is_allowed: bool, ear: Ear
+) -> None:
     set_role(bob, room, role)
-    if may:
+    if is_allowed:
         services.update_room(user_id=bob.id, room_id=room, patch=patch)
     else:
         with pytest.raises(Forbidden):
             services.update_room(user_id=bob.id, room_id=room, patch=patch)
 
-    assert ear.changes(room) == ([(3, "room.updated")] if may else [])
-    assert log_of(room)[2:] == (["room.updated"] if may else [])
+    assert ear.changes(room) == ([(3, "room.updated")] if is_allowed else [])
+    assert log_of(room)[2:] == (["room.updated"] if is_allowed else [])
 
 
-def test_it_refuses_whoever_is_not_in_it(charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
+def test_it_refuses_a_non_member(charlie: Person, room: UUID, public_room: UUID, ear: Ear) -> None:
     cases: list[tuple[UUID, type[DomainError]]] = [(room, NotFound), (public_room, NotAMember), (uuid4(), NotFound)]
     for room_id, refusal in cases:
         with pytest.raises(refusal):
@@ -117,7 +119,7 @@ def test_it_refuses_whoever_is_not_in_it(charlie: Person, room: UUID, public_roo
     assert ear.notices == []
 
 
-def test_it_keeps_custom_data_as_it_was_given(alice: Person, room: UUID) -> None:
+def test_it_stores_custom_data_unchanged(alice: Person, room: UUID) -> None:
     data: dict[str, Any] = {"text": "ü 👍", "number": 1.5, "list": [None, True, {"deep": []}], "": 2**53 - 1}
 
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(data=data))

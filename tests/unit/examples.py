@@ -1,4 +1,4 @@
-"""Whom and what the tests of this folder are about: Alice owns, Bob is in, Charlie is out."""
+"""Users, rooms and submissions for the tests of this folder: Alice owns, Bob is a member, Charlie is not."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -34,7 +34,7 @@ def test_it_works() -> None:
     )
 
 
-def test_it_says_so_where_there_is_no_key_and_no_reply() -> None:
+def test_it_encodes_null_without_a_client_id_and_a_reply() -> None:
     message = Message(
         room=ROOM,
         id=1,

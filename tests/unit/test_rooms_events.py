@@ -60,11 +60,11 @@ def test_it_works() -> None:
         (MemberUpdated, b"member.updated"),
     ],
 )
-def test_it_writes_what_happened_to_a_member_and_who_did_it(kind: type[MemberEvent], name: bytes) -> None:
+def test_it_encodes_the_member_and_who_made_the_change(kind: type[MemberEvent], name: bytes) -> None:
     assert render(kind).payload == MEMBER_EVENT_BYTES % name
 
 
-def test_it_renders_a_time_as_the_wire_shows_it() -> None:
+def test_it_encodes_a_datetime_as_a_timestamp() -> None:
     moment = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
     notice = render_entry(RoomUpdated, room_id=ROOM, seq=57, at=moment, actor_id=ALICE.id, data=TEA)
@@ -73,16 +73,16 @@ def test_it_renders_a_time_as_the_wire_shows_it() -> None:
 
 
 @pytest.mark.parametrize("kind", [MemberLeft, MemberRemoved])
-def test_it_names_the_user_whom_a_removal_cuts(kind: type[MemberEvent]) -> None:
+def test_it_evicts_a_member_who_left_or_was_removed(kind: type[MemberEvent]) -> None:
     assert render(kind, user_id=BOB.id).evicts == BOB.id
 
 
 @pytest.mark.parametrize("kind", [MemberJoined, MemberUpdated])
-def test_it_cuts_nobody_else(kind: type[MemberEvent]) -> None:
+def test_it_evicts_nobody_for_other_events(kind: type[MemberEvent]) -> None:
     assert render(kind, user_id=BOB.id).evicts is None
 
 
-def test_it_names_the_message_that_an_entry_shows() -> None:
+def test_it_names_the_message_of_an_entry() -> None:
     class Revision(MemberEvent, frozen=True, tag="member.revised"):
         revises = True
 
@@ -91,7 +91,7 @@ def test_it_names_the_message_that_an_entry_shows() -> None:
     assert (notice.message_id, notice.revises, notice.covers_from) == (42, True, None)
 
 
-def test_it_writes_a_gap() -> None:
+def test_it_encodes_a_gap() -> None:
     notice = render_gap(ROOM, 3, 7)
 
     assert (notice.room_id, notice.covers_from, notice.seq) == (ROOM, 3, 7)
@@ -100,7 +100,7 @@ def test_it_writes_a_gap() -> None:
     )
 
 
-def test_it_tells_a_user_of_a_room_they_were_put_in() -> None:
+def test_it_sends_a_user_the_room_they_were_added_to() -> None:
     notice = user_notice(BOB.id, RoomAdded(room=ROOM, data=TEA))
 
     assert notice.user_id == BOB.id
@@ -109,7 +109,7 @@ def test_it_tells_a_user_of_a_room_they_were_put_in() -> None:
     )
 
 
-def test_it_tells_a_user_of_their_cursor() -> None:
+def test_it_sends_a_user_their_read_cursor() -> None:
     notice = user_notice(BOB.id, ReadMoved(room=ROOM, data=ReadState(read_id=42, unread=3)))
 
     assert notice.user_id == BOB.id

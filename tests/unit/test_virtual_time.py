@@ -1,4 +1,4 @@
-"""The clock that the other tests of this folder stand on."""
+"""The event loop on virtual time that the other tests of this folder use."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ async def test_it_waits_for_threads_in_real_time() -> None:
         assert await asyncio.get_running_loop().run_in_executor(executor, str, 7) == "7"
 
 
-def test_it_refuses_to_wait_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_raises_if_the_loop_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.virtual_time.STUCK_S", 0.001)
 
     async def wait() -> None:

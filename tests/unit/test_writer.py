@@ -1,4 +1,4 @@
-"""The writer: what piles up while one batch is in flight goes together, in order, and everybody hears."""
+"""The writer: submissions that arrive during one append form the next batch, in order, and each gets a verdict."""
 
 import asyncio
 import threading
@@ -18,14 +18,14 @@ from rooms.notices import Notice, RoomHint
 from tests.unit.examples import OTHER_ROOM, ROOM, submission
 
 T = TypeVar("T")
-LONG_S = 5.0
+TIMEOUT_S = 5.0
 
 
 class StepExecutor(Executor):
-    """Runs what it was given only when stepped, one at a time."""
+    """Runs one submitted call at each step, and nothing between steps."""
 
     def __init__(self) -> None:
-        self.given: list[Callable[[], None]] = []
+        self.calls: list[Callable[[], None]] = []
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         future: Future[T] = Future()
@@ -36,18 +36,18 @@ class StepExecutor(Executor):
             except BaseException as error:  # noqa: BLE001 - as every executor does
                 future.set_exception(error)
 
-        self.given.append(work)
+        self.calls.append(work)
         return future
 
     async def step(self) -> None:
-        """Run the batch that was handed over, and let its verdicts arrive and the next be handed over."""
+        """Runs the submitted batch. Lets its verdicts arrive, and the next batch be submitted."""
         await settle()
-        self.given.pop(0)()
+        self.calls.pop(0)()
         await settle()
 
 
 class RoomLog:
-    """Appends whatever it is given; a room that is `busy` is so for that many tries."""
+    """Appends every submission. A room is busy for as many attempts as `busy` says."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -76,15 +76,15 @@ class RoomLog:
         return Sent(room=submission.room_id, id=len(self.written), seq=len(self.written), created_at="")
 
 
-def submit(writer: Writer, said: Submission) -> asyncio.Future[Verdict]:
-    """Its verdict, some time."""
+def submit(writer: Writer, message: Submission) -> asyncio.Future[Verdict]:
+    """Submits `message`. Returns a future of its verdict."""
     verdict: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-    writer.submit(said, verdict.set_result)
+    writer.submit(message, verdict.set_result)
     return verdict
 
 
 async def settle() -> None:
-    """Let everything run that can, without time going by."""
+    """Runs everything that is ready, without moving the clock."""
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -100,8 +100,8 @@ def executor() -> StepExecutor:
 
 
 @pytest.fixture
-def told() -> list[Sequence[Notice]]:
-    """What was told, batch by batch."""
+def broadcasts() -> list[Sequence[Notice]]:
+    """The notices of each broadcast."""
     return []
 
 
@@ -109,14 +109,14 @@ MakeWriter = Callable[..., Writer]
 
 
 @pytest.fixture
-def make_writer(log: RoomLog, executor: StepExecutor, told: list[Sequence[Notice]]) -> MakeWriter:
-    """A writer of `log`, with these limits; to be called on the loop."""
+def make_writer(log: RoomLog, executor: StepExecutor, broadcasts: list[Sequence[Notice]]) -> MakeWriter:
+    """Returns a function that makes a writer of `log` with the given limits. It must be called on the loop."""
 
     def make(**limits: Any) -> Writer:
         loop = asyncio.get_running_loop()
         return Writer(
             append=lambda submissions: loop.run_in_executor(executor, log.append, submissions),
-            broadcast=told.append,
+            broadcast=broadcasts.append,
             loop=loop,
             limits=Limits(**limits),
         )
@@ -132,7 +132,7 @@ async def test_it_works(make_writer: MakeWriter, executor: StepExecutor) -> None
     assert verdict.result() == Sent(room=ROOM, id=1, seq=1, created_at="")
 
 
-async def test_it_gives_each_its_own_verdict(make_writer: MakeWriter, executor: StepExecutor) -> None:
+async def test_it_gives_each_submission_its_own_verdict(make_writer: MakeWriter, executor: StepExecutor) -> None:
     writer = make_writer()
     verdicts = [submit(writer, submission(text)) for text in ("a", "refuse", "b")]
 
@@ -144,7 +144,7 @@ async def test_it_gives_each_its_own_verdict(make_writer: MakeWriter, executor: 
 # -- batches ------------------------------------------------------------------------------------------------------
 
 
-async def test_it_takes_at_once_what_piled_up_meanwhile(
+async def test_it_batches_the_submissions_that_arrive_during_an_append(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer()
@@ -154,12 +154,12 @@ async def test_it_takes_at_once_what_piled_up_meanwhile(
         submit(writer, submission(text))
         await settle()
 
-    assert len(executor.given) == 1  # one batch at a time
+    assert len(executor.calls) == 1  # one batch at a time
     await executor.step()
     await executor.step()
 
     assert log.batches == [["a"], ["b", "c", "d"]]
-    assert executor.given == []
+    assert executor.calls == []
 
 
 async def test_it_does_not_wait_when_idle(make_writer: MakeWriter, executor: StepExecutor) -> None:
@@ -172,7 +172,7 @@ async def test_it_does_not_wait_when_idle(make_writer: MakeWriter, executor: Ste
     assert asyncio.get_running_loop().time() == 0
 
 
-async def test_it_cuts_a_large_pile_into_batches_in_order(
+async def test_it_splits_a_large_backlog_into_batches_in_order(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer(writer_batch=3)
@@ -196,20 +196,20 @@ async def test_it_answers_a_batch_before_the_next_is_done(make_writer: MakeWrite
     assert second.done()
 
 
-async def test_it_tells_of_a_batch_when_its_senders_have_heard(
-    make_writer: MakeWriter, executor: StepExecutor, told: list[Sequence[Notice]]
+async def test_it_broadcasts_a_batch_after_its_senders_have_their_verdicts(
+    make_writer: MakeWriter, executor: StepExecutor, broadcasts: list[Sequence[Notice]]
 ) -> None:
-    writer, heard = make_writer(), []
+    writer, verdicts = make_writer(), []
     for text in "ab":
-        writer.submit(submission(text), lambda verdict: heard.append((verdict, list(told))))
+        writer.submit(submission(text), lambda verdict: verdicts.append((verdict, list(broadcasts))))
 
     await executor.step()
 
-    assert [before for _, before in heard] == [[], []]
-    assert told == [[RoomHint(ROOM, 1), RoomHint(ROOM, 2)]]
+    assert [before for _, before in verdicts] == [[], []]
+    assert broadcasts == [[RoomHint(ROOM, 1), RoomHint(ROOM, 2)]]
 
 
-async def test_it_goes_on_when_a_sender_cannot_be_told(
+async def test_it_continues_if_a_verdict_cannot_be_delivered(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     writer = make_writer()
@@ -227,7 +227,7 @@ async def test_it_goes_on_when_a_sender_cannot_be_told(
 # -- bounds -------------------------------------------------------------------------------------------------------
 
 
-async def test_it_refuses_what_is_beyond_the_backlog(
+async def test_it_refuses_a_submission_if_the_backlog_is_full(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     writer = make_writer(writer_backlog=2)
@@ -247,7 +247,7 @@ async def test_it_refuses_what_is_beyond_the_backlog(
 # -- busy rooms ---------------------------------------------------------------------------------------------------
 
 
-async def test_it_tries_a_busy_room_again_while_the_others_are_answered(
+async def test_it_answers_other_rooms_while_it_retries_a_busy_one(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 1
@@ -263,16 +263,14 @@ async def test_it_tries_a_busy_room_again_while_the_others_are_answered(
     assert log.written == ["b", "a"]
 
 
-async def test_it_keeps_the_order_of_a_room_that_was_busy(
-    make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
-) -> None:
+async def test_it_keeps_the_order_of_a_busy_room(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
     log.busy[ROOM] = 2
     writer = make_writer()
     for text in ("a", "b", "c"):
         submit(writer, submission(text))
     submit(writer, submission("x", room=OTHER_ROOM))
     await settle()
-    submit(writer, submission("d"))  # comes while the first are tried
+    submit(writer, submission("d"))  # arrives during the first append
 
     for _ in range(3):
         await executor.step()
@@ -282,7 +280,7 @@ async def test_it_keeps_the_order_of_a_room_that_was_busy(
     assert log.written == ["x", "a", "b", "c", "d"]
 
 
-async def test_it_pauses_before_it_tries_a_busy_room_again(
+async def test_it_pauses_before_it_retries_a_busy_room(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 1
@@ -290,13 +288,13 @@ async def test_it_pauses_before_it_tries_a_busy_room_again(
 
     await executor.step()
     await asyncio.sleep(BUSY_PAUSE_S * 0.9)
-    assert executor.given == []
+    assert executor.calls == []
     await asyncio.sleep(BUSY_PAUSE_S * 0.2)
 
-    assert len(executor.given) == 1
+    assert len(executor.calls) == 1
 
 
-async def test_it_gives_up_on_a_busy_room_in_the_end(
+async def test_it_gives_up_on_a_busy_room_at_the_deadline(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 10**6
@@ -307,7 +305,7 @@ async def test_it_gives_up_on_a_busy_room_in_the_end(
     late = submit(writer, submission("b"))
 
     await asyncio.sleep(0.5)
-    await executor.step()  # "a" alone, handed over before "b" came
+    await executor.step()  # "a" alone, which was submitted before "b" arrived
     assert isinstance(early.result(), Busy)
     assert early.result().code == "overloaded"  # type: ignore[union-attr]
     assert not late.done()
@@ -318,7 +316,7 @@ async def test_it_gives_up_on_a_busy_room_in_the_end(
     assert isinstance(late.result(), Sent)
 
 
-async def test_it_lets_the_others_go_on_beside_more_busy_items_than_a_batch_holds(
+async def test_it_answers_other_rooms_if_a_busy_room_fills_a_batch(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 10**6
@@ -337,7 +335,7 @@ async def test_it_lets_the_others_go_on_beside_more_busy_items_than_a_batch_hold
 # -- failures -----------------------------------------------------------------------------------------------------
 
 
-async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
+async def test_it_answers_unavailable_if_the_append_fails(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog, caplog: pytest.LogCaptureFixture
 ) -> None:
     log.failures = 1
@@ -352,7 +350,7 @@ async def test_it_tells_a_batch_that_failed_that_its_outcome_is_not_known(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-async def test_it_goes_on_after_a_failure(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
+async def test_it_continues_after_a_failure(make_writer: MakeWriter, executor: StepExecutor, log: RoomLog) -> None:
     log.failures = 1
     writer = make_writer()
     submit(writer, submission("a"))
@@ -364,14 +362,14 @@ async def test_it_goes_on_after_a_failure(make_writer: MakeWriter, executor: Ste
     assert isinstance(verdict.result(), Sent)
 
 
-# -- the end ------------------------------------------------------------------------------------------------------
+# -- draining -----------------------------------------------------------------------------------------------------
 
 
-async def test_it_drains_at_once_when_there_is_nothing(make_writer: MakeWriter) -> None:
+async def test_it_drains_at_once_if_the_backlog_is_empty(make_writer: MakeWriter) -> None:
     await make_writer().drain()
 
 
-async def test_it_drains_until_everything_has_its_verdict(
+async def test_it_drains_until_every_submission_has_its_verdict(
     make_writer: MakeWriter, executor: StepExecutor, log: RoomLog
 ) -> None:
     log.busy[ROOM] = 1
@@ -390,15 +388,15 @@ async def test_it_drains_until_everything_has_its_verdict(
     assert log.written == ["a", "b", "c"]
 
 
-# -- on a thread --------------------------------------------------------------------------------------------------
+# -- threads ------------------------------------------------------------------------------------------------------
 
 
-async def test_it_lets_sends_pile_up_while_a_thread_appends(log: RoomLog) -> None:
-    loop, begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+async def test_it_batches_submissions_while_a_thread_appends(log: RoomLog) -> None:
+    loop, has_begun, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     def append(submissions: Sequence[Submission]) -> Appended:
-        loop.call_soon_threadsafe(begun.set)
-        assert may_end.wait(LONG_S)
+        loop.call_soon_threadsafe(has_begun.set)
+        assert may_end.wait(TIMEOUT_S)
         return log.append(submissions)
 
     writer = Writer(
@@ -408,7 +406,7 @@ async def test_it_lets_sends_pile_up_while_a_thread_appends(log: RoomLog) -> Non
         limits=Limits(),
     )
     first = submit(writer, submission("a"))
-    await begun.wait()
+    await has_begun.wait()
     others = [submit(writer, submission(text)) for text in "bcd"]
     assert not first.done()
 

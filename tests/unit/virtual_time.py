@@ -7,19 +7,19 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-STUCK_S = 5.0  # of real time, without a timer or a thread that could still wake the loop
+STUCK_S = 5.0  # real time after which a loop without timers counts as stuck
 
 
 class _Selector(selectors.DefaultSelector):
-    """Looks at the sockets without waiting, then counts the wait as done."""
+    """Polls without waiting. If nothing is ready, moves the clock forward by the timeout."""
 
     now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:  # nothing is scheduled: only another thread can go on
+        if timeout is None:  # no timer is set: only another thread can wake the loop
             found = super().select(STUCK_S)
             if not found:
-                raise RuntimeError("nothing would ever happen")
+                raise RuntimeError("the loop is stuck: it has no timer, and no thread woke it")
             return found
         found = super().select(0)
         if not found:
@@ -28,7 +28,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """Begins at 0. Threads are waited for in real time, but only while no timer is set."""
+    """Its clock starts at 0. It waits for threads in real time, but only if no timer is set."""
 
     def __init__(self) -> None:
         self._clock = _Selector()
@@ -39,6 +39,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` on a loop of its own; for generated tests, which run many in one."""
+    """Runs `work` on a new loop. For generated tests, which run many loops in one test."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(work)
