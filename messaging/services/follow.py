@@ -51,25 +51,25 @@ def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced
 
     A room that the user may not follow has its error in the answers and no plan.
     """
-    places, refusals = access_rooms(user_id=user_id, room_ids=sync.rooms)
+    positions, refusals = access_rooms(user_id=user_id, room_ids=sync.rooms)
     same_epoch, budget = _is_same_epoch(sync.epoch), sync.max_replay
     answers: dict[UUID, shapes.Synced] = {}
     plans: dict[UUID, RoomPlan] = {}
     for room_id, after in sync.rooms.items():
-        place = places.get(room_id)
-        if place is None:
+        position = positions.get(room_id)
+        if position is None:
             continue
-        head = place.head
+        head = position.head
         plan = plan_resume(after=after, head=head.seq, floor=head.floor, max_replay=budget, is_same_epoch=same_epoch)
         budget -= plan.replayed
         plans[room_id] = RoomPlan(
             cursor=plan.cursor,
             resync=plan.resync,
             replayed=plan.replayed,
-            since=place.joined_seq,
+            since=position.joined_seq,
             head=head.seq,
         )
-        answers[room_id] = shapes.Synced(head=head, unread=place.unread, resync=plan.resync)
+        answers[room_id] = shapes.Synced(head=head, unread=position.unread, resync=plan.resync)
     answers |= {room_id: shapes.Synced(error=shapes.error_of(error)) for room_id, error in refusals.items()}
     return answers, plans
 
