@@ -1,10 +1,14 @@
-"""The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`."""
+"""The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`.
+
+Docstrings and descriptions of fields are published in asyncapi.yaml and address the developers of clients.
+"""
 
 from collections.abc import Iterator
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from messaging.wire import samples
 from messaging.wire.actions import FEATURES
@@ -18,7 +22,7 @@ VERSION: Final = 1
 
 
 class Hello(Event, frozen=True, kw_only=True, tag="hello"):
-    """The first frame."""
+    """The first frame on every socket."""
 
     data: Greeting
 
@@ -37,18 +41,20 @@ class Hello(Event, frozen=True, kw_only=True, tag="hello"):
 
 
 class MessageCreated(LogEvent[Message], frozen=True, tag="message.created"):
-    """A message was sent."""
+    """A message was sent to the room."""
 
     subject = "message"
     example = {"room": ROOM_ID, "seq": 57, "at": AT, "actor": ALICE.id, "data": samples.MESSAGE}
 
 
 class Advice(msgspec.Struct, frozen=True):
-    reconnect_in_ms: int
+    """When to reconnect."""
+
+    reconnect_in_ms: Annotated[int, Meta(description="Milliseconds to wait before you open another socket")]
 
 
 class Draining(Event, frozen=True, kw_only=True, tag="draining"):
-    """This process is about to stop: the socket will be closed with 4001."""
+    """The server is about to stop, and will close this socket with 4001."""
 
     data: Advice
 
@@ -56,11 +62,13 @@ class Draining(Event, frozen=True, kw_only=True, tag="draining"):
 
 
 class Revoked(msgspec.Struct, frozen=True):
-    session: UUID
+    """The session that has ended."""
+
+    session: Annotated[UUID, Meta(description="The `session` of `hello`")]
 
 
 class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
-    """The session of this socket has ended: the socket is closed with 4503."""
+    """Your session has ended, and the server will close this socket with 4503."""
 
     data: Revoked
 
@@ -68,7 +76,7 @@ class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
 
 
 def message_created(message: Message) -> RoomNotice:
-    """Returns the notice of a new message."""
+    """Returns the notice of a new message, as `message.created`."""
     return render_entry(
         MessageCreated,
         room_id=message.room,
@@ -84,14 +92,14 @@ E = TypeVar("E", bound=Event)
 
 
 def _kinds(event: type[E]) -> Iterator[type[E]]:
-    """The kinds below `event` that are sent, in the order in which they are declared."""
+    """Yields the subclasses of `event` that can be sent, in the order of their declaration."""
     for kind in event.__subclasses__():
         if hasattr(kind, "example"):
             yield kind
         yield from _kinds(kind)
 
 
-# What may stand in a room's log, by name.
+# The events that are entries of a room's log, by name.
 LOG_EVENTS: Final[dict[str, type[LogEvent[Any]]]] = {kind.name(): kind for kind in _kinds(LogEvent)}
-# Everything that the server sends by itself, `hello` first.
+# All events, by name.
 EVENTS: Final[dict[str, type[Event]]] = {kind.name(): kind for kind in _kinds(Event)}
