@@ -147,7 +147,7 @@ class DatabaseStore:
             return
         database = connections[DEFAULT_DB_ALIAS]
         messages = [_message_row(accepted, decision.at) for accepted in decision.accepted]
-        cursors = [
+        cursors: list[SqlRow] = [
             (end, room_id, user_id, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
         ]
         with database.wrap_database_errors:
@@ -160,7 +160,7 @@ class DatabaseStore:
                 )
                 return
             entries = [_entry_row(accepted, decision.at) for accepted in decision.accepted]
-            heads = [
+            heads: list[SqlRow] = [
                 (state.heads[room_id].seq, state.heads[room_id].message_id, room_id)
                 for room_id in sorted({accepted.submission.room_id for accepted in decision.accepted})
             ]
