@@ -89,8 +89,8 @@ class Endpoint(APIView):
     Requests are counted by the rate limit of the user. A query or a body where none is expected is refused.
     """
 
-    takes_query: Collection[str] = ()  # methods
-    takes_body: Collection[str] = ("POST", "PUT", "PATCH")  # methods
+    takes_query: Collection[str] = ()  # the methods that may have a query
+    takes_body: Collection[str] = ("POST", "PUT", "PATCH")  # the methods that may have a body
     # DRF answers OPTIONS with its serializers, and there are none. corsheaders answers preflights before DRF.
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
 

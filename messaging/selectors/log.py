@@ -18,7 +18,7 @@ from rooms.events import MemberChange, Subject
 from rooms.notices import RoomNotice, render_entry, render_gap
 
 Entries = Sequence[models.Entry]
-Shown = Mapping[int, Any]  # the `data` of each entry, by seq
+DataBySeq = Mapping[int, Any]
 
 
 def read_page(*, room_id: UUID, after: int, limit: int) -> Page:
@@ -63,9 +63,9 @@ def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
     by_subject: dict[Subject, list[models.Entry]] = {}
     for entry in entries:
         by_subject.setdefault(LOG_EVENTS[entry.kind].subject, []).append(entry)
-    shown: dict[int, Any] = {}
-    for subject, some in by_subject.items():
-        shown |= _SUBJECTS[subject](room_id, some)
+    data: dict[int, Any] = {}
+    for subject, entries_about_it in by_subject.items():
+        data |= _SUBJECTS[subject](room_id, entries_about_it)
     return [
         render_entry(
             LOG_EVENTS[entry.kind],
@@ -73,7 +73,7 @@ def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
             seq=entry.seq,
             at=entry.at,
             actor_id=entry.actor_id,
-            data=shown[entry.seq],
+            data=data[entry.seq],
             user_id=entry.user_id,
             message_id=entry.message_id,
         )
@@ -81,12 +81,12 @@ def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
     ]
 
 
-def _messages(room_id: UUID, entries: Entries) -> Shown:
+def _messages(room_id: UUID, entries: Entries) -> DataBySeq:
     messages = messages_by_id(room_id, {entry.message_id for entry in entries if entry.message_id is not None})
     return {entry.seq: messages[entry.message_id] for entry in entries if entry.message_id is not None}
 
 
-def _member_changes(room_id: UUID, entries: Entries) -> Shown:
+def _member_changes(room_id: UUID, entries: Entries) -> DataBySeq:
     members = selectors.members_by_id(room_id, [entry.user_id for entry in entries if entry.user_id is not None])
     actors = users_by_id(entry.actor_id for entry in entries)
     return {
@@ -96,12 +96,12 @@ def _member_changes(room_id: UUID, entries: Entries) -> Shown:
     }
 
 
-def _rooms(room_id: UUID, entries: Entries) -> Shown:
+def _rooms(room_id: UUID, entries: Entries) -> DataBySeq:
     room = selectors.room_of(models.Room.objects.get(id=room_id))
     return {entry.seq: room for entry in entries}
 
 
-_SUBJECTS: Final[Mapping[Subject, Callable[[UUID, Entries], Shown]]] = {
+_SUBJECTS: Final[Mapping[Subject, Callable[[UUID, Entries], DataBySeq]]] = {
     "message": _messages,
     "member": _member_changes,
     "room": _rooms,
