@@ -1,4 +1,4 @@
-"""asyncapi.yaml: the socket, rendered from the structs of actions and events; every message with an example."""
+"""Renders asyncapi.yaml, which describes the socket, from the structs of actions and events."""
 
 import inspect
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from api.documents import to_yaml
-from api.schemas import REF, schemas_sent, schemas_taken
+from api.schemas import REF, schemas_received, schemas_sent
 from foundation.errors import DomainError, Invalid, RateLimited
 from messaging.errors import UnknownAction
 from messaging.wire.actions import Action, RequestId
@@ -22,25 +22,25 @@ _CHANNEL: Final = {"$ref": "#/channels/socket"}
 _SERVER: Final = {
     "host": "127.0.0.1:8000",
     "protocol": "ws",
-    "description": "What `make run` starts.",
+    "description": "The server that `make run` starts.",
     "security": [{"$ref": "#/components/securitySchemes/bearer"}],
 }
-# What every action may be answered with, and a frame of which no action could be read.
+# The refusals of every action, and those of a frame whose action could not be parsed.
 _ANY_REFUSAL: Final[tuple[type[DomainError], ...]] = (Invalid, RateLimited)
-_UNREAD: Final[tuple[type[DomainError], ...]] = (UnknownAction,)
+_UNPARSED: Final[tuple[type[DomainError], ...]] = (UnknownAction,)
 
 _DESCRIPTION = """\
 One WebSocket carries typed actions and live events, as JSON text frames. Offer the subprotocol `roomlog.v1`.
 
 The access token comes in `Authorization: Bearer <token>`, or as a second offered subprotocol `bearer.<token>`, or as
-`Authorization: Basic` with the user `bearer` and the token as password. A refused handshake is accepted and closed at
-once with 4501, or with 4502 if the token has only expired.
+`Authorization: Basic` with the user `bearer` and the token as password. If the token is missing or invalid, the socket
+is accepted and closed at once with 4501, or with 4502 if the token has merely expired.
 
-Every action is answered by a reply with its `request_id`. Remember the last `seq` of each room and drop events that
-are not beyond it. Put a `client_id` on every send and retry with the same one until it is answered. Ignore events and
-keys that you do not know: new ones come without a new version.
+Every action gets a reply with its `request_id`. Store the last `seq` of each room, and drop events at or below it. Put
+a `client_id` on every send, and send again with the same one until it is answered. Ignore events and keys that you do
+not know: new ones may be added without a new version.
 
-Close codes (40xx: reconnect and resume; 45xx: not until something changes), also as `x-close-codes`:
+Close codes (40xx: reconnect and resume; 45xx: do not reconnect until something has changed), also as `x-close-codes`:
 
 """
 
@@ -48,7 +48,7 @@ Close codes (40xx: reconnect and resume; 45xx: not until something changes), als
 
 
 def render_asyncapi() -> str:
-    """Returns asyncapi.yaml as it should be."""
+    """Returns the text of asyncapi.yaml."""
     messages = _messages()
     return to_yaml(
         {
@@ -87,7 +87,7 @@ def render_asyncapi() -> str:
 
 def _schemas() -> dict[str, Any]:
     sent = schemas_sent(*EVENTS.values(), *(_reply(action) for action in ACTIONS.values()), _refusal())
-    schemas = schemas_taken(*ACTIONS.values()) | sent
+    schemas = schemas_received(*ACTIONS.values()) | sent
     schemas["Synced"]["oneOf"] = [{"required": ["head", "unread", "resync"]}, {"required": ["error"]}]
     return schemas
 
@@ -115,9 +115,11 @@ def _messages() -> dict[str, Any]:
 def _operations() -> dict[str, Any]:
     each = {name: _act(action) for name, action in ACTIONS.items()}
     events = [event.__name__ for event in EVENTS.values()]
-    tell = _operation("send", "What the server sends by itself: `hello` first, then events.", events)
-    refuse = _operation("send", "The answer to a frame of which no action could be read.", ["Refusal"])
-    return {**each, "tell": tell, "refuse": refuse | {"x-errors": _codes(_UNREAD)}}
+    tell = _operation(
+        "send", "The events, which the server sends without being asked. The first one is `hello`.", events
+    )
+    refuse = _operation("send", "The reply to a frame whose action could not be parsed.", ["Refusal"])
+    return {**each, "tell": tell, "refuse": refuse | {"x-errors": _codes(_UNPARSED)}}
 
 
 def _description() -> str:
@@ -130,7 +132,7 @@ def _description() -> str:
 
 @cache
 def _reply(action: type[Action]) -> type[msgspec.Struct]:
-    """The envelope of djangochannelsrestframework, as it is when `action` succeeds."""
+    """Returns the struct of the reply to an `action` that succeeded, in the envelope of `frames.Reply`."""
     return msgspec.defstruct(
         f"{action.__name__}Reply",
         [
@@ -140,7 +142,7 @@ def _reply(action: type[Action]) -> type[msgspec.Struct]:
             ("errors", Annotated[list[Error], Meta(max_length=0)]),
             ("data", action.contract.answer),
         ],
-        namespace={"__doc__": f"The answer to `{action.name()}` when it was done."},
+        namespace={"__doc__": f"The reply to `{action.name()}`, if it succeeded."},
     )
 
 
@@ -157,7 +159,7 @@ def _refusal() -> type[msgspec.Struct]:
             ("data", None),
         ],
         namespace={
-            "__doc__": "The answer when it was not done. What could not be read of the frame is null.",
+            "__doc__": "The reply to a refused action. `action` and `request_id` are null if they could not be parsed.",
         },
     )
 
@@ -167,15 +169,15 @@ def _codes(refusals: Iterable[type[DomainError]]) -> list[str]:
 
 
 def _socket_errors() -> list[type[DomainError]]:
-    """Every refusal that a socket may meet."""
-    kinds = {*_ANY_REFUSAL, *_UNREAD, *(error for action in ACTIONS.values() for error in action.contract.refusals)}
+    """Returns every error with which a frame can be refused."""
+    kinds = {*_ANY_REFUSAL, *_UNPARSED, *(error for action in ACTIONS.values() for error in action.contract.refusals)}
     return sorted(kinds, key=lambda kind: (kind.status, kind.code))
 
 
 def _refused(kind: type[DomainError]) -> dict[str, object]:
-    """An example of `kind`: the refusal of the first action that may meet it."""
+    """Returns an example of `kind`, as the refusal of the first action that can be refused with it."""
     names = (name for name, action in ACTIONS.items() if kind in action.contract.refusals)
-    name = None if kind in (*_ANY_REFUSAL, *_UNREAD) else next(names)
+    name = None if kind in (*_ANY_REFUSAL, *_UNPARSED) else next(names)
     error = kind(retry_after=1 if kind.retryable else None)
     return _envelope(name, kind.status, [error_of(error)], None)
 

@@ -1,7 +1,8 @@
-"""The documents: openapi.yaml from the views, their structs and django-allauth, and the serving of both."""
+"""Renders openapi.yaml from the views, their structs and django-allauth, and serves both generated documents."""
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,20 +20,20 @@ from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from api.problems import CONTENT_TYPE, Problem
-from api.schemas import schemas_sent, schemas_taken
+from api.schemas import schemas_received, schemas_sent
 from messaging.wire.actions import Action
 
-# Where django-allauth is served, and what its names are led by beside ours (both have a User).
+# The path of django-allauth, and a prefix for the names of its schemas, some of which (User) are also ours.
 _ALLAUTH_ROOT = "_allauth/"
 _ALLAUTH_NAMES = "Allauth"
-# There are no phone numbers here, and allauth's views of them end in an error.
+# Left out of the document: Roomlog has no phone numbers, and allauth's views of them fail.
 UNSERVED: Final = re.compile(r"_allauth/app/v1/(account|auth)/phone")
 _EXAMPLE_ID = "01980000-0000-7000-8000-00000000000a"
 _ALLAUTH_TAG = {"name": "accounts", "description": "Sign-up, login, tokens and sessions, by django-allauth."}
 
 
 class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
-    """Lets a view name a msgspec struct where drf-spectacular expects a serializer."""
+    """Lets views pass msgspec structs to drf-spectacular in place of serializers."""
 
     target_class = "msgspec.Struct"
     match_subclasses = True
@@ -41,7 +42,7 @@ class StructExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         return str(self.target.__name__)
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
-        components = (schemas_taken if direction == "request" else schemas_sent)(self.target)
+        components = (schemas_received if direction == "request" else schemas_sent)(self.target)
         own = components.pop(self.target.__name__)
         structs = {kind.__name__: kind for kind in _subclasses(msgspec.Struct)}
         for name, schema in components.items():
@@ -61,33 +62,39 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 def answers(kind: Any, *, status: int = 200) -> dict[Any, Any]:
-    """The answers of an endpoint: `kind` (None for an empty one) with `status`, or a problem."""
-    return {status: OpenApiResponse(kind), ("default", CONTENT_TYPE): Problem}
+    """Returns the responses of an endpoint: a `kind` (None for an empty body) with `status`, or a problem."""
+    return {
+        status: OpenApiResponse(kind, description=HTTPStatus(status).phrase),
+        ("default", CONTENT_TYPE): OpenApiResponse(Problem, description="The request was refused."),
+    }
 
 
 def answers_of(action: type[Action]) -> dict[Any, Any]:
-    """The answers of an endpoint that does what an action of the socket does."""
+    """Returns the responses of an endpoint that does what `action` does on the socket."""
     return answers(action.contract.answer, status=action.contract.status)
 
 
 def parameters_of(query: type[msgspec.Struct]) -> list[OpenApiParameter]:
-    """The fields of `query` as query parameters."""
-    fields = schemas_taken(query)[query.__name__]["properties"]
-    return [OpenApiParameter(name, _as_given(field), OpenApiParameter.QUERY) for name, field in fields.items()]
+    """Returns the fields of `query` as query parameters."""
+    fields = schemas_received(query)[query.__name__]["properties"]
+    return [
+        OpenApiParameter(name, _without_null(field), OpenApiParameter.QUERY, description=field.pop("description", ""))
+        for name, field in fields.items()
+    ]
 
 
 def render_openapi() -> str:
-    """openapi.yaml as it should be: our views', and the paths of django-allauth that are served beside them."""
+    """Returns the text of openapi.yaml, for our views and those of django-allauth."""
     schema = SchemaGenerator().get_schema(public=True)  # type: ignore[no-untyped-call]
-    for operation in (one for methods in schema["paths"].values() for one in methods.values()):
-        if "requestBody" in operation:  # a patch may be empty, and is JSON all the same
+    for operation in (operation for methods in schema["paths"].values() for operation in methods.values()):
+        if "requestBody" in operation:  # drf-spectacular lets a patch leave it out, but an empty one is `{}`
             operation["requestBody"]["required"] = True
     _add_allauth(schema)
     return to_yaml(schema)
 
 
-def _as_given(field: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that may be left out: in an address there is no null."""
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """Returns the schema of a query parameter. An optional one is left out, never null."""
     match field:
         case {"anyOf": [dict(kind), {"type": "null"}]}:
             return kind
@@ -95,9 +102,11 @@ def _as_given(field: dict[str, Any]) -> dict[str, Any]:
 
 
 def _add_allauth(document: dict[str, Any]) -> None:
-    """Merge django-allauth's own specification in: its paths, and the components that these need."""
+    """Adds django-allauth's own specification to `document`: its paths, and the components that they refer to."""
     spec = _renamed(_allauth_spec())
-    ours = {tag for methods in document["paths"].values() for one in methods.values() for tag in one["tags"]}
+    ours = {
+        tag for methods in document["paths"].values() for operation in methods.values() for tag in operation["tags"]
+    }
     document["tags"] = [*({"name": tag} for tag in sorted(ours)), _ALLAUTH_TAG]
     for address in [address for address in spec["paths"] if UNSERVED.search(address)]:
         del spec["paths"][address]
@@ -112,9 +121,10 @@ def _add_allauth(document: dict[str, Any]) -> None:
 
 
 def _allauth_spec() -> dict[str, Any]:
-    """What allauth says of itself under our settings.
+    """Returns the specification that allauth generates under our settings.
 
-    It asks for its own address, which is served only with pages that read a CDN: for the moment of asking, it is.
+    allauth finds the root of its paths by the URL of its specification. Roomlog does not serve that, because allauth
+    would also serve a page that loads scripts from a CDN. The URL exists only during this call.
     """
     served = (*allauth.headless.urls.urlpatterns, *allauth.headless.spec.urls.urlpatterns)
     set_urlconf((path(_ALLAUTH_ROOT, include((served, "headless"))),))  # type: ignore[arg-type]
@@ -122,14 +132,14 @@ def _allauth_spec() -> dict[str, Any]:
         spec = get_schema()
     finally:
         set_urlconf(None)
-    drawn = spec["components"]["schemas"]["User"]["properties"]["id"]["example"]  # anew each time
-    text = msgspec.json.encode(spec).decode().replace(drawn, _EXAMPLE_ID)
+    random_id = spec["components"]["schemas"]["User"]["properties"]["id"]["example"]  # a random one
+    text = msgspec.json.encode(spec).decode().replace(random_id, _EXAMPLE_ID)
     fixed: dict[str, Any] = msgspec.json.decode(text)
     return fixed
 
 
 def _renamed(spec: Any) -> Any:
-    """`spec`, its components led by `_ALLAUTH_NAMES`, and what is OpenAPI 3.0 in it as 3.1 says it."""
+    """Returns `spec` with `_ALLAUTH_NAMES` in front of the names of its components, as OpenAPI 3.1."""
     spec["components"] = {
         section: {f"{_ALLAUTH_NAMES}{name}": component for name, component in components.items()}
         for section, components in spec["components"].items()
@@ -140,8 +150,8 @@ def _renamed(spec: Any) -> Any:
 def _as_3_1(part: Any) -> Any:
     match part:
         case {"$ref": str(ref)}:
-            place, _, name = ref.rpartition("/")
-            return {"$ref": f"{place}/{_ALLAUTH_NAMES}{name}"}
+            path_of_section, _, name = ref.rpartition("/")
+            return {"$ref": f"{path_of_section}/{_ALLAUTH_NAMES}{name}"}
         case {"nullable": True, "type": str(kind), **rest}:
             return _as_3_1(rest | {"type": [kind, "null"]})
         case dict():
@@ -152,13 +162,13 @@ def _as_3_1(part: Any) -> Any:
 
 
 def _needed(part: Any, components: dict[str, Any]) -> set[tuple[str, str]]:
-    """Section and name of each component that `part` leads to."""
+    """Returns the section and the name of each component to which `part` refers, directly or not."""
     found: set[tuple[str, str]] = set()
     waiting = list(_references(part))
     while waiting:
-        if (place := waiting.pop()) not in found:
-            found.add(place)
-            section, name = place
+        if (component := waiting.pop()) not in found:
+            found.add(component)
+            section, name = component
             waiting += _references(components[section][name])
     return found
 

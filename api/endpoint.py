@@ -1,16 +1,16 @@
-"""What all REST endpoints share: parse with a type, count the action, answer with a struct."""
+"""The base of all REST endpoints: rate limit, typed bodies and queries. Holds no rules."""
 
 import inspect
 from collections.abc import Collection, Mapping
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
 from django.conf import settings
 from django.urls import register_converter
 from django.urls.converters import UUIDConverter
-from msgspec import NODEFAULT
+from msgspec import NODEFAULT, Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,7 +28,7 @@ A = TypeVar("A", bound=Action)
 
 
 class Id(UUIDConverter):
-    """A UUID in an address, in upper or lower case: some platforms write it in capitals."""
+    """A UUID in a path, in upper or lower case, because some platforms write it in upper case."""
 
     regex = "(?i:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 
@@ -39,8 +39,8 @@ register_converter(Id, "id")
 class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The query of a page by id."""
 
-    before: UUID | None = None
-    after: UUID | None = None
+    before: Annotated[UUID | None, Meta(description="Only items with a lower id")] = None
+    after: Annotated[UUID | None, Meta(description="Only items with a higher id")] = None
     limit: PageLimit = 50
 
     def __post_init__(self) -> None:
@@ -48,14 +48,17 @@ class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_one_side(before: object, after: object) -> None:
-    """Raises `Invalid` if a page is asked for on both sides."""
+    """Raises `Invalid` if both are given."""
     if before is not None and after is not None:
-        raise Invalid("Give one of `before` and `after`.", field="before")
+        raise Invalid("Give at most one of `before` and `after`.", field="before")
 
 
 @cache
 def fields_of(kind: type[Action], *, suffix: str, without: tuple[str, ...] = ("room",)) -> type[msgspec.Struct]:
-    """Returns the struct of a REST body or query: the fields of an action, without those that the path names."""
+    """Returns a struct for the body or query of a request: the fields of an action, without those in `without`.
+
+    It is named after the action and `suffix`, and has the docstring of the action.
+    """
     fields: list[tuple[str, Any, Any]] = []
     for field in msgspec.structs.fields(kind):
         if field.name not in (*without, "request_id"):
@@ -81,11 +84,14 @@ query_of = partial(fields_of, suffix="Query")
 
 
 class Endpoint(APIView):
-    """One address. Its methods parse, call one service or selector, and return the struct that it returns."""
+    """The base class of endpoints. Each method calls one service or selector, and returns the struct that it returns.
 
-    takes_query: Collection[str] = ()
-    takes_body: Collection[str] = ("POST", "PUT", "PATCH")
-    # DRF answers OPTIONS from serializers, of which there are none. corsheaders answers preflights before.
+    Requests are counted by the rate limit of the user. A query or a body where none is expected is refused.
+    """
+
+    takes_query: Collection[str] = ()  # the methods that may have a query
+    takes_body: Collection[str] = ("POST", "PUT", "PATCH")  # the methods that may have a body
+    # DRF answers OPTIONS with its serializers, and there are none. corsheaders answers preflights before DRF.
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
 
     @property
@@ -106,14 +112,17 @@ class Endpoint(APIView):
         super().initial(request, *args, **kwargs)
         throttle(self.user_id)
         if request.method in self.allowed_methods:
-            self.refuse_what_is_not_taken(request)
+            self.check_expected(request)
 
-    def refuse_what_is_not_taken(self, request: Request) -> None:
-        """Raises `Invalid`. An empty object counts as no body: some clients always send one."""
+    def check_expected(self, request: Request) -> None:
+        """Raises `Invalid` if there is a query or a body that the method does not take.
+
+        An empty object counts as no body, because some clients always send one.
+        """
         if request.method not in self.takes_query and request.query_params:
-            raise Invalid("Not known here.", field=next(iter(request.query_params)))
+            raise Invalid("There is no such query parameter.", field=next(iter(request.query_params)))
         if request.method not in ("GET", "HEAD", *self.takes_body) and request.body.strip() not in (b"", b"{}"):
-            raise Invalid("This takes no body.")
+            raise Invalid("This request takes no body.")
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         finalized = super().finalize_response(request, response, *args, **kwargs)
@@ -121,13 +130,13 @@ class Endpoint(APIView):
         return finalized
 
     def body(self, kind: type[T]) -> T:
-        """Returns the request's body as a `kind`, its fields checked. Raises `Invalid` and `TooLarge`."""
+        """Returns the body of the request as a `kind`, with its fields checked. Raises `Invalid` and `TooLarge`."""
         value = self._decode(kind)
         check_fields(value, self.limits)
         return value
 
     def query(self, kind: type[T]) -> T:
-        """Returns the query string as a `kind`, its fields checked. Raises `Invalid`."""
+        """Returns the query string as a `kind`, with its fields checked. Raises `Invalid`."""
         value = self._parse(kind)
         check_fields(value, self.limits)
         return value
@@ -161,11 +170,11 @@ class Endpoint(APIView):
         values = {}
         for name, several in self.request.query_params.lists():
             if len(several) > 1:
-                raise Invalid("Given more than once.", field=name)
+                raise Invalid("Must be given only once.", field=name)
             check_json(several[0], field=name)
             values[name] = several[0]
-            if several[0] == "null":  # msgspec would take it for null
-                raise Invalid("There is no null in an address: leave it out.", field=name)
+            if several[0] == "null":  # which msgspec would decode as None
+                raise Invalid("Must not be `null`: leave it out instead.", field=name)
         try:
             return msgspec.convert(values, type=kind, strict=False)
         except msgspec.ValidationError as error:

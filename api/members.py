@@ -1,4 +1,4 @@
-"""rooms/{room}/members/ and rooms/{room}/members/{user}/"""
+"""Endpoints rooms/{room}/members/ and rooms/{room}/members/{user}/."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ class MembersView(Endpoint):
 
     @extend_schema(operation_id="list_members", parameters=parameters_of(Keyset), responses=answers(MemberPage))
     def get(self, request: Request, room: UUID) -> Response:
-        """Who is in the room, by user id."""
+        """List the members of a room, by user id."""
         query = self.query(Keyset)
         return Response(
             selectors.list_members(
@@ -32,7 +32,7 @@ class MembersView(Endpoint):
         responses=answers(Member, status=201) | answers(Member),
     )
     def post(self, request: Request, room: UUID) -> Response:
-        """Put somebody in the room. 200 where they are in it already."""
+        """Add a user to a room. If they already are a member, nothing changes, and the status is 200."""
         member, is_new = services.add_member(user_id=self.user_id, room_id=room, new=self.body(NewMember))
         return Response(member, status=201 if is_new else 200)
 
@@ -40,19 +40,19 @@ class MembersView(Endpoint):
 class MemberView(Endpoint):
     @extend_schema(operation_id="get_member", responses=answers(Member))
     def get(self, request: Request, room: UUID, user: UUID) -> Response:
-        """One member."""
+        """Get a member of a room."""
         return Response(selectors.get_member(user_id=self.user_id, room_id=room, member_id=user))
 
     @extend_schema(operation_id="update_member", request=MemberPatch, responses=answers(Member))
     def patch(self, request: Request, room: UUID, user: UUID) -> Response:
-        """Change a role, or mute."""
+        """Change the role of a member, mute them or unmute them."""
         return Response(
             services.update_member(user_id=self.user_id, room_id=room, member_id=user, patch=self.body(MemberPatch))
         )
 
     @extend_schema(operation_id="remove_member", responses=answers(None, status=204))
     def delete(self, request: Request, room: UUID, user: UUID) -> Response:
-        """Remove a member of a lower role, or oneself."""
+        """Remove a member whose role is lower than yours, or yourself."""
         services.remove_member(user_id=self.user_id, room_id=room, member_id=user)
         return Response(status=204)
 

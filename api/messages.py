@@ -1,11 +1,12 @@
-"""rooms/{room}/messages/, rooms/{room}/messages/{id}/ and rooms/{room}/log/"""
+"""Endpoints rooms/{room}/messages/, rooms/{room}/messages/{message}/ and rooms/{room}/log/."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import msgspec
 from django.urls import path
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from msgspec import Meta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,8 +20,7 @@ from messaging.wire.actions import History, PageLimit, Send, Seq
 from messaging.wire.limits import Limits
 from messaging.wire.shapes import LogPage, Message
 
-# A `client_id`, quoted or not.
-_KEY: Final[dict[str, Any]] = {"type": "string", "maxLength": Limits().max_client_id_chars + 2}
+_KEY: Final[dict[str, Any]] = {"type": "string", "maxLength": Limits().max_client_id_chars + 2}  # two for the quotes
 
 
 class MessagesView(Endpoint):
@@ -30,31 +30,35 @@ class MessagesView(Endpoint):
         operation_id="list_messages", parameters=parameters_of(query_of(History)), responses=answers_of(History)
     )
     def get(self, request: Request, room: UUID) -> Response:
-        """A page of messages, oldest first."""
+        """List messages of a room, oldest first: the latest, or those before, after or around an id."""
         return Response(list_messages(user_id=self.user_id, history=self.requested(History, room=room)))
 
     @extend_schema(
         operation_id="send_message",
         request=body_of(Send),
-        parameters=[OpenApiParameter("Idempotency-Key", _KEY, OpenApiParameter.HEADER)],
+        parameters=[
+            OpenApiParameter(
+                "Idempotency-Key", _KEY, OpenApiParameter.HEADER, description="The `client_id`, quoted or not"
+            )
+        ],
         responses=answers_of(Send),
     )
     def post(self, request: Request, room: UUID) -> Response:
-        """Send a message. A retry with the same `client_id` gets the first answer again."""
+        """Send a message. If you send it again with the same `client_id`, you get the first answer again."""
         send = self.requested(Send, room=room)
         key = request.headers.get("Idempotency-Key")
         if key is not None:
             key = key.strip().removeprefix('"').removesuffix('"')
             if send.client_id not in (None, key):
-                raise Invalid("Differs from `Idempotency-Key`.", field="client_id")
+                raise Invalid("Differs from the header `Idempotency-Key`.", field="client_id")
             send = self.requested(Send, room=room, override={"client_id": key})
         return Response(send_message(send, sender=self.principal), status=Send.contract.status)
 
 
 class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The entries that follow a seq."""
+    """The query of a page of a room's log."""
 
-    after: Seq = 0
+    after: Annotated[Seq, Meta(description="Only events with a higher seq")] = 0
     limit: PageLimit = 50
 
 
@@ -63,7 +67,7 @@ class LogView(Endpoint):
 
     @extend_schema(operation_id="list_log", parameters=parameters_of(LogQuery), responses=answers(LogPage))
     def get(self, request: Request, room: UUID) -> Response:
-        """A page of the room's events, oldest first, as the socket brings them."""
+        """List the events in the log of a room, oldest first, as the socket sends them."""
         query = self.query(LogQuery)
         page = list_log(user_id=self.user_id, room_id=room, after=query.after, limit=query.limit)
         return Response(page)
@@ -72,7 +76,7 @@ class LogView(Endpoint):
 class MessageView(Endpoint):
     @extend_schema(operation_id="get_message", responses=answers(Message))
     def get(self, request: Request, room: UUID, message: int) -> Response:
-        """One message."""
+        """Get a message."""
         return Response(get_message(user_id=self.user_id, room_id=room, message_id=message))
 
 

@@ -1,4 +1,4 @@
-"""rooms/, rooms/public/, rooms/{room}/, and joining, leaving, reading"""
+"""Endpoints rooms/, rooms/public/ and rooms/{room}/, with its join/, leave/ and read/."""
 
 from typing import Annotated
 from uuid import UUID
@@ -19,7 +19,9 @@ from rooms.schema import Joined, NewRoom, Room, RoomPage, RoomPatch
 
 
 class PublicQuery(Keyset, frozen=True):
-    search: Annotated[str, Meta(max_length=100)] = ""
+    """The query of a page of public rooms."""
+
+    search: Annotated[str, Meta(max_length=100, description="A part of the name, in upper or lower case")] = ""
 
 
 class RoomsView(Endpoint):
@@ -27,13 +29,13 @@ class RoomsView(Endpoint):
 
     @extend_schema(operation_id="list_rooms", parameters=parameters_of(Keyset), responses=answers(MyRoomPage))
     def get(self, request: Request) -> Response:
-        """One's own rooms, with what is unread and what was said last."""
+        """List the rooms of which you are a member, oldest first, with your unread count and the latest message."""
         query = self.query(Keyset)
         return Response(list_my_rooms(user_id=self.user_id, before=query.before, after=query.after, limit=query.limit))
 
     @extend_schema(operation_id="create_room", request=NewRoom, responses=answers(Room, status=201))
     def post(self, request: Request) -> Response:
-        """Make a room of one's own."""
+        """Create a room. You become its owner."""
         joined = services.create_room(user_id=self.user_id, new=self.body(NewRoom))
         return Response(joined.room, status=201, headers={"Location": f"/api/v1/rooms/{joined.room.id}/"})
 
@@ -43,7 +45,7 @@ class PublicRoomsView(Endpoint):
 
     @extend_schema(operation_id="list_public_rooms", parameters=parameters_of(PublicQuery), responses=answers(RoomPage))
     def get(self, request: Request) -> Response:
-        """Rooms that anybody may join, whose name contains `search`."""
+        """List public rooms that are not archived, oldest first. With `search`, only those whose name contains it."""
         query = self.query(PublicQuery)
         return Response(
             selectors.list_public_rooms(search=query.search, before=query.before, after=query.after, limit=query.limit)
@@ -53,12 +55,12 @@ class PublicRoomsView(Endpoint):
 class RoomView(Endpoint):
     @extend_schema(operation_id="get_room", responses=answers(Room))
     def get(self, request: Request, room: UUID) -> Response:
-        """One room that one is in."""
+        """Get a room of which you are a member."""
         return Response(selectors.get_room(user_id=self.user_id, room_id=room))
 
     @extend_schema(operation_id="update_room", request=RoomPatch, responses=answers(Room))
     def patch(self, request: Request, room: UUID) -> Response:
-        """Change settings; archive and unarchive."""
+        """Change the settings of a room, archive it or unarchive it."""
         return Response(services.update_room(user_id=self.user_id, room_id=room, patch=self.body(RoomPatch)))
 
 
@@ -67,7 +69,7 @@ class JoinView(Endpoint):
 
     @extend_schema(operation_id="join_room", request=None, responses=answers(Joined))
     def post(self, request: Request, room: UUID) -> Response:
-        """Become a member of a public room. Again changes nothing."""
+        """Become a member of a public room. If you already are one, nothing changes."""
         return Response(services.join_room(user_id=self.user_id, room_id=room))
 
 
@@ -76,7 +78,7 @@ class LeaveView(Endpoint):
 
     @extend_schema(operation_id="leave_room", request=None, responses=answers(None, status=204))
     def post(self, request: Request, room: UUID) -> Response:
-        """End one's membership."""
+        """End your membership of a room."""
         services.leave_room(user_id=self.user_id, room_id=room)
         return Response(status=204)
 
@@ -84,7 +86,7 @@ class LeaveView(Endpoint):
 class ReadView(Endpoint):
     @extend_schema(operation_id="read_messages", request=body_of(Read), responses=answers_of(Read))
     def put(self, request: Request, room: UUID) -> Response:
-        """Move one's read cursor."""
+        """Move your read cursor forward; with `unread`, also back."""
         read = self.requested(Read, room=room)
         return Response(
             services.read_messages(user_id=self.user_id, room_id=room, message_id=read.id, unread=read.unread)

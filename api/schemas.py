@@ -1,4 +1,8 @@
-"""JSON Schema of the structs, for both documents: what clients send is closed, what the server sends is whole."""
+"""JSON Schemas of structs, for both generated documents.
+
+A schema of what the server receives allows no unknown keys. A schema of what it sends requires every key that is always
+sent, and allows others, because clients ignore keys that they do not know.
+"""
 
 from typing import Any, Final
 
@@ -9,16 +13,19 @@ from messaging.wire.shapes import LogPage
 from rooms.events import Gap
 
 REF: Final = "#/components/schemas/{name}"
-# What a page of a room's log holds.
+# The events that a page of a room's log can contain.
 ENTRIES: Final[tuple[type[msgspec.Struct], ...]] = (*LOG_EVENTS.values(), Gap)
-# Pages of frames that are encoded already: msgspec knows only that they are JSON.
+# The items of pages whose items are encoded before the page: their type says only that they are JSON.
 _PAGES: Final[dict[type, tuple[type[msgspec.Struct], ...]]] = {LogPage: ENTRIES}
 
 Schemas = dict[str, dict[str, Any]]
 
 
-def schemas_taken(*kinds: type[msgspec.Struct]) -> Schemas:
-    """Of `kinds` and of all that they hold, by name: with the bounds, and with what a `json_schema` of theirs adds."""
+def schemas_received(*kinds: type[msgspec.Struct]) -> Schemas:
+    """Returns the schemas of `kinds`, which clients send, and of the types in their fields, by name.
+
+    What a struct has as `json_schema` is added to its schema.
+    """
     schemas = _schemas_of(kinds)
     for kind in kinds:
         schemas[kind.__name__] |= getattr(kind, "json_schema", {})
@@ -26,7 +33,7 @@ def schemas_taken(*kinds: type[msgspec.Struct]) -> Schemas:
 
 
 def schemas_sent(*kinds: type[msgspec.Struct]) -> Schemas:
-    """Of `kinds` and of all that they hold, by name: always with all their fields, and with more tomorrow."""
+    """Returns the schemas of `kinds`, which the server sends, and of the types in their fields, by name."""
     entries = tuple(entry for kind in kinds for entry in _PAGES.get(kind, ()))
     schemas = {name: _as_sent(schema) for name, schema in _schemas_of((*kinds, *entries)).items()}
     for kind in _PAGES.keys() & {*kinds}:
@@ -41,7 +48,7 @@ def _schemas_of(kinds: tuple[type, ...]) -> Schemas:
 
 
 def _as_sent(schema: dict[str, Any]) -> dict[str, Any]:
-    """A field with a default is written like any other; what may be left out has none. Clients ignore unknown keys."""
+    """Returns the schema of a struct that is sent: fields with a default are sent too, and are therefore required."""
     required = {*schema["required"]}
     for name, field in schema["properties"].items():
         if "default" in field:

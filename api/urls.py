@@ -1,4 +1,4 @@
-"""The addresses under /api/v1/, the documents and the pages that show them."""
+"""Routes of /api/v1/, of the health checks, and of the generated documents and the pages that show them."""
 
 from django.urls import include, path
 from django.views.generic import RedirectView

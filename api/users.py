@@ -1,4 +1,4 @@
-"""users/, users/me/, users/{id}/"""
+"""Endpoints users/, users/me/ and users/{user}/."""
 
 from typing import Annotated
 from uuid import UUID
@@ -20,11 +20,11 @@ Username = Annotated[str, Meta(max_length=64)]
 
 
 class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`before` and `after` are usernames."""
+    """The query of a page of users. `before` and `after` are usernames."""
 
-    search: Username = ""
-    before: Username | None = None
-    after: Username | None = None
+    search: Annotated[Username, Meta(description="The beginning of the username, in upper or lower case")] = ""
+    before: Annotated[Username | None, Meta(description="Only users with a lower username")] = None
+    after: Annotated[Username | None, Meta(description="Only users with a higher username")] = None
     limit: PageLimit = 50
 
     def __post_init__(self) -> None:
@@ -36,7 +36,7 @@ class UsersView(Endpoint):
 
     @extend_schema(operation_id="list_users", parameters=parameters_of(UserQuery), responses=answers(UserPage))
     def get(self, request: Request) -> Response:
-        """Active users by username, whose username starts with `search`."""
+        """List active users, by username. With `search`, only those whose username begins with it."""
         query = self.query(UserQuery)
         return Response(
             selectors.list_users(search=query.search, before=query.before, after=query.after, limit=query.limit)
@@ -46,19 +46,19 @@ class UsersView(Endpoint):
 class MeView(Endpoint):
     @extend_schema(operation_id="get_me", responses=answers(User))
     def get(self, request: Request) -> Response:
-        """Oneself."""
+        """Get your own user."""
         return Response(self.principal.user)
 
     @extend_schema(operation_id="update_me", request=UserPatch, responses=answers(User))
     def patch(self, request: Request) -> Response:
-        """Change one's name, picture or custom data."""
+        """Change your display name, avatar URL or custom data."""
         return Response(services.update_user(user_id=self.user_id, patch=self.body(UserPatch)))
 
 
 class UserView(Endpoint):
     @extend_schema(operation_id="get_user", responses=answers(User))
     def get(self, request: Request, user: UUID) -> Response:
-        """One user."""
+        """Get an active user."""
         return Response(selectors.get_user(user_id=user))
 
 

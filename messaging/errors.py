@@ -1,4 +1,4 @@
-"""What messaging may refuse.
+"""The errors of messages and actions.
 
 DomainError
 ├── UnknownAction    400
@@ -15,4 +15,4 @@ class UnknownAction(DomainError):
 
 class ClientIdReused(DomainError):
     code, status = "client_id_reused", 409
-    summary = "This client_id belongs to an earlier message with other content."
+    summary = "This client_id was already used for a message with different content."

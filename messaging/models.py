@@ -1,4 +1,4 @@
-"""What is said: the current state of each message."""
+"""Messages in their current state. Holds no rules."""
 
 from django.db import models
 
@@ -8,7 +8,7 @@ from rooms.models import Room
 
 
 class Message(models.Model):
-    """`id` counts the messages of a room, `seq` is its place among all the room's changes."""
+    """A message. `id` counts the messages of its room; `seq` is its position among all changes of the room."""
 
     pk = models.CompositePrimaryKey("room_id", "id")
     room = models.ForeignKey(
@@ -22,9 +22,9 @@ class Message(models.Model):
     text = models.TextField()
     reply_to = models.BigIntegerField(null=True)
     data = ExactJSONField(default=dict)
-    # The sender's key, or one from the server (messaging/append/submissions.py); with it a retry finds the first try.
+    # The sender's key, or one from the server (messaging/append/submissions.py). A retry finds the message by it.
     client_id = models.CharField(max_length=64)
-    # Tells a retry from another message under the same key, even when the text is gone.
+    # Distinguishes a retry from another message with the same key, even after the text was erased.
     digest = models.BinaryField(max_length=16)
     created_at = models.DateTimeField()
     edited_at = models.DateTimeField(null=True)

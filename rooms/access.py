@@ -1,4 +1,4 @@
-"""The only way from a user to a room: reads the membership and checks the permission."""
+"""The only way from a user to a room: reads the membership and checks the permission. Changes nothing."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from rooms.errors import Archived
 from rooms.permissions import Permission, refusal_of_stranger
 from rooms.schema import Head
 
-_PLACES = Lookup(
+_POSITIONS = Lookup(
     """
     SELECT m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
     FROM input
@@ -36,8 +36,8 @@ class Access(msgspec.Struct, frozen=True):
             raise refusal
 
 
-class Place(NamedTuple):
-    """What following a room needs: since when the user is a member, what they have read, and the room's head."""
+class Position(NamedTuple):
+    """A member's position in a room: the seq at which they joined, the id up to which they have read, and the head."""
 
     joined_seq: int
     read_id: int
@@ -49,11 +49,13 @@ class Place(NamedTuple):
 
 
 def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permission.READ) -> Access:
-    """Returns the room, reached as a member who may do `permission`. One query, no transaction.
+    """Returns the room and the user's membership, if the user is a member whose role allows `permission`.
 
-    To judge authority at a place in the log, call it after the room's head has been locked (`rooms.change`).
-    Raises `NotFound` if the room does not exist or is private to others, `NotAMember` if it is public, and `Forbidden`
-    if the member's role is too low.
+    One query, and one more if the user is not a member; no transaction. If the result has to hold at a position in the
+    log, call it after locking the room's head (`rooms.change`).
+
+    Raises `Forbidden` if the member's role is too low. If the user is not a member, raises `NotAMember` for a public
+    room and `NotFound` for a private one, as for a room that does not exist.
     """
     membership = (
         models.Membership.objects.select_related("room", "user", "room__head")
@@ -67,18 +69,18 @@ def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permis
     return access
 
 
-def access_rooms(*, user_id: UUID, room_ids: Collection[UUID]) -> tuple[dict[UUID, Place], dict[UUID, DomainError]]:
-    """Returns the user's places in the rooms that they are a member of, and the error for each of the others.
+def access_rooms(*, user_id: UUID, room_ids: Collection[UUID]) -> tuple[dict[UUID, Position], dict[UUID, DomainError]]:
+    """Returns the user's position in each room of which they are a member, and an error for each of the other rooms.
 
-    At most two queries however many rooms, no transaction. The errors are those of `access_room`.
+    At most two queries for any number of rooms; no transaction. The errors are those that `access_room` would raise.
     """
-    rows = _PLACES.run(dict.fromkeys(room_ids, 0), user_id.hex)
-    places = {
-        as_uuid(room_id): Place(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
+    rows = _POSITIONS.run(dict.fromkeys(room_ids, 0), user_id.hex)
+    positions = {
+        as_uuid(room_id): Position(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
         for room_id, joined_seq, read_id, seq, message_id, floor in rows
     }
-    strangers = [room_id for room_id in room_ids if room_id not in places]
-    return places, _refusals(strangers) if strangers else {}
+    others = [room_id for room_id in room_ids if room_id not in positions]
+    return positions, _refusals(others) if others else {}
 
 
 def require_writable(room: models.Room) -> None:
@@ -88,6 +90,6 @@ def require_writable(room: models.Room) -> None:
 
 
 def _refusals(room_ids: Collection[UUID]) -> dict[UUID, DomainError]:
-    """The errors for a user who is a member of none of these rooms. One query."""
+    """Returns the error for each of the rooms, of none of which the user is a member. One query."""
     public = set(models.Room.objects.filter(id__in=room_ids, kind="public").values_list("id", flat=True))
     return {room_id: refusal_of_stranger(is_public=room_id in public) for room_id in room_ids}

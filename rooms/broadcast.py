@@ -1,4 +1,4 @@
-"""Tells what was committed in rooms."""
+"""Publishes committed changes of rooms inside this process. `config` registers the listeners."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,9 @@ remove_listener = _listeners.remove
 
 
 def broadcast(notices: Sequence[Notice]) -> None:
-    """Hand `notices` (of committed changes, in the order of their seq) to every listener, from any thread.
+    """Passes the notices of committed changes to every listener, on the calling thread.
 
-    Whoever misses it sees the hole.
+    Call it after the commit, from any thread, with the notices of a room in the order of their seq. Never raises, and
+    makes no query. A listener that misses a notice finds a hole in the seqs, and reads the entries from the log.
     """
     _listeners.notify(notices)

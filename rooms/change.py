@@ -1,4 +1,4 @@
-"""One change of a room, from the lock to the broadcast: the one way in which rooms and members change."""
+"""A change of a room, from the lock to the broadcast. Rooms and members change in no other way."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from rooms.schema import LockedHead
 
 
 class Change:
-    """Collects the entries and notices of a change while the room's head is locked."""
+    """Numbers and collects the entries of a change, and their notices, while the room's head is locked."""
 
     def __init__(self, room_id: UUID, head: LockedHead, *, at: datetime) -> None:
         self.room_id = room_id
@@ -28,7 +28,7 @@ class Change:
 
     @property
     def next_seq(self) -> int:
-        """The seq of the entry that is appended next."""
+        """The seq that the next call of `append` will give its entry."""
         return self.head.seq + 1
 
     def append(
@@ -40,7 +40,10 @@ class Change:
         user_id: UUID | None = None,
         message_id: int | None = None,
     ) -> None:
-        """Numbers an entry about a user or a message, and renders it with `data`: its subject after the commit."""
+        """Appends an entry of `kind`, and its notice. `data` is the entry's subject as it will be after the commit.
+
+        `actor_id` is the user who makes the change; `user_id` or `message_id` is the member or the message it is about.
+        """
         self.head.seq += 1
         seq = self.head.seq
         self._entries.append(
@@ -68,20 +71,22 @@ class Change:
         )
 
     def notify(self, user_id: UUID, event: Event) -> None:
-        """Sends `event` to the user's own sockets after the commit."""
+        """Adds `event` to what is sent to the user's own sockets after the commit."""
         self.notices.append(user_notice(user_id, event))
 
     def write(self) -> None:
-        """Inserts the entries and moves the head."""
+        """Inserts the entries and moves the head: two queries, or none if nothing was appended."""
         if self._entries:
             log.write_entries(self.room_id, self._entries)
 
 
 @contextmanager
 def locked_room(room_id: UUID) -> Iterator[Change]:
-    """Opens a transaction, locks the room's head, takes the time; then commits and broadcasts what was appended.
+    """Opens a transaction, locks the room's head, takes the time and yields a `Change` to append to.
 
-    Authority is the caller's to judge: use `changing_room` if the user must be a member. Raises `NotFound`.
+    On exit, writes what was appended, commits and broadcasts it; if the block raises, does none of this. One query
+    before the block and at most two after it. The caller must check the user's authority inside the block:
+    `changing_room` does so for members. Raises `NotFound` if the room does not exist.
     """
     with transaction.atomic(durable=True):
         head = log.lock_head(room_id)
@@ -95,9 +100,9 @@ def locked_room(room_id: UUID) -> Iterator[Change]:
 def changing_room(
     room_id: UUID, *, user_id: UUID, permission: Permission = Permission.READ
 ) -> Iterator[tuple[Change, Access]]:
-    """As `locked_room`, for a member who may do `permission`, judged after the lock.
+    """Does what `locked_room` does, and yields also the user's `Access`, checked for `permission` after the lock.
 
-    Raises what `access_room` raises.
+    One query more than `locked_room`. Raises what `access_room` raises.
     """
     with locked_room(room_id) as change:
         yield change, access_room(user_id=user_id, room_id=room_id, permission=permission)

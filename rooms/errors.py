@@ -1,4 +1,4 @@
-"""What a room may refuse.
+"""The errors of rooms and memberships.
 
 DomainError
 ├── NotAMember, Muted, Archived   403
@@ -20,9 +20,9 @@ class Muted(DomainError):
 
 class Archived(DomainError):
     code, status = "archived", 403
-    summary = "This room is archived: it can be read, not written."
+    summary = "This room is archived and read-only."
 
 
 class LastOwner(DomainError):
     code, status = "last_owner", 409
-    summary = "A room always has an owner: hand it over first."
+    summary = "A room must have an owner. Make another member an owner first."

@@ -1,12 +1,13 @@
-"""The events of rooms, each declared once: its data, how its entry is rendered, its example. Pure.
+"""The events of rooms, each declared once: its data, how its entry is rendered, and its example. Pure.
 
-An event is something that the server sends by itself. Those with a `seq` are entries of a room's log.
+Docstrings and descriptions of fields are published in asyncapi.yaml and address the developers of clients.
 """
 
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from accounts.schema import User
 from foundation.schema import Timestamp
@@ -19,9 +20,9 @@ Subject = Literal["message", "member", "room"]
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="event"):
-    """Something that the server sends by itself. The tag is its name on the wire."""
+    """A frame that the server sends without being asked. The tag is its name in JSON."""
 
-    example: ClassVar[dict[str, Any]]  # the fields of the example in the documents
+    example: ClassVar[dict[str, Any]]  # the fields of its example in asyncapi.yaml
 
     @classmethod
     def name(cls) -> str:
@@ -29,28 +30,28 @@ class Event(msgspec.Struct, frozen=True, tag_field="event"):
 
 
 class LogEvent(Event, Generic[Data], frozen=True):
-    """An entry of a room's log. `data` is state to set, never to add: its subject as it is when the frame is made."""
+    """An entry of a room's log. `data` is the state of its subject when the frame is made, never a difference."""
 
     room: UUID
-    seq: int
-    at: Timestamp
-    actor: UUID
+    seq: Annotated[int, Meta(description="Position in the room's log: 1, 2, 3 …")]
+    at: Annotated[Timestamp, Meta(description="When the change was made: RFC 3339, UTC, milliseconds")]
+    actor: Annotated[UUID, Meta(description="Id of the user who made the change")]
     data: Data
 
     subject: ClassVar[Subject]  # what `data` shows
-    evicts: ClassVar[bool] = False  # whether the user it is about follows the room no further
-    revises: ClassVar[bool] = False  # whether earlier frames of its message are out of date
+    evicts: ClassVar[bool] = False  # whether it is the last event of the room for the member that it is about
+    revises: ClassVar[bool] = False  # whether earlier frames that show its message are out of date
 
 
 class MemberChange(msgspec.Struct, frozen=True):
-    """The member as they are now, and who changed them."""
+    """The current state of the member, and the user who made the change."""
 
     member: Member
     by: User
 
 
 class MemberEvent(LogEvent[MemberChange], frozen=True):
-    """A change of a member."""
+    """A change of a membership."""
 
     subject = "member"
 
@@ -62,20 +63,20 @@ def _example(seq: int, member: Member, by: User) -> dict[str, Any]:
 
 
 class MemberJoined(MemberEvent, frozen=True, tag="member.joined"):
-    """A user became a member."""
+    """A user became a member of the room."""
 
     example = _example(2, samples.MEMBER, samples.ALICE)
 
 
 class MemberLeft(MemberEvent, frozen=True, tag="member.left"):
-    """A member left."""
+    """A member left the room. For that member, this is the last event of the room."""
 
     evicts = True
     example = _example(58, samples.MEMBER, samples.BOB)
 
 
 class MemberRemoved(MemberEvent, frozen=True, tag="member.removed"):
-    """A member was removed by somebody else."""
+    """A member was removed from the room. For that member, this is the last event of the room."""
 
     evicts = True
     example = _example(58, samples.MEMBER, samples.ALICE)
@@ -88,7 +89,7 @@ class MemberUpdated(MemberEvent, frozen=True, tag="member.updated"):
 
 
 class RoomUpdated(LogEvent[Room], frozen=True, tag="room.updated"):
-    """The settings of a room changed, or it was archived or unarchived."""
+    """The settings of the room changed, or it was archived or unarchived."""
 
     subject = "room"
     example = {
@@ -97,18 +98,18 @@ class RoomUpdated(LogEvent[Room], frozen=True, tag="room.updated"):
 
 
 class Gap(Event, frozen=True, kw_only=True, tag="gap"):
-    """Entries of a room's log that no longer exist: a hole that will never be filled."""
+    """Entries of the room's log that are no longer stored and will never be sent. Continue after `to`."""
 
     room: UUID
-    from_: int = msgspec.field(name="from")
-    to: int
+    from_: Annotated[int, Meta(description="Seq of the first missing entry")] = msgspec.field(name="from")
+    to: Annotated[int, Meta(description="Seq of the last missing entry")]
     reason: Literal["retention"] = "retention"
 
     example = {"room": samples.ROOM_ID, "from_": 4, "to": 7}
 
 
 class RoomAdded(Event, frozen=True, kw_only=True, tag="room.added"):
-    """Sent to a user's own sockets: somebody added them to a room."""
+    """Another user added you to a room. Sent to all of your sockets; may be dropped if a socket is slow."""
 
     room: UUID
     data: Room
@@ -117,7 +118,7 @@ class RoomAdded(Event, frozen=True, kw_only=True, tag="room.added"):
 
 
 class ReadMoved(Event, frozen=True, kw_only=True, tag="read"):
-    """Sent to a user's own sockets: their read cursor moved."""
+    """A `read` moved your read cursor. Sent to all of your sockets; may be dropped if a socket is slow."""
 
     room: UUID
     data: ReadState

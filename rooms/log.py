@@ -1,4 +1,4 @@
-"""The log of a room: the lock that puts its changes in order, the numbers, the bare entries."""
+"""The log of a room: the lock that orders its changes, and the writing of entries. Knows no permissions."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,16 +11,17 @@ from rooms.schema import LockedHead
 
 
 def now() -> datetime:
-    """Returns the present time in UTC, cut to the milliseconds that the wire shows."""
+    """Returns the current time in UTC, truncated to milliseconds, which is the precision of timestamps in JSON."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def lock_head(room_id: UUID) -> LockedHead:
-    """Locks the head of a room until the transaction ends. One query. Raises `NotFound`.
+    """Locks the head of a room until the end of the transaction, and returns it. One query.
 
-    Call it inside a transaction before anything else is locked or judged: what is read after it is as it stands at
-    this very place in the log. On SQLite `BEGIN IMMEDIATE` has locked the database already.
+    Call it inside a transaction, before locking or checking anything else: what you read afterwards is true at the
+    position in the log that the next entry takes. On SQLite, `BEGIN IMMEDIATE` has already locked the database. Raises
+    `NotFound` if the room does not exist.
     """
     row = (
         models.Head.objects.select_for_update(no_key=True)
@@ -34,6 +35,9 @@ def lock_head(room_id: UUID) -> LockedHead:
 
 
 def write_entries(room_id: UUID, entries: Sequence[models.Entry]) -> None:
-    """Inserts numbered entries and moves the head to the last. Call it inside the transaction that locked the head."""
+    """Inserts `entries`, which are numbered and not empty, and moves the head to the last of them. Two queries.
+
+    Call it inside the transaction that locked the head.
+    """
     models.Entry.objects.bulk_create(entries)
     models.Head.objects.filter(room_id=room_id).update(seq=entries[-1].seq)

@@ -1,4 +1,4 @@
-"""Rooms, who is in them, and the log of what happened there."""
+"""Rooms, their members and their logs. Holds no rules."""
 
 from django.db import models
 
@@ -14,7 +14,7 @@ class Room(models.Model):
     topic = models.CharField(max_length=500, blank=True)
     avatar_url = models.CharField(max_length=2048, blank=True)
     data = ExactJSONField(default=dict)
-    # Moves under the head's lock only.
+    # Changed only while the head is locked.
     member_count = models.PositiveIntegerField(default=0)
     slow_mode_s = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField()
@@ -28,17 +28,17 @@ class Room(models.Model):
 
 
 class Head(models.Model):
-    """Where a room's log ends. Narrow and hot: its row lock is what puts the room's changes in order."""
+    """The end of a room's log. Its row lock orders the room's changes. Narrow, because every change rewrites it."""
 
     room = models.OneToOneField(Room, primary_key=True, on_delete=models.CASCADE, related_name="head")
     seq = models.BigIntegerField(default=0)
     message_id = models.BigIntegerField(default=0)
-    # The oldest seq that is kept.
+    # The oldest seq that is still stored.
     floor = models.BigIntegerField(default=1)
 
 
 class Membership(models.Model):
-    """A user in a room; one who has left keeps the row, with `left_seq` set."""
+    """A user's membership of a room. The row stays when the membership ends, with `left_seq` set."""
 
     pk = models.CompositePrimaryKey("room_id", "user_id")
     room = models.ForeignKey(Room, on_delete=models.CASCADE, db_index=False, related_name="memberships")
@@ -47,7 +47,7 @@ class Membership(models.Model):
     role = models.PositiveSmallIntegerField(
         choices=[(role.value, role.name.capitalize()) for role in Role], default=Role.MEMBER
     )
-    # The last message that is read. The rest, up to the head, is unread.
+    # The read cursor: the id of the last message that was read. The messages after it are unread.
     read_id = models.BigIntegerField(default=0)
     notify = models.CharField(max_length=10, default="all")
     muted_until = models.DateTimeField(null=True)
@@ -61,7 +61,10 @@ class Membership(models.Model):
 
 
 class Entry(models.Model):
-    """One change of a room. Points at its subject: a message, or a user."""
+    """One change of a room. Refers to its subject and does not copy it.
+
+    The subject is the message `message_id` or the member `user_id`; if both are null, it is the room.
+    """
 
     pk = models.CompositePrimaryKey("room_id", "seq")
     # Protected, because this key has no constraint: an append during a cascade would leave entries without a room.
@@ -77,7 +80,7 @@ class Entry(models.Model):
 
 
 class Epoch(models.Model):
-    """One row: the name of this history. It changes when the database went back in time."""
+    """The identifier of this history, in one row. It changes when the database is restored to an earlier state."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     value = models.UUIDField(default=new_id)

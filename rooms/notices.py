@@ -1,7 +1,7 @@
-"""Notices: what was committed, encoded once, on its way to the sockets; and the rendering of entries as notices. Pure.
+"""Notices of committed changes, each with its event encoded once, and the rendering of entries as notices. Pure.
 
-Services render the entries that they append, and replay renders the entries that it reads, by the same function: an
-entry's kind, seq, time and actor are its own, only `data` is its subject's.
+Services render the entries that they append, and replay renders the entries that it reads, with the same function.
+Kind, seq, time and actor come from the entry; only `data` comes from the subject.
 """
 
 from datetime import datetime
@@ -14,11 +14,11 @@ from rooms.events import Data, Event, Gap, LogEvent
 
 
 class RoomNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """A committed entry, encoded as its event.
+    """A committed entry of a room's log, encoded as its event.
 
-    `evicts` is the user who follows the room no further than this. `message_id` is the message that the entry shows;
-    if it `revises` that message, frames that showed it before are out of date. The notice of a gap stands for all
-    entries from `covers_from` to `seq`.
+    `evicts` is the user for whom this is the last event of the room, because their membership ended. `message_id` is
+    the message that the entry is about; if it `revises` that message, earlier frames that show it are out of date. In
+    the notice of a gap, `covers_from` is set: it takes the place of all entries from `covers_from` to `seq`.
     """
 
     room_id: UUID
@@ -38,14 +38,14 @@ class UserNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class RoomHint(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """The log of a room reaches at least to `seq`. A process that does not know the entries yet reads them."""
+    """The log of a room extends at least to `seq`. A process that does not have these entries reads them."""
 
     room_id: UUID
     seq: int
 
 
 class SessionsChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Sessions of a user may have ended: check whether the user's sockets may stay."""
+    """Sessions of a user may have ended: each process checks whether the user's sockets may stay open."""
 
     user_id: UUID
 
@@ -66,9 +66,10 @@ def render_entry(
     user_id: UUID | None = None,
     message_id: int | None = None,
 ) -> RoomNotice:
-    """Returns the notice of one entry. `at` is aware, or a wire timestamp already.
+    """Returns the notice of one entry.
 
-    `user_id` and `message_id` name the user or the message that the entry is about.
+    `at` is an aware time or a timestamp as it stands in JSON. `data` is the entry's subject as it is now. `user_id` is
+    the member and `message_id` the message that the entry is about, if any.
     """
     event = kind(
         room=room_id,
@@ -88,11 +89,11 @@ def render_entry(
 
 
 def render_gap(room_id: UUID, first: int, last: int) -> RoomNotice:
-    """Returns the notice that the entries from `first` to `last` no longer exist."""
+    """Returns a notice that the entries from `first` to `last` are no longer stored."""
     payload = _encoder.encode(Gap(room=room_id, from_=first, to=last))
     return RoomNotice(room_id=room_id, seq=last, payload=payload, covers_from=first)
 
 
 def user_notice(user_id: UUID, event: Event) -> UserNotice:
-    """Returns the notice that carries `event` to the sockets of one user."""
+    """Returns a notice that carries `event` to the sockets of one user."""
     return UserNotice(user_id=user_id, payload=_encoder.encode(event))

@@ -1,4 +1,4 @@
-"""Sample values, from which the examples of actions and events in the documents are made. Pure."""
+"""Sample values of rooms and members, for the examples in the generated documents. Pure."""
 
 from typing import Final
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Reads of rooms and members. Renders models as the shapes of `rooms.schema`; no transactions."""
+"""Reads of rooms and members, rendered as the shapes of `rooms.schema`. No transactions."""
 
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -38,7 +38,7 @@ def room_of(room: models.Room) -> Room:
 
 
 def member_of(membership: models.Membership) -> Member:
-    """`membership.user` should be there already."""
+    """Renders a membership. No query if `membership.user` is loaded."""
     return Member(
         user=user_of(membership.user),
         role=cast("RoleName", Role(membership.role).name.lower()),
@@ -54,7 +54,7 @@ def head_of(head: models.Head) -> Head:
 
 
 def joined_of(membership: models.Membership) -> Joined:
-    """`membership` should have room, user and head with it."""
+    """Renders a membership with its room and head. No query if `room`, `room.head` and `user` are loaded."""
     head = membership.room.head
     return Joined(
         room=room_of(membership.room),
@@ -65,7 +65,10 @@ def joined_of(membership: models.Membership) -> Joined:
 
 
 def get_epoch() -> UUID:
-    """The name of this history; made when first asked for. Each handshake asks, which is why it is plain SQL."""
+    """Returns the epoch, which identifies this history of the database. The first call creates it.
+
+    One query, in plain SQL because every handshake runs it.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT value FROM rooms_epoch WHERE id = 1")
         row = cursor.fetchone()
@@ -75,17 +78,23 @@ def get_epoch() -> UUID:
 
 
 def get_room(*, user_id: UUID, room_id: UUID) -> Room:
-    """Raises what `access_room` raises."""
+    """Returns a room of which the user is a member. One query. Raises what `access_room` raises."""
     return room_of(access_room(user_id=user_id, room_id=room_id).room)
 
 
 def get_joined(*, user_id: UUID, room_id: UUID) -> Joined:
-    """Room, membership and head in one statement. Raises what `access_room` raises."""
+    """Returns the room, the user's membership and the head, which one query reads together.
+
+    Raises what `access_room` raises.
+    """
     return joined_of(access_room(user_id=user_id, room_id=room_id).membership)
 
 
 def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, limit: int) -> RoomPage:
-    """Public rooms that are not archived, by id (oldest first), whose name contains `search`."""
+    """Returns a page of the public rooms whose name contains `search`, in any case, without archived ones.
+
+    Sorted by id, which is oldest first; `before` and `after` are ids, or None. One query.
+    """
     rooms = models.Room.objects.filter(kind="public", archived_at__isnull=True)
     if search:
         rooms = rooms.filter(name__icontains=search)
@@ -96,7 +105,10 @@ def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, l
 def list_memberships(
     *, user_id: UUID, before: UUID | None, after: UUID | None, limit: int
 ) -> KeysetPage[models.Membership]:
-    """The user's memberships by room id (oldest first), each with user, room and head."""
+    """Returns a page of the user's memberships, each with `user`, `room` and `room.head` loaded. One query.
+
+    Sorted by the room's id, which is oldest first; `before` and `after` are ids of rooms, or None.
+    """
     mine = models.Membership.objects.select_related("room", "user", "room__head").filter(
         user_id=user_id, left_seq__isnull=True
     )
@@ -104,7 +116,7 @@ def list_memberships(
 
 
 def list_members(*, user_id: UUID, room_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MemberPage:
-    """Members by user id. Raises what `access_room` raises."""
+    """Returns a page of the room's members, sorted by user id. Two queries. Raises what `access_room` raises."""
     access_room(user_id=user_id, room_id=room_id)
     members = models.Membership.objects.select_related("user").filter(room_id=room_id, left_seq__isnull=True)
     page = page_of(members, key="user_id", before=before, after=after, limit=limit)
@@ -114,7 +126,10 @@ def list_members(*, user_id: UUID, room_id: UUID, before: UUID | None, after: UU
 
 
 def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
-    """Raises what `access_room` raises, and `NotFound`."""
+    """Returns a member of the room. Two queries.
+
+    Raises `NotFound` if `member_id` is not a member, and what `access_room` raises.
+    """
     access_room(user_id=user_id, room_id=room_id)
     membership = (
         models.Membership.objects.select_related("user")
@@ -127,22 +142,22 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
 
 
 def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
-    """Of the rooms whose logs are known to reach so far: how far they reach now, where that is further. One query."""
+    """Returns the seq of the head of each room whose head is beyond the seq given in `known`. One query."""
     rows = _MOVED_HEADS.run(known)
     return {as_uuid(room_id): seq for room_id, seq in rows}
 
 
 def get_floor(*, room_id: UUID) -> int:
-    """The oldest seq that the room keeps."""
+    """Returns the oldest seq that the room still stores; 1 if there is no such room. One query."""
     return models.Head.objects.values_list("floor", flat=True).filter(room_id=room_id).first() or 1
 
 
 def list_entries(*, room_id: UUID, after: int, limit: int) -> list[models.Entry]:
-    """The bare entries that follow `after`, oldest first. Asks nobody's leave."""
+    """Returns up to `limit` entries with a seq above `after`, oldest first. One query. Does not check access."""
     return list(models.Entry.objects.filter(room_id=room_id, seq__gt=after).order_by("seq")[:limit])
 
 
 def members_by_id(room_id: UUID, user_ids: Iterable[UUID]) -> dict[UUID, Member]:
-    """Members past and present, for the rendering of entries."""
+    """Returns the members with these ids, including former ones. One query. Does not check access."""
     rows = models.Membership.objects.select_related("user").filter(room_id=room_id, user_id__in=set(user_ids))
     return {row.user_id: member_of(row) for row in rows}

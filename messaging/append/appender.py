@@ -1,4 +1,4 @@
-"""Appends messages to the logs of their rooms, in lists: the writer passes many at once, REST passes one."""
+"""Appends batches of submissions to the logs of their rooms. The writer passes many at once, REST passes one."""
 
 from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager
@@ -22,13 +22,13 @@ from rooms import log as room_log
 from rooms.notices import Notice, RoomHint
 from rooms.schema import LockedHead
 
-ATTEMPTS = 4  # at a commit whose outcome is unknown, or after a connection was lost before it
+ATTEMPTS = 4  # to append a batch, if the connection to the database is lost each time
 
 log = structlog.get_logger(__name__)
 
 
 class Store(Protocol):
-    """The database as an append needs it. See `DatabaseStore`."""
+    """The database operations of an append. `DatabaseStore` describes them."""
 
     def transaction(self) -> AbstractContextManager[Any]: ...
     def lock_heads(
@@ -46,21 +46,27 @@ class Store(Protocol):
 
 
 class Appender:
-    """Appends batches of submissions. May be called from several threads; remembers which rooms are contended."""
+    """Appends batches of submissions. It may be used from several threads.
+
+    It remembers the rooms whose heads were locked for too long, so that the next batch does not wait for them.
+    """
 
     def __init__(self, store: Store | None = None, *, now: Callable[[], datetime] = room_log.now) -> None:
         self._store = store or DatabaseStore()
         self._now = now
-        # Rooms whose heads others held for too long. As long as that lasts they are skipped, not waited for.
+        # Rooms whose locks timed out. Batches skip them, and do not wait, until their locks are free again.
         self._contended: frozenset[UUID] = frozenset()
 
     def append(self, submissions: Sequence[Submission]) -> Appended:
-        """Appends, in one transaction, every submission that may be appended.
+        """Appends, in one transaction, every submission that is not refused.
 
-        Returns a verdict for each submission, in their order: `Sent`, or the `DomainError` to answer with. `Busy` and
-        every other refusal except `Unavailable` mean that it was certainly not committed. Returns also the notices,
-        which the caller must broadcast. Authority is judged after the heads are locked, at the very place in the log.
-        Opens a durable transaction; never raises because of what a submission holds.
+        Returns a verdict for each submission, in their order: `Sent`, or the `DomainError` to answer with. Every error
+        except `Unavailable` means that the submission was certainly not committed. Also returns notices, which the
+        caller must broadcast.
+
+        Opens a durable transaction, with a fixed number of queries for any number of submissions. Authority is judged
+        after the heads are locked. If the database refuses the batch because of a value, its halves are appended
+        separately. Never raises a database error.
         """
         if not submissions:
             return Appended([], [])
@@ -73,11 +79,11 @@ class Appender:
         except (DatabaseError, InterfaceError) as error:
             log.error("append failed", submissions=len(submissions), error=str(error))
             return Appended([Unavailable(retry_after=1) for _ in submissions], [])
-        # One submission spoils the batch: halve it until that one stands alone.
+        # The database refused one of the submissions: halve the batch until it is alone.
         return self._append_halves(submissions)
 
     def _append_halves(self, submissions: Sequence[Submission]) -> Appended:
-        """Appends each half by itself. A room that was busy in the first half is busy in the second, without a try."""
+        """Appends the halves separately. A room that was busy in the first is not tried again, to keep its order."""
         first, rest = submissions[: len(submissions) // 2], submissions[len(submissions) // 2 :]
         done = self.append(first)
         busy = {
@@ -91,12 +97,12 @@ class Appender:
         return Appended(done.verdicts + verdicts, done.notices + then.notices)
 
     def _try(self, submissions: Sequence[Submission]) -> Appended:
-        """Commits once, over as many connections as it takes.
+        """Commits once, with a new connection after each that was lost.
 
-        If a connection is lost inside COMMIT, the outcome is unknown. The same submissions are then appended again:
-        the lock on the head waits for the lost transaction to end, and the keys tell which were committed. From then
-        on no room may be skipped and nothing may be called `Busy`, because it may be in the log. Raises
-        `DatabaseError`.
+        If the connection is lost during COMMIT, the outcome is unknown. The same submissions are then appended again:
+        the lock on the head waits until the lost transaction has ended, and the keys show what it committed. From then
+        on, no room is skipped and nothing is `Busy`, because it may be in the log. Raises `DatabaseError` and
+        `InterfaceError`.
         """
         lost = 0
         skip_locked = any(submission.room_id in self._contended for submission in submissions)
@@ -116,7 +122,7 @@ class Appender:
                 elif skip_locked or connection.vendor == "sqlite":
                     return Appended([Busy(retry_after=1) for _ in submissions], [])
                 else:
-                    # Another transaction holds one of the heads: let the other rooms go on.
+                    # Another transaction holds one of the heads. Skip it, so that the other rooms can continue.
                     skip_locked = True
 
     def _commit(self, submissions: Sequence[Submission], *, skip_locked: bool) -> Appended:
@@ -132,7 +138,7 @@ class Appender:
 
 
 def _notices(decision: Decision) -> list[Notice]:
-    """The new messages, and a hint for each repeated one: its first commit may have been lost before its broadcast."""
+    """Returns a notice for each new message, and a hint for each repeated one, which may never have been broadcast."""
     created_at = timestamp(decision.at)
     new: list[Notice] = [message_created(_message_of(accepted, created_at)) for accepted in decision.accepted]
     return new + [RoomHint(room_id=sent.room, seq=sent.seq) for sent in decision.repeated]

@@ -1,4 +1,4 @@
-"""Judges a batch of submissions, each at its place in the log of its room. Pure: reads nothing, writes nothing."""
+"""Judges a batch of submissions, each at its position in the log of its room. Pure: reads and writes nothing."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -20,30 +20,30 @@ Verdict = Sent | DomainError
 
 
 class Busy(Overloaded):
-    """Other transactions held the room's lock for too long. Nothing was committed: it can be tried again."""
+    """Other transactions held the lock on the room's head. The submission was not committed, and can be retried."""
 
 
 class SenderStanding(msgspec.Struct, frozen=True):
-    """A sender and their membership of a room, as read after the room's head was locked."""
+    """The sender, their session and their membership of the room, as read after the room's head was locked."""
 
     sender: User
-    is_current: bool  # the session still exists, and its user's `auth_version` is the one it was admitted with
-    is_public: bool  # the room is
+    is_current: bool  # whether the session exists, and the user is active and has the session's `auth_version`
+    is_public: bool  # whether the room is
     role: int | None  # None if the sender is not a member
     is_muted: bool
-    is_archived: bool  # the room is
-    read_id: int
+    is_archived: bool  # whether the room is
+    read_id: int  # the sender's read cursor; 0 if they are not a member
 
 
 class Known(msgspec.Struct, frozen=True):
-    """The message that a `client_id` was used for before."""
+    """The message for which a `client_id` was used before."""
 
     digest: bytes
     sent: Sent
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A submission with its place in the log."""
+    """A submission that is appended, with its numbers."""
 
     submission: Submission
     sender: User
@@ -59,10 +59,11 @@ def key_of(submission: Submission) -> Key:
 
 
 class State(msgspec.Struct, frozen=True):
-    """Everything that a judgement depends on.
+    """Everything on which the verdicts depend.
 
-    A room without a head does not exist, or is in `busy` if its head was locked by others. `standings` has one item
-    for each submission, in their order; None if the room or the sender does not exist.
+    A room that is not in `heads` does not exist, or is in `busy` if other transactions hold its lock. `standings` has
+    an item for each submission, in their order, which is None if the room or the sender does not exist. `known` has the
+    messages that were sent before under keys of the batch.
     """
 
     heads: Mapping[UUID, LockedHead]
@@ -72,19 +73,21 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """What `decide` decided: a verdict for each submission, in their order, and what to write."""
+    """A verdict for each submission, in their order, and what to write."""
 
     at: datetime
     verdicts: list[Verdict]
     accepted: list[Accepted]
     repeated: list[Sent]  # retries of messages that were committed before
-    cursors: dict[tuple[UUID, UUID], tuple[int, int]]  # (room, user): read cursor from, to
+    cursors: dict[tuple[UUID, UUID], tuple[int, int]]  # by room and user: the read cursor before and after
 
 
 def decide(state: State, submissions: Sequence[Submission], *, at: datetime) -> Decision:
-    """Judge each submission by key, authority, room state and limits, in this order. Number what remains.
+    """Judges the submissions in their order, and numbers those that it accepts.
 
-    Moves the heads in `state` as it numbers.
+    Each is judged by its key, then by the sender's session, membership, role and mute, then by the room's state. A key
+    that was used before, also in this batch, gets the original answer again if the content is the same. Changes the
+    heads in `state`. `at` is the time of the entries, taken after the lock.
     """
     decision = Decision(at=at, verdicts=[], accepted=[], repeated=[], cursors={})
     known = dict(state.known)
@@ -116,7 +119,7 @@ def decide(state: State, submissions: Sequence[Submission], *, at: datetime) -> 
 
 
 def _refusal(submission: Submission, head: LockedHead, standing: SenderStanding) -> DomainError | None:
-    """Returns the first reason not to append `submission`, or None."""
+    """Returns the first reason to refuse `submission`, or None."""
     if not standing.is_current:
         return Unauthenticated("The session has ended.")
     if standing.role is None:
@@ -128,14 +131,14 @@ def _refusal(submission: Submission, head: LockedHead, standing: SenderStanding)
     if standing.is_archived:
         return Archived()
     if submission.reply_to is not None and submission.reply_to > head.message_id:
-        return Invalid("There is no such message.", field="reply_to")
+        return Invalid("There is no message with this id.", field="reply_to")
     return None
 
 
 def _move_cursor(
     cursors: dict[tuple[UUID, UUID], tuple[int, int]], submission: Submission, read_id: int, message_id: int
 ) -> None:
-    """A sender has read their own message, if they had read everything before it."""
+    """Moves the sender's read cursor past their own message, if they had read everything before it."""
     key = submission.room_id, submission.sender_id
     start, end = cursors.get(key, (read_id, read_id))
     if end == message_id - 1:

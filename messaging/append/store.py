@@ -1,7 +1,4 @@
-"""The database side of an append: locks the heads, reads what judges the batch, writes what was decided.
-
-All SQL of the hot path is here. Every method must be called inside the transaction that locked the heads.
-"""
+"""The database side of an append, with all SQL of the hot path. Decides nothing."""
 
 from collections.abc import Collection, Sequence, Set
 from datetime import datetime
@@ -56,7 +53,7 @@ _KNOWN = Query(
     position="int", room_id="uuid", sender_id="uuid", client_id="text",
 )  # fmt: skip
 
-# What is written, in the order of `_message_row`, `_entry_row` and so on.
+# The columns that are written, in the order in which the functions below build the rows.
 _MESSAGE = Columns(
     room_id="uuid", id="bigint", seq="bigint", sender_id="uuid", text="text", reply_to="bigint", data="text",
     client_id="text", digest="bytea", created_at="timestamptz",
@@ -73,7 +70,7 @@ _SQLITE_CHANGES = (
     (_HEAD, "UPDATE rooms_head SET seq = ?, message_id = ? WHERE room_id = ?"),
     (_CURSOR, "UPDATE rooms_membership SET read_id = ? WHERE room_id = ? AND user_id = ? AND read_id = ?"),
 )
-# The same four changes in one statement. Entries and heads follow from the messages.
+# The same four changes in one statement. Entries and heads are derived from the messages.
 _POSTGRESQL_CHANGES = f"""
 WITH new AS MATERIALIZED (SELECT {_MESSAGE.selected} FROM {_MESSAGE.recordset} AS given), messages AS (
     INSERT INTO messaging_message ({_MESSAGE.names}) SELECT {_MESSAGE.names} FROM new
@@ -89,20 +86,22 @@ UPDATE rooms_membership m SET read_id = moved.read_id FROM moved
 WHERE m.room_id = moved.room_id AND m.user_id = moved.user_id AND m.read_id = moved.was
 """  # noqa: S608 - no input in it
 
-_Role = tuple[UUID, UUID, str, int]  # room, user, session, auth_version
+_SenderKey = tuple[UUID, UUID, str, int]  # room, user, session, auth_version
 
 
 class DatabaseStore:
-    """The store of production. The simulation has a model of it that keeps everything in memory."""
+    """The store that servers use. Simulations have one in memory."""
 
     def transaction(self) -> transaction.Atomic:
+        """Returns a durable transaction. Call the other methods inside it."""
         return transaction.atomic(durable=True)
 
     def lock_heads(self, room_ids: Set[UUID], *, skip_locked: bool) -> tuple[dict[UUID, LockedHead], frozenset[UUID]]:
-        """Locks the heads of the rooms, in sorted order. One query, and one more if `skip_locked` left any out.
+        """Locks the heads of the rooms, in sorted order, until the end of the transaction.
 
-        Returns the heads, and the rooms whose heads others hold (only with `skip_locked`). A room in neither does
-        not exist.
+        Waits for heads that other transactions hold, or leaves them out if `skip_locked`. Returns the heads, and the
+        rooms that were left out; a room in neither does not exist. One query, and one more if `skip_locked` and some
+        heads are missing. Raises Django's database errors.
         """
         query = _UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS
         rows = query.run([(room_id,) for room_id in sorted(room_ids)])
@@ -118,31 +117,37 @@ class DatabaseStore:
         busy: frozenset[UUID],
         at: datetime,
     ) -> State:
-        """Reads what judges `submissions` at `at`: two queries, each with a snapshot newer than the lock."""
-        roles: dict[_Role, int] = {}  # each sender is looked up once in each room
-        role_of = [roles.setdefault(_role(submission), len(roles)) for submission in submissions]
-        standings = _STANDINGS.run([(position, *role, at) for role, position in roles.items()])
+        """Returns everything that `decide` needs to judge `submissions` at the time `at`.
+
+        Two queries for any number of submissions. Each has a snapshot that is newer than the lock.
+        """
+        senders: dict[_SenderKey, int] = {}  # each sender is looked up once in each room
+        sender_of = [senders.setdefault(_sender_key(submission), len(senders)) for submission in submissions]
+        standings = _STANDINGS.run([(position, *sender, at) for sender, position in senders.items()])
         known = _KNOWN.run(
             [
                 (position, submission.room_id, submission.sender_id, submission.client_id)
                 for position, submission in enumerate(submissions)
             ]
         )
-        by_role = _standings(standings, list(roles))
+        by_sender = _standings(standings, list(senders))
         return State(
             heads=heads,
             busy=busy,
-            standings=[by_role.get(position) for position in role_of],
+            standings=[by_sender.get(position) for position in sender_of],
             known=_known(known, submissions),
         )
 
     def write(self, state: State, decision: Decision) -> None:
-        """Inserts the messages and their entries, and moves heads and read cursors."""
+        """Inserts the accepted messages and their entries, and moves the heads and the senders' read cursors.
+
+        One statement on PostgreSQL, four on SQLite, for any number of messages; none if nothing was accepted.
+        """
         if not decision.accepted:
             return
         database = connections[DEFAULT_DB_ALIAS]
         messages = [_message_row(accepted, decision.at) for accepted in decision.accepted]
-        cursors = [
+        cursors: list[SqlRow] = [
             (end, room_id, user_id, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
         ]
         with database.wrap_database_errors:
@@ -155,7 +160,7 @@ class DatabaseStore:
                 )
                 return
             entries = [_entry_row(accepted, decision.at) for accepted in decision.accepted]
-            heads = [
+            heads: list[SqlRow] = [
                 (state.heads[room_id].seq, state.heads[room_id].message_id, room_id)
                 for room_id in sorted({accepted.submission.room_id for accepted in decision.accepted})
             ]
@@ -177,21 +182,21 @@ def _entry_row(accepted: Accepted, at: datetime) -> SqlRow:
 
 
 def _data(submission: Submission) -> str:
-    """Custom JSON as `ExactJSONField` stores it."""
+    """Returns custom JSON in the form in which `ExactJSONField` stores it."""
     return msgspec.json.encode(submission.data).decode() if submission.data else "{}"
 
 
-def _role(submission: Submission) -> _Role:
+def _sender_key(submission: Submission) -> _SenderKey:
     return submission.room_id, submission.sender_id, submission.session_key, submission.auth_version
 
 
-def _standings(found: Sequence[SqlRow], roles: Sequence[_Role]) -> dict[int, SenderStanding]:
-    """By the position in `roles`."""
+def _standings(found: Sequence[SqlRow], senders: Sequence[_SenderKey]) -> dict[int, SenderStanding]:
+    """Returns the standings by index in `senders`."""
     standings = {}
     for position, username, display_name, avatar_url, bot, *facts, role, read_id in found:
         is_current, is_public, is_muted, is_archived = map(bool, facts)
         sender = User(
-            id=roles[position][1],
+            id=senders[position][1],
             username=username,
             display_name=display_name or username,
             avatar_url=avatar_url,

@@ -1,4 +1,4 @@
-"""Submissions: messages on their way into the log. Both edges make them, `decide` judges them. Pure."""
+"""Submissions: messages to be appended. The socket and REST create them; `decide` judges them. Pure."""
 
 import hashlib
 import itertools
@@ -13,20 +13,20 @@ from accounts.schema import Principal
 from foundation.schema import CustomData
 from messaging.wire.actions import Send
 
-# Keys made by the server begin with a character that a client's key may not hold. They are never shown.
+# The first character of keys that the server creates. Clients' keys cannot contain it, and never see it.
 SERVER_KEY_MARK = "\x7f"
 
 _canonical = msgspec.json.Encoder(order="deterministic")
-# Unique to this process; a counter follows it, because a random number for each submission costs a system call.
+# Unique to this process. A counter is appended, because a random key for each submission would cost a system call.
 _server_key = f"{SERVER_KEY_MARK}{secrets.token_urlsafe(16)}."
 _count = itertools.count()
 
 
 class Submission(msgspec.Struct, frozen=True):
-    """Who says what in which room, under which key.
+    """A message to append: its room, its sender and their session, its content, and its `client_id`.
 
-    `digests` holds the digest of the content under each secret key, the present one first: it tells a retry from
-    another message under the same `client_id`.
+    `digests` has a digest of the content for each secret key, the current one first. It distinguishes a retry from
+    another message with the same `client_id`.
     """
 
     room_id: UUID
@@ -41,8 +41,10 @@ class Submission(msgspec.Struct, frozen=True):
 
 
 def submission_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]) -> Submission:
-    """Returns the submission of a `send`. Without a `client_id` it gets one from the server, so that a commit whose
-    outcome is unknown can be looked up.
+    """Returns the submission of a `send`.
+
+    If it has no `client_id`, the server gives it one, by which it can be found if the outcome of a commit is unknown.
+    `secret_keys` are those of the digests, the current one first.
     """
     content = _canonical.encode((action.text, action.reply_to, action.data))
     return Submission(
@@ -59,12 +61,12 @@ def submission_of(action: Send, *, sender: Principal, secret_keys: Sequence[str]
 
 
 def shown_client_id(client_id: str) -> str | None:
-    """Returns the key as clients see it: None if the server made it."""
+    """Returns the key as clients see it, which is None if the server created it."""
     return None if client_id.startswith(SERVER_KEY_MARK) else client_id
 
 
 def _digest(content: bytes, secret_key: str) -> bytes:
-    """Keyed, so that nobody can guess an erased text from it."""
+    """Returns a keyed digest, from which nobody without the key can guess an erased text."""
     return hashlib.blake2b(content, key=_digest_key(secret_key), digest_size=16).digest()
 
 

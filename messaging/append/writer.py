@@ -1,6 +1,6 @@
-"""The writer: natural group commit. While one batch is appended, the next sends pile up and then go together. Pure.
+"""The writer: natural group commit. Sends that arrive while a batch is appended form the next batch. Pure.
 
-There is no timer, so an idle server answers at once. The append is passed in.
+There is no timer, so an idle server answers at once. The function that appends is passed in.
 """
 
 import asyncio
@@ -18,28 +18,32 @@ from messaging.append.submissions import Submission
 from messaging.wire.limits import Limits
 from rooms.notices import Notice
 
-BUSY_PAUSE_S = 0.05
-# Turns of the loop in which the pile may grow before a batch is taken.
-MAX_TURNS = 16
+BUSY_PAUSE_S = 0.05  # for which the submissions of a busy room are set aside
+MAX_TURNS = 16  # of the event loop, for which a batch waits for more submissions
 
 log = structlog.get_logger(__name__)
 
 
 class Appended(NamedTuple):
-    """A verdict for each submission, in their order, and the notices to broadcast."""
+    """The result of an append: a verdict for each submission, in their order, and the notices to broadcast."""
 
     verdicts: list[Verdict]
     notices: list[Notice]
 
 
 class Item(msgspec.Struct, frozen=True):
+    """A submission in the backlog."""
+
     submission: Submission
     settle: Callable[[Verdict], None]
-    deadline: float  # of the loop's clock
+    deadline: float  # in the loop's time; until then it is retried while its room is busy
 
 
 class Writer:
-    """Passes batches to `append`, one at a time, in the order in which they came; then answers and broadcasts."""
+    """Collects submissions, passes them to `append` in batches, one at a time, then settles and broadcasts.
+
+    Submissions of one room keep their order. Use it only on `loop`.
+    """
 
     def __init__(
         self,
@@ -53,29 +57,30 @@ class Writer:
         self._broadcast = broadcast
         self._loop = loop
         self._limits = limits
-        self._pile: deque[Item] = deque()
-        self._set_aside: dict[UUID, float] = {}  # rooms that were busy, and until when they are skipped
+        self._backlog: deque[Item] = deque()
+        self._set_aside: dict[UUID, float] = {}  # busy rooms, and the time until which they are skipped
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, submission: Submission, settle: Callable[[Verdict], None]) -> None:
-        """Adds `submission` to the pile. Calls `settle` with its verdict before anything of it is broadcast.
+        """Adds `submission` to the backlog, and returns. Later calls `settle` with its verdict, once.
 
-        Raises `Overloaded` if the pile is full.
+        `settle` is called on the loop, after the commit and before the broadcast. It should not raise: that is logged.
+        Raises `Overloaded`, and adds nothing, if the backlog is full.
         """
-        if len(self._pile) >= self._limits.writer_backlog:
+        if len(self._backlog) >= self._limits.writer_backlog:
             raise Overloaded(retry_after=1)
-        self._pile.append(Item(submission, settle, self._loop.time() + self._limits.writer_patience_s))
+        self._backlog.append(Item(submission, settle, self._loop.time() + self._limits.writer_patience_s))
         if self._task is None:
             self._task = self._loop.create_task(self._work())
 
     async def drain(self) -> None:
-        """Waits until everything on the pile has its verdict."""
+        """Waits until every submission in the backlog has its verdict."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
     async def _work(self) -> None:
         try:
-            while self._pile:
+            while self._backlog:
                 await self._gather()
                 batch = self._next_batch()
                 if not batch:
@@ -83,37 +88,37 @@ class Writer:
                     continue
                 verdicts, notices = await self._try(batch)
                 busy = [item for item, verdict in zip(batch, verdicts, strict=True) if self._settle(item, verdict)]
-                self._pile.extendleft(reversed(busy))
+                self._backlog.extendleft(reversed(busy))
                 self._set_aside |= {item.submission.room_id: self._loop.time() + BUSY_PAUSE_S for item in busy}
                 self._broadcast(notices)
         finally:
             self._task = None
 
     async def _gather(self) -> None:
-        """Lets the pile grow as long as each turn of the loop brings more: what came together goes together.
+        """Waits while each turn of the loop adds to the backlog, so that sends that arrive together form one batch.
 
-        A broadcast costs one write for each follower, however many messages it carries.
+        A broadcast costs one write for each follower, however many messages it has.
         """
         size = 0
         for _ in range(MAX_TURNS):
-            if size == len(self._pile) or size >= self._limits.writer_batch:
+            if size == len(self._backlog) or size >= self._limits.writer_batch:
                 return
-            size = len(self._pile)
+            size = len(self._backlog)
             await asyncio.sleep(0)
 
     def _next_batch(self) -> list[Item]:
-        """Takes the oldest items, except those of rooms that are set aside, which keep their place and their order."""
+        """Removes and returns the oldest items, without those of rooms that are set aside, which keep their order."""
         now = self._loop.time()
         self._set_aside = {room_id: until for room_id, until in self._set_aside.items() if until > now}
-        size = min(len(self._pile), self._limits.writer_batch)
+        size = min(len(self._backlog), self._limits.writer_batch)
         if not self._set_aside:
-            return [self._pile.popleft() for _ in range(size)]
+            return [self._backlog.popleft() for _ in range(size)]
         batch: list[Item] = []
         kept: deque[Item] = deque()
-        while self._pile and len(batch) < size:
-            item = self._pile.popleft()
+        while self._backlog and len(batch) < size:
+            item = self._backlog.popleft()
             (kept if item.submission.room_id in self._set_aside else batch).append(item)
-        self._pile.extendleft(reversed(kept))
+        self._backlog.extendleft(reversed(kept))
         return batch
 
     async def _try(self, batch: list[Item]) -> Appended:
@@ -122,13 +127,17 @@ class Writer:
             appended = await self._append(submissions)
             if len(appended.verdicts) == len(submissions):
                 return appended
-            log.error("append lost count", submissions=len(submissions), verdicts=len(appended.verdicts))
+            log.error(
+                "append returned a wrong number of verdicts",
+                submissions=len(submissions),
+                verdicts=len(appended.verdicts),
+            )
         except Exception:
             log.exception("append failed", submissions=len(submissions))
         return Appended([Unavailable(retry_after=1) for _ in submissions], [])
 
     def _settle(self, item: Item, verdict: Verdict) -> bool:
-        """Gives `item` its verdict. Returns True if its room was busy and there is time for another try."""
+        """Settles `item`, unless its room was busy and there is time to retry. Returns whether to retry."""
         if isinstance(verdict, Busy) and self._loop.time() < item.deadline:
             return True
         try:

@@ -1,4 +1,4 @@
-"""The actions of the socket: from typed frames to services and back. Holds no rules."""
+"""The actions of a socket: each calls a service or a selector, and answers. Holds no rules."""
 
 from collections.abc import Iterable, Set
 from functools import partial
@@ -23,13 +23,14 @@ from rooms.log import now
 
 
 class ChatConsumer(Connection):
-    """One socket of one user."""
+    """A socket of a user, with its actions."""
 
     @handles(Join)
     async def join_room(self, frame: Join) -> None:
         self.check_followed({frame.room})
-        goes_on = frame.after is None and frame.room in self.socket.followers
-        follower = None if goes_on else self.engine.hub.hold(self.socket, frame.room)
+        keeps_following = frame.after is None and frame.room in self.socket.followers
+        # Held before the head is read, so that no entry is lost in between.
+        follower = None if keeps_following else self.engine.hub.hold(self.socket, frame.room)
         try:
             answer, plan = await self.run(follow_room, join=frame)
         except BaseException:
@@ -37,7 +38,7 @@ class ChatConsumer(Connection):
             raise
         self.answer(frame, answer)
         since, head = answer.membership.joined_seq, answer.head.seq
-        self.go_on(frame.room, follower, cursor=plan.cursor, since=since, head=head)
+        self.start_delivery(frame.room, follower, cursor=plan.cursor, since=since, head=head)
 
     @handles(Sync)
     async def sync_rooms(self, frame: Sync) -> None:
@@ -50,12 +51,12 @@ class ChatConsumer(Connection):
         try:
             answers, plans = await self.run(follow_rooms, sync=frame)
         except BaseException:
-            self.forget(frame.rooms)
+            self.unfollow(frame.rooms)
             raise
-        self.forget(frame.rooms.keys() - plans.keys())
+        self.unfollow(frame.rooms.keys() - plans.keys())
         self.answer(frame, SyncedRooms(answers))
         for room_id, plan in plans.items():
-            self.go_on(room_id, followers.get(room_id), cursor=plan.cursor, since=plan.since, head=plan.head)
+            self.start_delivery(room_id, followers.get(room_id), cursor=plan.cursor, since=plan.since, head=plan.head)
 
     @handles(Leave)
     async def leave_room(self, frame: Leave) -> None:
@@ -75,7 +76,7 @@ class ChatConsumer(Connection):
             raise
 
     def answer_send(self, frame: Send, verdict: Verdict) -> None:
-        """Answers once the batch is committed, in one write with the first of its events, which follow at once."""
+        """Answers a send with its verdict. The batch's events follow at once, and share a write with the reply."""
         self.socket.window.leave()
         if isinstance(verdict, DomainError):
             self.socket.write_soon(frames.encode_refusal(frame.name(), frame.request_id, verdict))
@@ -97,27 +98,31 @@ class ChatConsumer(Connection):
 
     # -- following ----------------------------------------------------------------------------------------------------
 
-    def go_on(self, room_id: UUID, follower: Follower | None, *, cursor: int, since: int, head: int) -> None:
-        """Releases `follower` to go on after `cursor`. None means that the room was followed before and goes on."""
-        going = self.socket.followers.get(room_id)
-        if follower is None and going is not None:
-            going.since = since  # a removal before it is history, even if this process hears of it only now
+    def start_delivery(self, room_id: UUID, follower: Follower | None, *, cursor: int, since: int, head: int) -> None:
+        """Releases `follower`, which was held, to receive what comes after `cursor`.
+
+        If `follower` is None, the socket followed the room before, and delivery continues where it is. `since` is the
+        seq at which the user became a member; `head` is the seq of the head that was read with it.
+        """
+        current = self.socket.followers.get(room_id)
+        if follower is None and current is not None:
+            current.since = since  # the notice of an earlier removal may still arrive, and must not end the delivery
             return
-        if follower is None:  # the member was removed and added again in the meantime
+        if follower is None:  # the user was removed and added again meanwhile
             follower = self.engine.hub.hold(self.socket, room_id)
         self.engine.hub.release(follower, cursor=cursor, since=since, head=head)
 
     def check_followed(self, rooms: Set[UUID]) -> None:
-        """Raises `LimitReached` if the socket would follow too many rooms with `rooms`."""
+        """Raises `LimitReached` if following `rooms` too would be more than the socket may follow."""
         limit = self.engine.limits.max_followed_rooms
         if len(rooms | self.socket.followers.keys()) > limit:
-            raise LimitReached(f"A socket follows at most {limit} rooms.")
+            raise LimitReached(f"A socket can follow at most {limit} rooms.")
 
-    def forget(self, rooms: Iterable[UUID]) -> None:
-        """Stops following `rooms`."""
+    def unfollow(self, rooms: Iterable[UUID]) -> None:
+        """Stops following those of `rooms` that the socket follows."""
         for room_id in rooms:
             self.engine.hub.unfollow(self.socket, room_id)
 
     async def run(self, service: Any, **fields: Any) -> Any:
-        """Calls a service or selector for this user, on one of the database threads."""
+        """Calls a service or selector for this user, on one of the reader threads."""
         return await self.engine.readers.run(service, user_id=self.signed_in.user.id, **fields)

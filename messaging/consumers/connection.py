@@ -1,4 +1,4 @@
-"""The connection under the actions: handshake, frames to typed actions, replies. Holds no rules, knows no action."""
+"""The connection of a socket: handshake, decoding of frames, replies. Holds no rules."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -37,9 +37,9 @@ Handle = Callable[[Any, Any], Awaitable[None]]
 
 
 def handles(kind: type[Action]) -> Callable[[Handle], Handle]:
-    """Registers a method `(self, frame)` with djangochannelsrestframework as the handler of an action.
+    """Returns a decorator that registers a method `(self, frame)` as the handler of the action `kind`.
 
-    The method answers through `answer`, or raises a `DomainError`.
+    The method answers with `answer`, or raises a `DomainError`.
     """
 
     def register(method: Handle) -> Handle:
@@ -54,16 +54,16 @@ def handles(kind: type[Action]) -> Callable[[Handle], Handle]:
 
 
 class Connection(AsyncAPIConsumer):  # type: ignore[misc]
-    """One connection of one user. Subclasses bring the actions."""
+    """A connection of a user. Subclasses add the handlers of actions."""
 
     principal: Principal | None = None
     socket: Socket
 
     def __init__(self) -> None:
-        """Skips what the base classes keep for groups and detached tasks: there are none here."""
+        """Does not call the base classes, which allocate state for groups and detached tasks. There are none here."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Runs the connection without Channels' own loop, which makes a task and hops through a thread per message."""
+        """Runs the connection. Replaces Channels' loop, which costs a task and a change of thread for each message."""
         self.scope, self.base_send = scope, send
         self.engine: Engine = scope["state"]["engine"]
         self.refusals = 0
@@ -88,19 +88,22 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
                 raise StopConsumer
 
     async def get_permissions(self, action: str, **kwargs: Any) -> Sequence[BasePermission]:
-        """None: nobody's frames are read before they are signed in, and services judge authority."""
+        """Returns no permissions: frames are read only after the handshake, and services check authority."""
         return ()
 
     @property
     def signed_in(self) -> Principal:
-        """Who acts here. Frames are read only after the handshake has set it."""
+        """The user of this socket, which the handshake has set before any frame is read."""
         assert self.principal is not None  # noqa: S101
         return self.principal
 
-    # -- coming in --------------------------------------------------------------------------------------------------
+    # -- handshake --------------------------------------------------------------------------------------------------
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
-        """Accepts, then says hello or closes with the reason: a browser cannot see why a handshake was refused."""
+        """Accepts the socket, then sends `hello` or closes it with the reason.
+
+        A refused handshake is accepted too, because browsers do not report why a handshake failed.
+        """
         await self.accept(subprotocol=chosen_subprotocol(self.scope))
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
@@ -118,13 +121,13 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             await self.close_with(closes.OVERLOADED)
 
     async def authenticate(self) -> tuple[Principal, UUID]:
-        """Returns who opens the socket, and the epoch. Raises `Unauthenticated`."""
+        """Returns the user who opens the socket, and the epoch. Raises `Unauthenticated`."""
         if not is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
         return await self.engine.readers.run(authenticate, token=token_of(self.scope))
 
     def refusal_of(self, principal: Principal) -> Close | None:
-        """Returns why a user who is signed in may not open a socket here now, or None."""
+        """Returns the close code with which an authenticated user is refused a socket now, or None."""
         if self.engine.is_draining:
             return closes.DRAINING
         if len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
@@ -132,10 +135,11 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         return None
 
     def begin(self, principal: Principal, epoch: UUID) -> None:
-        """Registers the socket with the hub and says hello."""
+        """Registers the socket with the hub, and sends `hello`."""
         socket = self.open_socket(principal)
-        self.principal, self.socket = principal, socket  # together: the end of the connection needs both
-        self.scope["headers"] = self.scope["subprotocols"] = ()  # a token is long, and there are many sockets
+        self.principal, self.socket = principal, socket  # set together: `__call__` needs both to clean up
+        # Both hold the token, which is long, for as long as the socket is open.
+        self.scope["headers"] = self.scope["subprotocols"] = ()
         self.engine.hub.register(socket)
         hello = frames.encode_hello(
             epoch=epoch,
@@ -148,7 +152,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         socket.listen(self)
 
     def open_socket(self, principal: Principal) -> Socket:
-        """Returns a direct socket if the server runs our protocol class, else one over plain ASGI."""
+        """Returns a direct socket if the server runs our protocol class, otherwise one over plain ASGI."""
         limits, hub = self.engine.limits, self.engine.hub
         wire = self.scope.get("extensions", {}).get(EXTENSION)
         if wire is not None:
@@ -171,12 +175,12 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
     # -- frames -----------------------------------------------------------------------------------------------------
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None, **kwargs: Any) -> None:
-        """Handles a frame that came through ASGI."""
+        """Handles a frame that came through ASGI, from a server without our protocol class."""
         if self.principal is not None:
             await self.socket.receive(bytes_data or b"" if text_data is None else text_data)
 
     def read(self, data: Data) -> Action | None:
-        """Decodes one frame. Returns None if it was answered with a refusal; the socket goes on in any case."""
+        """Returns the action in a frame; None if the frame was refused and answered, or if the socket is closing."""
         if self.socket.is_leaving:
             return None
         try:
@@ -193,14 +197,16 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         return None
 
     def do_now(self, frame: Action) -> bool:
+        """Handles an action that need not wait for anything. Returns False, and does nothing, for any other."""
         is_quick = isinstance(frame, Ping) or (isinstance(frame, Send) and self.socket.window.is_open)
         if is_quick:
             run_now(self.handle_action(frame.name(), frame.request_id, frame=frame))
         return is_quick
 
     async def do(self, frame: Action) -> None:
+        """Handles any action."""
         if not isinstance(frame, Send | Ping):
-            await self.socket.window.settled()  # what was sent before is judged before
+            await self.socket.window.settled()  # so that it sees the effects of the sends before it
         await self.handle_action(frame.name(), frame.request_id, frame=frame)
 
     def count_refusal(self) -> None:
@@ -220,7 +226,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
                 self.refuse(action, request_id, Internal())
 
     def answer(self, frame: Action, data: object) -> None:
-        """Replies that `frame` was done, with the status of its contract."""
+        """Replies to `frame` with `data`, and with the status of its contract."""
         self.socket.write(Frames((frames.encode_answer(frame, data),)))
 
     def refuse(self, action: str | None, request_id: RequestId | None, error: DomainError) -> None:

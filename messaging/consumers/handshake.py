@@ -1,4 +1,4 @@
-"""Who opens a socket: the token comes from the headers of the handshake, never from the URL or a cookie."""
+"""Authenticates handshakes. The token comes from their headers, never from the URL or a cookie."""
 
 import base64
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ _BEARER = "bearer."
 
 
 def token_of(scope: dict[str, Any]) -> str:
-    """Returns the access token that the handshake carries. Raises `Unauthenticated` if there is none.
+    """Returns the access token of a handshake. Raises `Unauthenticated` if there is none.
 
-    It comes in `Authorization: Bearer`; or as a second offered subprotocol `bearer.<token>`, from browsers; or in
-    `Authorization: Basic` with the user name `bearer`, from clients that take only an address
-    (`ws://bearer:<token>@host/ws/`, RFC 7617: the token is the password and stays out of the request line).
+    Programs send `Authorization: Bearer <token>`. Browsers, which cannot set headers, offer a second subprotocol
+    `bearer.<token>`. Clients that accept only an address use `ws://bearer:<token>@host/ws/`, from which they make
+    `Authorization: Basic` (RFC 7617), so that the token is not part of the request line.
     """
     header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     scheme, _, credentials = header.partition(" ")
@@ -34,12 +34,15 @@ def token_of(scope: dict[str, Any]) -> str:
 
 
 def chosen_subprotocol(scope: dict[str, Any]) -> str | None:
-    """Returns our subprotocol if it was offered: a server must not choose another (RFC 6455, section 4.2.2)."""
+    """Returns our subprotocol, or None if it was not offered: a server must not select another (RFC 6455, 4.2.2)."""
     return SUBPROTOCOL if SUBPROTOCOL in scope["subprotocols"] else None
 
 
 def is_allowed_origin(scope: dict[str, Any], *, allowed: Sequence[str]) -> bool:
-    """Whether the `Origin` may connect. If there is one and a list, it must be the server's own or on the list."""
+    """Whether the `Origin` of a handshake may connect.
+
+    It may if it is absent, as in programs, or the server's own, or in `allowed`, or if `allowed` is empty.
+    """
     headers = dict(scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     is_own = origin.partition("://")[2] == headers.get(b"host", b"").decode("latin-1")
@@ -57,7 +60,7 @@ def _basic_token(credentials: str) -> str:
 
 
 def authenticate(*, token: str) -> tuple[Principal, UUID]:
-    """Returns who `token` stands for, and the epoch of the database. Two queries.
+    """Returns the user whom `token` authenticates, and the epoch. Two queries, no transaction.
 
     Raises what `check_access_token` raises.
     """

@@ -1,4 +1,4 @@
-"""Reads a room's log, each entry rendered by its own kind, with its subject as it is now. No transactions."""
+"""Reads rooms' logs. An entry is rendered by its own kind, with its subject in its current state. No transactions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -18,22 +18,23 @@ from rooms.events import MemberChange, Subject
 from rooms.notices import RoomNotice, render_entry, render_gap
 
 Entries = Sequence[models.Entry]
-Shown = Mapping[int, Any]  # what each entry shows, by seq
+DataBySeq = Mapping[int, Any]
 
 
 def read_page(*, room_id: UUID, after: int, limit: int) -> EntryPage:
-    """Returns the entries that follow `after` as notices, and the room's floor. At most six queries.
+    """Returns up to `limit` entries with a seq above `after`, as notices, and the room's floor. At most six queries.
 
-    Does not check access: it fills the feed of a room, which gives each follower only what they may see.
+    Does not check access: it fills the feed of a room, which checks what each follower may see.
     """
     entries = selectors.list_entries(room_id=room_id, after=after, limit=limit)
     return EntryPage(floor=selectors.get_floor(room_id=room_id), notices=_render(room_id, entries))
 
 
 def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:
-    """Returns a page of the room's events. Entries that retention removed are a `gap`.
+    """Returns up to `limit` events with a seq above `after`, oldest first, for a member of the room.
 
-    At most seven queries. Raises what `access_room` raises.
+    If the first of them are no longer stored, the page begins with a `gap`. At most seven queries. Raises what
+    `access_room` raises.
     """
     head = access_room(user_id=user_id, room_id=room_id).room.head.seq
     page = read_page(room_id=room_id, after=after, limit=limit)
@@ -49,21 +50,22 @@ def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage
 def list_changes(
     *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
 ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
-    """Returns what a sweep asks for: the rooms whose heads moved, and the sessions that changed. At most two queries.
+    """Returns what has changed since the last sweep: heads that have moved, by room, and sessions, by key.
 
-    `heads` holds the seq up to which each room is known; `auth_versions` what each session was admitted with.
+    `heads` has the last known seq of each room, `auth_versions` the `auth_version` with which each session was
+    admitted. A session that has ended is None. At most two queries for any number of rooms and sessions.
     """
     return selectors.list_moved_heads(known=heads), list_changed_sessions(auth_versions=auth_versions)
 
 
 def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
-    """Renders entries of one room. Reads the subjects of each sort at once."""
+    """Renders entries of one room. Reads all subjects of a type together."""
     by_subject: dict[Subject, list[models.Entry]] = {}
     for entry in entries:
         by_subject.setdefault(LOG_EVENTS[entry.kind].subject, []).append(entry)
-    shown: dict[int, Any] = {}
-    for subject, some in by_subject.items():
-        shown |= _SUBJECTS[subject](room_id, some)
+    data: dict[int, Any] = {}
+    for subject, entries_about_it in by_subject.items():
+        data |= _SUBJECTS[subject](room_id, entries_about_it)
     return [
         render_entry(
             LOG_EVENTS[entry.kind],
@@ -71,7 +73,7 @@ def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
             seq=entry.seq,
             at=entry.at,
             actor_id=entry.actor_id,
-            data=shown[entry.seq],
+            data=data[entry.seq],
             user_id=entry.user_id,
             message_id=entry.message_id,
         )
@@ -79,12 +81,12 @@ def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:
     ]
 
 
-def _messages(room_id: UUID, entries: Entries) -> Shown:
+def _messages(room_id: UUID, entries: Entries) -> DataBySeq:
     messages = messages_by_id(room_id, {entry.message_id for entry in entries if entry.message_id is not None})
     return {entry.seq: messages[entry.message_id] for entry in entries if entry.message_id is not None}
 
 
-def _member_changes(room_id: UUID, entries: Entries) -> Shown:
+def _member_changes(room_id: UUID, entries: Entries) -> DataBySeq:
     members = selectors.members_by_id(room_id, [entry.user_id for entry in entries if entry.user_id is not None])
     actors = users_by_id(entry.actor_id for entry in entries)
     return {
@@ -94,12 +96,12 @@ def _member_changes(room_id: UUID, entries: Entries) -> Shown:
     }
 
 
-def _rooms(room_id: UUID, entries: Entries) -> Shown:
+def _rooms(room_id: UUID, entries: Entries) -> DataBySeq:
     room = selectors.room_of(models.Room.objects.get(id=room_id))
     return {entry.seq: room for entry in entries}
 
 
-_SUBJECTS: Final[Mapping[Subject, Callable[[UUID, Entries], Shown]]] = {
+_SUBJECTS: Final[Mapping[Subject, Callable[[UUID, Entries], DataBySeq]]] = {
     "message": _messages,
     "member": _member_changes,
     "room": _rooms,

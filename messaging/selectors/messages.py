@@ -1,4 +1,4 @@
-"""Reads messages. No transactions."""
+"""Reads messages, rendered as `messaging.wire.shapes.Message`. No transactions."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from messaging.wire.actions import History
 from messaging.wire.shapes import Message, MessagePage, Sender
 from rooms.access import access_room
 
-# The columns of a message that `_message_of` takes.
+# The columns that `_message_of` renders, in this order.
 _FIELDS = (
     "room_id", "id", "seq", "sender_id", "sender__username", "sender__display_name", "text", "client_id",
     "reply_to", "data", "created_at", "edited_at", "deleted_at",
@@ -22,12 +22,13 @@ _FIELDS = (
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
-    """Returns the page that `history` asks for, oldest first. At most three queries. Raises what `access_room` raises.
+    """Returns the page of messages that `history` asks for, oldest first, to a member of the room.
 
-    The page ends at the head at which the user was seen to be a member: they may have been removed since. Each query
-    has one upper bound, because given two SQLite may scan everything between them.
+    The page ends at the head that was read together with the membership, because the user may be removed meanwhile. At
+    most three queries. Raises what `access_room` raises.
     """
     head = access_room(user_id=user_id, room_id=history.room).room.head.message_id
+    # Each query has one upper bound: with two, SQLite may scan everything between them.
     messages = models.Message.objects.filter(room_id=history.room)
     limit = history.limit
     if history.after is not None:
@@ -45,22 +46,25 @@ def list_messages(*, user_id: UUID, history: History) -> MessagePage:
 
 
 def get_message(*, user_id: UUID, room_id: UUID, message_id: int) -> Message:
-    """Returns one message. Raises `NotFound`, and what `access_room` raises."""
+    """Returns one message, to a member of the room. At most two queries.
+
+    Raises `NotFound` if there is no such message, and what `access_room` raises.
+    """
     head = access_room(user_id=user_id, room_id=room_id).room.head
     message = messages_by_id(room_id, [message_id]).get(message_id) if message_id <= head.message_id else None
     if message is None:
-        raise NotFound("There is no such message.")
+        raise NotFound("There is no message with this id.")
     return message
 
 
 def messages_by_key(keys: list[tuple[UUID, int]]) -> dict[tuple[UUID, int], Message]:
-    """Returns messages of several rooms by room and id. One query. Does not check access."""
+    """Returns the messages with these keys, which are pairs of room and id. One query. Does not check access."""
     rows = models.Message.objects.filter(pk__in=keys).values_list(*_FIELDS) if keys else []
     return {(row[0], row[1]): _message_of(row) for row in rows}
 
 
 def messages_by_id(room_id: UUID, ids: Collection[int]) -> dict[int, Message]:
-    """Returns messages of one room by id. One query. Does not check access."""
+    """Returns the messages of one room with these ids. One query. Does not check access."""
     rows = models.Message.objects.filter(room_id=room_id, id__in=ids).values_list(*_FIELDS) if ids else []
     return {row[1]: _message_of(row) for row in rows}
 

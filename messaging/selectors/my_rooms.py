@@ -1,4 +1,4 @@
-"""The rooms of one user. No transactions."""
+"""Lists the rooms of a user. No transactions."""
 
 from uuid import UUID
 
@@ -9,7 +9,10 @@ from rooms import selectors
 
 
 def list_my_rooms(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MyRoomPage:
-    """Returns the user's rooms by room id, each with its unread count and last message. Two queries for any number."""
+    """Returns a page of the rooms of which the user is a member, each with the latest message and the unread count.
+
+    Sorted by room id, which is oldest first; `before` and `after` are ids of rooms, or None. Two queries.
+    """
     page = selectors.list_memberships(user_id=user_id, before=before, after=after, limit=limit)
     latest = messages_by_key([(row.room_id, row.room.head.message_id) for row in page.rows])
     return MyRoomPage(

@@ -1,4 +1,4 @@
-"""What must be read before a socket may follow rooms. One thread hop each."""
+"""Checks and reads what a socket needs in order to follow rooms. Knows no sockets."""
 
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from rooms.selectors import get_epoch
 
 
 def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
-    """Joins the room and returns the answer to `join`, and the plan of where its follower goes on.
+    """Makes the user a member if the room is public, and returns the result of `join` and the plan for its follower.
 
-    Opens a transaction if the user is a new member. Raises what `join_room` raises.
+    Opens a durable transaction if the user is not a member yet. For a member, one query, one more if `join.epoch` is
+    given, and two for the messages. Raises what `join_room` raises.
     """
     joined = services.join_room(user_id=user_id, room_id=join.room)
     plan = plan_resume(
@@ -40,40 +41,41 @@ def follow_room(*, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
 
 
 class RoomPlan(Plan, frozen=True):
-    """A plan together with the seqs that a follower needs: since when the user is a member, and the head."""
+    """A plan for one of several rooms, with the seq at which the user became a member, and the head's seq."""
 
     since: int
     head: int
 
 
 def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced], dict[UUID, RoomPlan]]:
-    """Returns the answers to `sync`, and a plan for each room that the user may follow. At most three queries.
+    """Returns the results of `sync`, by room, and a plan for the follower of each room that the user may follow.
 
-    A room that the user may not follow has its error in the answers and no plan.
+    A room that the user may not follow has an error among the results, and no plan. `max_replay` is spent in the order
+    of `sync.rooms`. At most three queries for any number of rooms; no transaction.
     """
-    places, refusals = access_rooms(user_id=user_id, room_ids=sync.rooms)
+    positions, refusals = access_rooms(user_id=user_id, room_ids=sync.rooms)
     same_epoch, budget = _is_same_epoch(sync.epoch), sync.max_replay
     answers: dict[UUID, shapes.Synced] = {}
     plans: dict[UUID, RoomPlan] = {}
     for room_id, after in sync.rooms.items():
-        place = places.get(room_id)
-        if place is None:
+        position = positions.get(room_id)
+        if position is None:
             continue
-        head = place.head
+        head = position.head
         plan = plan_resume(after=after, head=head.seq, floor=head.floor, max_replay=budget, is_same_epoch=same_epoch)
         budget -= plan.replayed
         plans[room_id] = RoomPlan(
             cursor=plan.cursor,
             resync=plan.resync,
             replayed=plan.replayed,
-            since=place.joined_seq,
+            since=position.joined_seq,
             head=head.seq,
         )
-        answers[room_id] = shapes.Synced(head=head, unread=place.unread, resync=plan.resync)
+        answers[room_id] = shapes.Synced(head=head, unread=position.unread, resync=plan.resync)
     answers |= {room_id: shapes.Synced(error=shapes.error_of(error)) for room_id, error in refusals.items()}
     return answers, plans
 
 
 def _is_same_epoch(claimed: UUID | None) -> bool:
-    """Whether the client knows this history. A client that names no epoch is taken to."""
+    """Whether `claimed` is the epoch of the database. None counts as the same."""
     return claimed is None or claimed == get_epoch()

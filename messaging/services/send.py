@@ -1,4 +1,4 @@
-"""Sends one message. The socket's writer hands the same appender many at once."""
+"""Sends messages over REST, one at a time. Sends of sockets go through the writer."""
 
 from django.conf import settings
 
@@ -10,16 +10,19 @@ from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
 
-# One for the process, so that it remembers which rooms are contended.
+# Shared by all requests, because it remembers which rooms are contended. The writer has one of its own.
 appender = Appender()
 
 
 def send_message(send: Send, *, sender: Principal) -> Sent:
-    """Appends one message to its room's log, a batch of one, and broadcasts it. Opens a transaction.
+    """Appends a message to its room's log, as a batch of one, and broadcasts it. Returns its id, seq and time.
 
-    A retry with the same `client_id` returns the first answer again. Raises `NotFound`, `NotAMember`, `Forbidden`,
-    `Muted`, `Archived`, `Unauthenticated` (the session has ended), `Invalid`, `ClientIdReused`, `Overloaded` and
-    `Unavailable`.
+    A retry with the same `client_id` and content returns the first result again. Opens a durable transaction, with the
+    same number of queries as a larger batch.
+
+    Raises `Unauthenticated` if the session has ended, `NotFound`, `NotAMember`, `Forbidden`, `Muted`, `Archived`,
+    `Invalid` if `reply_to` does not exist, `ClientIdReused`, `Overloaded` if the room was locked for too long,
+    `Unavailable` if the outcome is unknown, and `Internal` if the database refuses a value.
     """
     submission = submission_of(send, sender=sender, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
     verdicts, notices = appender.append([submission])

@@ -1,6 +1,7 @@
-"""The bounds of what clients send that are settings, checked by field, and the text of what is wrong. Pure.
+"""Checks the fields of requests against the bounds that are settings, and translates msgspec's errors. Pure.
 
-Both doors check every request here, by the names of its fields: a field of one name means the same wherever it stands.
+Every request, over the socket and over REST, is checked here by the names of its fields: a name has the same meaning in
+all requests.
 """
 
 import re
@@ -14,7 +15,7 @@ from foundation.text import check_json, check_text
 from messaging.wire.limits import Limits
 
 _encoder = msgspec.json.Encoder()
-# msgspec writes `[...]` for an item of custom data, "`key` in" for a key.
+# The end of msgspec's messages. It writes `[...]` for an item of a dict or list, and "`key` in" for the key of a dict.
 _AT = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*?)(?:\[\.\.\.\])*`$")
 _FIELD = re.compile(r"(?:unknown|required) field `(?P<field>[^`]*)`")
 
@@ -27,7 +28,7 @@ def _check_text(text: str, limits: Limits) -> None:
 
 def _check_client_id(client_id: str, limits: Limits) -> None:
     if len(client_id) > limits.max_client_id_chars:
-        raise Invalid(f"Longer than {limits.max_client_id_chars} characters.", field="client_id")
+        raise Invalid(f"Must have at most {limits.max_client_id_chars} characters.", field="client_id")
 
 
 def _check_data(data: dict[str, Any], limits: Limits) -> None:
@@ -38,7 +39,7 @@ def _check_data(data: dict[str, Any], limits: Limits) -> None:
 
 def _check_limit(limit: int, limits: Limits) -> None:
     if limit > limits.history_page_max:
-        raise Invalid(f"At most {limits.history_page_max}.", field="limit")
+        raise Invalid(f"Must be at most {limits.history_page_max}.", field="limit")
 
 
 CHECKS: Final[Mapping[str, Callable[[Any, Limits], None]]] = {
@@ -47,14 +48,14 @@ CHECKS: Final[Mapping[str, Callable[[Any, Limits], None]]] = {
     "data": _check_data,
     "limit": _check_limit,
 }
-# Echoed and never stored.
+# Returned in the reply and never stored.
 _UNCHECKED: Final = frozenset({"request_id"})
 
 
 def check_fields(request: msgspec.Struct, limits: Limits) -> None:
-    """Checks the fields of a request against `CHECKS`, and every other string in it for what cannot be stored.
+    """Checks the fields of `request` by `CHECKS`, and all other strings and lists for values that cannot be stored.
 
-    Raises `Invalid` or `TooLarge`, with the field at fault.
+    Raises `Invalid` or `TooLarge`, with the path of the field.
     """
     for name in request.__struct_fields__:
         value = getattr(request, name)
@@ -68,9 +69,9 @@ def check_fields(request: msgspec.Struct, limits: Limits) -> None:
 
 
 def invalid(error: Exception) -> Invalid:
-    """Returns what msgspec found wrong, with the path of the field at fault."""
+    """Returns the error for a request that msgspec could not decode, with the path of the invalid field if known."""
     if isinstance(error, RecursionError):
-        return Invalid("The JSON is nested too deep.")
+        return Invalid("The JSON is nested too deeply.")
     text = str(error)
     at, field = _AT.search(text), _FIELD.search(text)
     path = ".".join(part for part in (at and at["path"], field and field["field"]) if part)

@@ -1,9 +1,13 @@
-"""The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`."""
+"""The events of messages and of the connection, each declared once. Pure. Those of rooms are in `rooms/events.py`.
 
-from typing import Final
+Docstrings and descriptions of fields are published in asyncapi.yaml and address the developers of clients.
+"""
+
+from typing import Annotated, Final
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from messaging.wire import samples
 from messaging.wire.actions import features
@@ -17,7 +21,7 @@ VERSION: Final = 1
 
 
 class Hello(Event, frozen=True, kw_only=True, tag="hello"):
-    """The first frame."""
+    """The first frame on every socket."""
 
     data: Greeting
 
@@ -36,18 +40,20 @@ class Hello(Event, frozen=True, kw_only=True, tag="hello"):
 
 
 class MessageCreated(LogEvent[Message], frozen=True, tag="message.created"):
-    """A message was sent."""
+    """A message was sent to the room."""
 
     subject = "message"
     example = {"room": ROOM_ID, "seq": 57, "at": AT, "actor": ALICE.id, "data": samples.MESSAGE}
 
 
 class Advice(msgspec.Struct, frozen=True):
-    reconnect_in_ms: int
+    """When to reconnect."""
+
+    reconnect_in_ms: Annotated[int, Meta(description="Milliseconds to wait before you open another socket")]
 
 
 class Draining(Event, frozen=True, kw_only=True, tag="draining"):
-    """This process is about to stop: the socket will be closed with 4001."""
+    """The server is about to stop, and will close this socket with 4001."""
 
     data: Advice
 
@@ -55,11 +61,13 @@ class Draining(Event, frozen=True, kw_only=True, tag="draining"):
 
 
 class Revoked(msgspec.Struct, frozen=True):
-    session: UUID
+    """The session that has ended."""
+
+    session: Annotated[UUID, Meta(description="The `session` of `hello`")]
 
 
 class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
-    """The session of this socket has ended: the socket is closed with 4503."""
+    """Your session has ended, and the server will close this socket with 4503."""
 
     data: Revoked
 
@@ -67,7 +75,7 @@ class SessionRevoked(Event, frozen=True, kw_only=True, tag="session.revoked"):
 
 
 def message_created(message: Message) -> RoomNotice:
-    """Returns the notice of a new message."""
+    """Returns the notice of a new message, as `message.created`."""
     return render_entry(
         MessageCreated,
         room_id=message.room,

@@ -1,4 +1,4 @@
-"""Frames: bytes to typed actions, replies and events to bytes. Pure. The subprotocol is `roomlog.v1`."""
+"""Decodes frames to typed actions, and encodes replies and events. Pure."""
 
 from typing import Any, Final, Never, Union
 from uuid import UUID
@@ -20,7 +20,7 @@ SUBPROTOCOL: Final = "roomlog.v1"
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The envelope of djangochannelsrestframework. `action` and `request_id` are null if they could not be read."""
+    """The envelope of djangochannelsrestframework. `action` and `request_id` are null if they could not be parsed."""
 
     action: str | None
     request_id: RequestId | None
@@ -30,7 +30,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Rejected(Exception):
-    """A frame that is answered with `error`. `action` and `request_id` are None if they could not be read."""
+    """Raised for a frame that is refused with `error`. `action` and `request_id` are None if they were not parsed."""
 
     def __init__(self, error: DomainError, *, action: str | None, request_id: RequestId | None) -> None:
         super().__init__(error.detail)
@@ -40,12 +40,12 @@ class Rejected(Exception):
 
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[Action] = msgspec.json.Decoder(Union[tuple(ACTIONS.values())])  # noqa: UP007 - made at run time
+_decoder: msgspec.json.Decoder[Action] = msgspec.json.Decoder(Union[tuple(ACTIONS.values())])  # noqa: UP007 - built at run time
 _lenient = msgspec.json.Decoder()
 
 
 def decode(frame: str | bytes, limits: Limits) -> Action:
-    """Returns the action that a text frame asks for. Whatever else the frame holds, raises `Rejected`."""
+    """Returns the action in a text frame, with its fields checked. Raises `Rejected` for any other content."""
     try:
         action = _decoder.decode(frame)
         check_fields(action, limits)
@@ -63,7 +63,7 @@ def encode_reply(
 
 
 def encode_answer(action: Action, data: object) -> bytes:
-    """Returns the reply to an action that was done, with the status of its contract."""
+    """Returns the reply to an action that succeeded, with the status of its contract."""
     return encode_reply(action.name(), action.request_id, action.contract.status, data, [])
 
 
@@ -94,7 +94,7 @@ def encode_session_revoked(session: UUID) -> bytes:
 
 
 def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
-    """Returns the action and the request id of a frame that is refused; None for what cannot be read."""
+    """Returns the action and the request id of a frame that is refused; each is None if it cannot be parsed."""
     content = _read_object(frame)
     action = content.get("action")
     known = action if isinstance(action, str) and action in ACTIONS else None
@@ -104,7 +104,9 @@ def peek(frame: str | bytes) -> tuple[str | None, RequestId | None]:
 def _reject(error: DomainError, frame: str | bytes) -> Never:
     name = _read_object(frame).get("action")
     if isinstance(name, str) and name not in ACTIONS:
-        error = UnknownAction(f"There is no such action; there are: {', '.join(sorted(ACTIONS))}.", field="action")
+        error = UnknownAction(
+            f"There is no such action. The actions are: {', '.join(sorted(ACTIONS))}.", field="action"
+        )
     action, request_id = peek(frame)
     raise Rejected(error, action=action, request_id=request_id) from None
 

@@ -1,4 +1,4 @@
-"""WebSocket framing of what the server says: unmasked, unfragmented text frames (RFC 6455, section 5.2). Pure."""
+"""Encodes WebSocket frames of a server: text, unmasked and unfragmented (RFC 6455, section 5.2). Pure."""
 
 import struct
 
@@ -6,7 +6,7 @@ _TEXT = 0x81  # FIN, opcode 1
 
 
 def frame_text(payload: bytes) -> bytes:
-    """`payload` (UTF-8) as one frame."""
+    """Returns `payload`, which is UTF-8, as one frame."""
     size = len(payload)
     if size < 126:
         return bytes((_TEXT, size)) + payload
@@ -16,7 +16,7 @@ def frame_text(payload: bytes) -> bytes:
 
 
 class Frames:
-    """Payloads that go to many sockets together: framed and joined once, however many there are."""
+    """Payloads that are sent together to any number of sockets. They are framed and joined once."""
 
     __slots__ = ("payloads", "size", "wire")
 

@@ -1,4 +1,4 @@
-"""Sample values of messages, from which the examples in the documents are made. Pure."""
+"""Sample values of messages and sessions, for the examples in the generated documents. Pure."""
 
 from typing import Final
 from uuid import UUID

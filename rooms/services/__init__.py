@@ -1,4 +1,4 @@
-"""Changes to rooms and their members. Each is one transaction that locks the room's head, then a broadcast."""
+"""Changes of rooms and members. Each is one transaction, and its notices are broadcast after the commit."""
 
 from rooms.services.epoch import change_epoch
 from rooms.services.members import add_member, join_room, leave_room, remove_member, update_member

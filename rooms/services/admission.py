@@ -1,4 +1,4 @@
-"""Starts and ends memberships inside a change of the room: rows, entries, notices."""
+"""Starts and ends memberships inside a change of the room. Checks no authority."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,11 @@ from rooms.selectors import member_of, room_of
 def add_memberships(
     change: Change, room: models.Room, users: Sequence[accounts.User], *, by: accounts.User, role: Role
 ) -> list[models.Membership]:
-    """Makes `users`, none of whom is a member, members of the room, with one `member.joined` each.
+    """Makes `users`, none of whom is a member, members of the room, with a `member.joined` for each.
 
-    Their read cursor is the head. A former member keeps mute and notification level. Sends `room.added` to everyone
-    but `by`.
+    Their read cursors start at the head. A former member keeps their mute and notification level. Everyone but `by`
+    receives `room.added`. Returns the memberships in the order of `users`. Three queries for any number of users; call
+    it inside the transaction of `change`.
     """
     memberships = _memberships(room, users)
     notified = []
@@ -35,7 +36,7 @@ def add_memberships(
         unique_fields=["room_id", "user_id"],
         update_fields=["role", "joined_seq", "left_seq", "read_id"],
     )
-    _count(room, len(users))
+    _change_member_count(room, len(users))
     for user_id in notified:
         change.notify(user_id, RoomAdded(room=room.id, data=room_of(room)))
     return memberships
@@ -44,23 +45,26 @@ def add_memberships(
 def end_membership(
     change: Change, membership: models.Membership, *, kind: type[MemberEvent], by: accounts.User
 ) -> None:
-    """Ends `membership` with an entry of `kind`: the member follows the room up to it and no further."""
+    """Ends `membership` with an entry of `kind`, which is the last event of the room that the member receives.
+
+    Two queries; call it inside the transaction of `change`.
+    """
     membership.left_seq = change.next_seq
     membership.save(update_fields=["left_seq"])
     append_member_change(change, kind, membership, by=by)
-    _count(membership.room, -1)
+    _change_member_count(membership.room, -1)
 
 
 def append_member_change(
     change: Change, kind: type[MemberEvent], membership: models.Membership, *, by: accounts.User
 ) -> None:
-    """Appends an entry that shows `membership` as it is now."""
+    """Appends an entry of `kind` that shows `membership` as it is now. No query."""
     data = MemberChange(member=member_of(membership), by=user_of(by))
     change.append(kind, data, actor_id=by.id, user_id=membership.user_id)
 
 
 def _memberships(room: models.Room, users: Sequence[accounts.User]) -> list[models.Membership]:
-    """The rows of `users`: those of former members, and new ones. One query."""
+    """Returns a membership for each user, in their order: a former member's row, or a new one. One query."""
     ids = [user.id for user in users]
     former = {row.user_id: row for row in models.Membership.objects.filter(room_id=room.id, user_id__in=ids)}
     memberships = [former.get(user.id) or models.Membership(room=room, user=user) for user in users]
@@ -69,6 +73,6 @@ def _memberships(room: models.Room, users: Sequence[accounts.User]) -> list[mode
     return memberships
 
 
-def _count(room: models.Room, difference: int) -> None:
+def _change_member_count(room: models.Room, difference: int) -> None:
     models.Room.objects.filter(id=room.id).update(member_count=F("member_count") + difference)
     room.member_count += difference

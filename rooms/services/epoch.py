@@ -1,4 +1,4 @@
-"""The name of this history."""
+"""Changes the epoch, which identifies this history of the database."""
 
 from uuid import UUID
 
@@ -9,7 +9,10 @@ from rooms import models
 
 
 def change_epoch() -> UUID:
-    """Give the database a new epoch. Opens a transaction. Clients that come with another are told to resync."""
+    """Gives the database a new epoch and returns it. Clients that still have the old one are asked to resync.
+
+    Opens a durable transaction.
+    """
     with transaction.atomic(durable=True):
         epoch, _ = models.Epoch.objects.update_or_create(id=1, defaults={"value": new_id()})
     return epoch.value

@@ -1,4 +1,4 @@
-"""Joining, leaving, adding, removing, promoting, muting."""
+"""Changes of memberships: joining, leaving, adding, removing, roles and mutes."""
 
 import re
 from datetime import UTC, datetime
@@ -18,14 +18,15 @@ from rooms.schema import Joined, Member, MemberPatch, NewMember
 from rooms.selectors import get_joined, joined_of, member_of
 from rooms.services.admission import add_memberships, append_member_change, end_membership
 
-# `datetime.fromisoformat` accepts more of ISO 8601 than RFC 3339 allows.
+# `datetime.fromisoformat` also accepts ISO 8601 forms that RFC 3339 does not allow.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def join_room(*, user_id: UUID, room_id: UUID) -> Joined:
-    """Returns the user's membership. Joining a public room makes the user a member (`member.joined`).
+    """Returns the room and the user's membership. A user who joins a public room becomes a member (`member.joined`).
 
-    One query for a member; opens a transaction for a new one. Raises `NotFound` and `Archived`.
+    One query if the user is a member already; otherwise opens a durable transaction. Raises `NotFound` if the room does
+    not exist, or is private and the user is not a member; `Archived` if a new member would join an archived room.
     """
     try:
         return get_joined(user_id=user_id, room_id=room_id)
@@ -44,57 +45,60 @@ def join_room(*, user_id: UUID, room_id: UUID) -> Joined:
 
 
 def leave_room(*, user_id: UUID, room_id: UUID) -> None:
-    """Ends one's own membership (`member.left`). Opens a transaction.
+    """Ends the user's own membership (`member.left`).
 
-    Raises `LastOwner`, and what `access_room` raises.
+    Opens a durable transaction. Raises `LastOwner` if the user is the only owner, and what `access_room` raises.
     """
     with changing_room(room_id, user_id=user_id) as (change, access):
-        _keep_an_owner(access.membership)
+        _require_another_owner(access.membership)
         end_membership(change, access.membership, kind=MemberLeft, by=access.membership.user)
 
 
 def add_member(*, user_id: UUID, room_id: UUID, new: NewMember) -> tuple[Member, bool]:
-    """Adds an active user to the room (`member.joined`, and `room.added` to their sockets). Opens a transaction.
+    """Adds an active user to the room (`member.joined`, and `room.added` to their sockets).
 
-    Returns the member and whether they are new. Raises `Forbidden` if the role is not the actor's to give, `Invalid`
-    if there is no such user, `Conflict` if they are a member with another role, `Archived`, and what `access_room`
-    raises.
+    Returns the member, and whether they are new: adding a member again with the same role changes nothing. Opens a
+    durable transaction. Raises `Forbidden` if `user_id` may not grant the role, `Invalid` if there is no such user,
+    `Conflict` if the user is a member with another role, `Archived`, and what `access_room` raises.
     """
     role = Role[new.role.upper()]
     with changing_room(room_id, user_id=user_id, permission=Permission.ADD_MEMBERS) as (change, access):
         require_writable(access.room)
-        _require_may_give(access, role)
+        _require_may_grant(access, role)
         user = accounts.User.objects.filter(id=new.user, is_active=True).first()
         if user is None:
             raise Invalid("There is no such user.", field="user")
-        present = _membership(room_id, user.id)
+        present = _find_membership(room_id, user.id)
         if present is not None:
             if present.role != role:
-                raise Conflict("They are a member with another role: change it instead.", field="role")
+                raise Conflict("The user is already a member with another role. Change it instead.", field="role")
             return member_of(present), False
         (membership,) = add_memberships(change, access.room, [user], by=access.membership.user, role=role)
     return member_of(membership), True
 
 
 def remove_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> None:
-    """Ends somebody's membership (`member.removed`): they follow up to that entry and no further.
+    """Ends the membership of `member_id` (`member.removed`), which is the last event of the room that they receive.
 
-    Removing oneself is leaving. Opens a transaction. Raises `Forbidden` if their role is not lower than the actor's,
-    `NotFound` if there is no such member, and what `access_room` raises.
+    If `member_id` is `user_id`, does what `leave_room` does. Opens a durable transaction. Raises `Forbidden` if the
+    member's role is not lower than that of `user_id`, `NotFound` if there is no such member, and what `access_room`
+    raises.
     """
     if member_id == user_id:
         return leave_room(user_id=user_id, room_id=room_id)
     with changing_room(room_id, user_id=user_id, permission=Permission.REMOVE_MEMBERS) as (change, access):
-        membership = _lower_member(access, member_id)
+        membership = _get_lower_membership(access, member_id)
         membership.room = access.room
         end_membership(change, membership, kind=MemberRemoved, by=access.membership.user)
     return None
 
 
 def update_member(*, user_id: UUID, room_id: UUID, member_id: UUID, patch: MemberPatch) -> Member:
-    """Changes a member's role or mutes them (`member.updated`, if anything changed). Opens a transaction.
+    """Sets the role or the mute of `member_id` as given in `patch` (`member.updated`, if anything changes).
 
-    Raises `Forbidden`, `LastOwner`, `NotFound`, `Invalid`, and what `access_room` raises.
+    Opens a durable transaction. Raises `Forbidden` if `user_id` may not do this, `LastOwner` if the only owner would
+    take a lower role, `NotFound` if there is no such member, `Invalid` if `patch` is empty or its time is malformed,
+    and what `access_room` raises.
     """
     with changing_room(room_id, user_id=user_id) as (change, access):
         membership, changes = _changes(access, member_id, patch)
@@ -108,44 +112,44 @@ def update_member(*, user_id: UUID, room_id: UUID, member_id: UUID, patch: Membe
 
 
 def _changes(access: Access, member_id: UUID, patch: MemberPatch) -> tuple[models.Membership, dict[str, object]]:
-    """Returns the membership and the columns that `patch` sets, if the actor may."""
+    """Returns the membership, and the columns to set with their values. Raises what `update_member` raises."""
     changes: dict[str, object] = {}
     membership = None
     if patch.role is not msgspec.UNSET:
         role = Role[patch.role.upper()]
-        membership = _member_for_role(access, member_id, role)
+        membership = _membership_for_role(access, member_id, role)
         changes["role"] = role
     if patch.muted_until is not msgspec.UNSET:
         access.require(Permission.MUTE_MEMBERS)
         is_lifted_by_owner = patch.muted_until is None and access.membership.role == Role.OWNER
-        muted = _member(access, member_id) if is_lifted_by_owner else _lower_member(access, member_id)
+        muted = _get_membership(access, member_id) if is_lifted_by_owner else _get_lower_membership(access, member_id)
         membership = membership or muted
-        changes["muted_until"] = _moment(patch.muted_until)
+        changes["muted_until"] = _parse_time(patch.muted_until)
     if membership is None:
-        raise Invalid("Nothing to change: give `role` or `muted_until`.")
+        raise Invalid("Give `role` or `muted_until`.")
     return membership, changes
 
 
-def _member_for_role(access: Access, member_id: UUID, role: Role) -> models.Membership:
-    """Returns the membership if the actor may give it `role`. An owner may step down once there is another owner."""
+def _membership_for_role(access: Access, member_id: UUID, role: Role) -> models.Membership:
+    """Returns the membership if the user may set its role to `role`. The last owner must stay an owner."""
     access.require(Permission.CHANGE_ROLES)
-    _require_may_give(access, role)
+    _require_may_grant(access, role)
     if access.membership.role < Role.OWNER:
-        return _lower_member(access, member_id)
-    membership = _member(access, member_id)
+        return _get_lower_membership(access, member_id)
+    membership = _get_membership(access, member_id)
     if role < Role.OWNER:
-        _keep_an_owner(membership)
+        _require_another_owner(membership)
     return membership
 
 
-def _require_may_give(access: Access, role: Role) -> None:
+def _require_may_grant(access: Access, role: Role) -> None:
     if role >= Role.ADMIN:
         access.require(Permission.HAND_OVER)
     elif role > Role.MEMBER:
         access.require(Permission.CHANGE_ROLES)
 
 
-def _keep_an_owner(membership: models.Membership) -> None:
+def _require_another_owner(membership: models.Membership) -> None:
     if membership.role < Role.OWNER:
         return
     owners = models.Membership.objects.filter(room_id=membership.room_id, role=Role.OWNER, left_seq__isnull=True)
@@ -153,7 +157,7 @@ def _keep_an_owner(membership: models.Membership) -> None:
         raise LastOwner
 
 
-def _membership(room_id: UUID, user_id: UUID) -> models.Membership | None:
+def _find_membership(room_id: UUID, user_id: UUID) -> models.Membership | None:
     return (
         models.Membership.objects.select_related("user")
         .filter(room_id=room_id, user_id=user_id, left_seq__isnull=True)
@@ -161,26 +165,26 @@ def _membership(room_id: UUID, user_id: UUID) -> models.Membership | None:
     )
 
 
-def _member(access: Access, member_id: UUID) -> models.Membership:
-    membership = _membership(access.room.id, member_id)
+def _get_membership(access: Access, member_id: UUID) -> models.Membership:
+    membership = _find_membership(access.room.id, member_id)
     if membership is None:
         raise NotFound("There is no such member.", field="user")
     return membership
 
 
-def _lower_member(access: Access, member_id: UUID) -> models.Membership:
-    membership = _member(access, member_id)
+def _get_lower_membership(access: Access, member_id: UUID) -> models.Membership:
+    membership = _get_membership(access, member_id)
     if membership.role >= access.membership.role:
-        raise Forbidden("Their role is not lower than yours.")
+        raise Forbidden("The role of this member is not lower than yours.")
     return membership
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     if not _RFC_3339.fullmatch(text):
-        raise Invalid("Not an RFC 3339 time, with its offset or Z.", field="muted_until")
+        raise Invalid("Must be an RFC 3339 time with an offset or `Z`.", field="muted_until")
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Invalid("Not an RFC 3339 time.", field="muted_until") from None
+        raise Invalid("Must be a valid time.", field="muted_until") from None

@@ -1,4 +1,4 @@
-"""The read cursor of a member. Unread is what lies between it and the head: nothing is counted."""
+"""Moves read cursors. The number of unread messages is the head minus the cursor, so nothing has to be counted."""
 
 from uuid import UUID
 
@@ -14,17 +14,18 @@ from rooms.schema import ReadState
 
 
 def read_messages(*, user_id: UUID, room_id: UUID, message_id: int, unread: bool = False) -> ReadState:
-    """Move the cursor to `message_id`: forward, or with `unread` also back. Idempotent; no entry in the log.
+    """Moves the user's read cursor to `message_id`, and returns where it is afterwards. Appends nothing to the log.
 
-    Opens a transaction. The user's own sockets are told. Raises `Invalid` for an id beyond the head, and what
-    `access_room` raises.
+    The cursor moves back only with `unread`; otherwise an id behind it changes nothing. If it moved, the user's own
+    sockets receive `read`. Opens a durable transaction of two queries. Raises `Invalid` if `message_id` is beyond the
+    head, and what `access_room` raises.
     """
     with transaction.atomic(durable=True):
-        # Not to be locked behind the head: a cursor is nobody else's business.
+        # Does not lock the head: nobody else depends on the cursor, and readers need not wait for senders.
         access = access_room(user_id=user_id, room_id=room_id)
         head = access.room.head.message_id
         if message_id > head:
-            raise Invalid("There is no such message yet.", field="id")
+            raise Invalid("There is no message with this id yet.", field="id")
         mine = models.Membership.objects.filter(room_id=room_id, user_id=user_id)
         if not unread:
             mine = mine.filter(read_id__lt=message_id)

@@ -20,9 +20,10 @@ from rooms.services.admission import add_memberships
 
 
 def create_room(*, user_id: UUID, new: NewRoom) -> Joined:
-    """Creates a room owned by `user_id`, with `new.members` in it. Its log begins with their `member.joined`.
+    """Creates a room whose owner is the user, adds `new.members`, and returns the room and the owner's membership.
 
-    Opens a transaction. Raises `Invalid` if a member is not an active user.
+    The log begins with a `member.joined` for each of them, the owner first. Opens a durable transaction, whose number
+    of queries does not depend on the number of members. Raises `Invalid` if a member is not an active user.
     """
     at = log.now()
     with transaction.atomic(durable=True):
@@ -48,9 +49,10 @@ def create_room(*, user_id: UUID, new: NewRoom) -> Joined:
 
 
 def update_room(*, user_id: UUID, room_id: UUID, patch: RoomPatch) -> Room:
-    """Sets what `patch` holds; one `room.updated` if anything changed. Opens a transaction.
+    """Sets the fields that are given in `patch`, with one `room.updated` if anything changes, and returns the room.
 
-    Raises what `access_room` raises, and `Archived` for settings of an archived room.
+    Opens a durable transaction. Raises `Archived` if the room is archived and `patch` has settings, unless it also
+    unarchives the room, and what `access_room` raises.
     """
     with changing_room(room_id, user_id=user_id) as (change, access):
         room = access.room
@@ -65,7 +67,7 @@ def update_room(*, user_id: UUID, room_id: UUID, patch: RoomPatch) -> Room:
 
 
 def _changes(access: Access, patch: RoomPatch, *, at: datetime) -> dict[str, object]:
-    """Returns the columns that `patch` sets, if the member may."""
+    """Returns the columns to set, with their values. Raises `Forbidden` and `Archived`."""
     settings = {name: value for name, value in msgspec.structs.asdict(patch).items() if value is not msgspec.UNSET}
     archived = settings.pop("archived", None)
     if archived is not None:

@@ -74,7 +74,7 @@ def test_it_refuses_an_unknown_action(name: str) -> None:
     rejection = rejected(frame(name, request_id="7"))
 
     assert (rejection.error.code, rejection.error.status, rejection.error.field) == ("unknown_action", 400, "action")
-    assert rejection.error.detail == f"There is no such action; there are: {', '.join(sorted(ACTIONS))}."
+    assert rejection.error.detail == f"There is no such action. The actions are: {', '.join(sorted(ACTIONS))}."
     assert (rejection.action, rejection.request_id) == (None, "7")
 
 

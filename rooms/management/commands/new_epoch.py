@@ -1,4 +1,4 @@
-"""`manage.py new_epoch`: tell every client that this history is not the one it knew."""
+"""`manage.py new_epoch`: gives the database a new epoch, so that clients resync."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from rooms.services import change_epoch
 
 class Command(BaseCommand):
     help = (
-        "Change the epoch. To be run after a backup was restored, or after a failover that lost commits, and before "
-        "the servers are started again: clients whose epoch differs start their rooms anew."
+        "Change the epoch. Run this after restoring a backup, or after a failover that lost commits, before you start "
+        "the servers again. Clients that have another epoch discard what they hold of their rooms and load it again."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
