@@ -115,11 +115,11 @@ def _messages() -> dict[str, Any]:
 def _operations() -> dict[str, Any]:
     each = {name: _act(action) for name, action in ACTIONS.items()}
     events = [event.__name__ for event in EVENTS.values()]
-    tell = _operation(
+    emit = _operation(
         "send", "The events, which the server sends without being asked. The first one is `hello`.", events
     )
     refuse = _operation("send", "The reply to a frame whose action could not be parsed.", ["Refusal"])
-    return {**each, "tell": tell, "refuse": refuse | {"x-errors": _codes(_UNPARSED)}}
+    return {**each, "emit": emit, "refuse": refuse | {"x-errors": _codes(_UNPARSED)}}
 
 
 def _description() -> str:

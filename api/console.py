@@ -122,7 +122,7 @@ class _Document:
 
     def events(self) -> Iterator[DocumentedEvent]:
         """Yield every event, which are the examples of the messages that the server sends unasked."""
-        for reference in self.operations["tell"]["messages"]:
+        for reference in self.operations["emit"]["messages"]:
             message = self.message(_last(reference))
             for example in message.examples:
                 yield DocumentedEvent(example["event"], message.shape, _pretty(example))
@@ -183,7 +183,8 @@ def _type_of(schema: dict[str, Any]) -> Iterator[Part]:
 
 
 def _notes_of(schema: dict[str, Any]) -> str:
-    """Return the default and the bounds, including those of the alternatives of a union."""
+    """Return the description, the default and the bounds, including those of the alternatives of a union."""
+    described = [schema["description"]] if "description" in schema else []
     default = [f"default {_compact(schema['default'])}"] if "default" in schema else []
     parts = [schema, *schema.get("anyOf", ())]
     bounds = [
@@ -192,7 +193,7 @@ def _notes_of(schema: dict[str, Any]) -> str:
         for key, text in _BOUNDS.items()
         if key in part and part[key] not in (MAX_INTEGER, -MAX_INTEGER)  # the bounds of every integer
     ]
-    return ", ".join([*default, *bounds])
+    return "; ".join([*described, ", ".join([*default, *bounds])]).removesuffix("; ")
 
 
 def _last(reference: dict[str, str]) -> str:

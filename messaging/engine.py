@@ -47,8 +47,8 @@ class Engine:
     """Made at start-up on the loop that it serves, and closed at shutdown. Only `publish` may be called by any thread.
 
     Without a `layer`, processes find in their sweeps what the others committed. `append` runs on `writer_thread`, all
-    reads on `readers`; the engine shuts both down when it is closed. `tell` is called with the notices of each batch
-    after its commit.
+    reads on `readers`; the engine shuts both down when it is closed. `broadcast` is called with the notices of each
+    batch after its commit.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Engine:
         readers: DatabaseThreads,
         writer_thread: DatabaseThreads,
         append: Callable[[Sequence[Submission]], Appended],
-        tell: Callable[[Sequence[Notice]], None] = broadcast,
+        broadcast: Callable[[Sequence[Notice]], None] = broadcast,
     ) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class Engine:
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
         self.writer = Writer(
             append=lambda submissions: writer_thread.run(append, submissions),
-            broadcast=tell,
+            broadcast=broadcast,
             loop=self.loop,
             limits=limits,
         )

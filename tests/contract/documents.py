@@ -112,7 +112,7 @@ class Socket(Document):
         # The name of the document's message for each event, and for the reply to each action.
         self.events = {
             event: name
-            for name, schema in self._payloads("tell")
+            for name, schema in self._payloads("emit")
             for event in schema["properties"].get("event", {}).get("enum", ())
         }
         self.replies = {

@@ -76,7 +76,7 @@ def test_every_event_has_an_example() -> None:
 
 
 def test_every_action_has_an_operation_with_a_typed_reply() -> None:
-    assert set(SOCKET.replies) == set(registry.ACTIONS) == set(OPERATIONS) - {"tell", "refuse"}
+    assert set(SOCKET.replies) == set(registry.ACTIONS) == set(OPERATIONS) - {"emit", "refuse"}
     for action in registry.ACTIONS:
         operation = OPERATIONS[action]
         (request,) = (message["$ref"].rpartition("/")[2] for message in operation["messages"])

@@ -63,4 +63,4 @@ def test_it_works(tmp_path: Path) -> None:
     found = parse(Path(settings.BASE_DIR) / "asyncapi.yaml", tmp_path)
 
     assert [problem for problem in found["diagnostics"] if problem["severity"] <= WARNING] == []
-    assert {*found["operations"]} == set(ACTIONS) | {"tell", "refuse"}
+    assert {*found["operations"]} == set(ACTIONS) | {"emit", "refuse"}

@@ -76,7 +76,7 @@ class Worker(Engine):
             readers=ModelThreads(self._answers(store), clock=clock),
             writer_thread=ModelThreads({}, clock=clock),
             append=Appender(store, now=clock.now).append,
-            tell=self.publish,
+            broadcast=self.publish,
         )
 
     def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
