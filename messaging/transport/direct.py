@@ -6,7 +6,7 @@ from typing import Protocol
 
 from accounts.schema import Principal
 from messaging.fanout.feed import Outlet, Unready
-from messaging.transport.frame_queue import Data, Handler, Inbox
+from messaging.transport.frame_queue import Data, FrameQueue, Handler
 from messaging.transport.socket import Drained, Socket
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames, frame_text
@@ -37,7 +37,7 @@ class DirectSocket(Socket):
     What the kernel does not take is kept by the server: the socket is congested for as long as there is any of it.
     """
 
-    __slots__ = ("_inbox", "_loop", "_soon", "_unready", "_wire")
+    __slots__ = ("_frame_queue", "_loop", "_soon", "_unready", "_wire")
 
     def __init__(
         self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained, unready: Unready
@@ -47,13 +47,13 @@ class DirectSocket(Socket):
         self._unready = unready  # it is among them while `_soon` holds something, or it is congested
         self._loop = asyncio.get_running_loop()
         self._soon = b""
-        self._inbox: Inbox | None = None
+        self._frame_queue: FrameQueue | None = None
         self.outlet = wire.attach(self)
 
     def listen(self, handler: Handler) -> None:
         super().listen(handler)
-        self._inbox = Inbox(handler, self, loop=self._loop)
-        self._wire.listen(self._inbox.put)
+        self._frame_queue = FrameQueue(handler, self, loop=self._loop)
+        self._wire.listen(self._frame_queue.put)
 
     def pause_reading(self) -> None:
         self._wire.pause_reading()
@@ -79,14 +79,14 @@ class DirectSocket(Socket):
 
     async def leave(self, close: Close) -> None:
         self.is_leaving = True
-        if self._inbox is not None and not self.congested:
-            await self._inbox.settled()
+        if self._frame_queue is not None and not self.congested:
+            await self._frame_queue.settled()
         await super().leave(close)
 
     def stop(self) -> None:
-        if self._inbox is not None:
-            self._inbox.close()
-        self._inbox = self._handler = None
+        if self._frame_queue is not None:
+            self._frame_queue.close()
+        self._frame_queue = self._handler = None
 
     def full(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""

@@ -41,7 +41,7 @@ class Source(Protocol):
     def resume_reading(self) -> None: ...
 
 
-class Inbox:
+class FrameQueue:
     """Used on one loop only."""
 
     __slots__ = ("_handler", "_loop", "_source", "_task", "_waiting")

@@ -7,7 +7,7 @@ from uuid import UUID
 from accounts.schema import Principal
 from messaging.fanout.feed import Follower, Outlet
 from messaging.transport.frame_queue import Data, Handler
-from messaging.transport.waiting import Window
+from messaging.transport.waiting import SendWindow
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 
@@ -37,7 +37,7 @@ class Socket:
         self.session_key = principal.session_key
         self.session_id = principal.session_id
         self.auth_version = principal.auth_version
-        self.window = Window(send_window)
+        self.window = SendWindow(send_window)
         self.is_leaving = False  # nothing more is read from it
         self.followers: dict[UUID, Follower] = {}
         self.congested = False

@@ -62,7 +62,7 @@ class Gate:
             await future
 
 
-class Window:
+class SendWindow:
     """Counts what is in flight. Used on one loop only."""
 
     __slots__ = ("_in_flight", "_size", "_waiting")

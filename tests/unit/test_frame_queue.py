@@ -1,10 +1,10 @@
-"""The inbox: frames of one socket, one at a time and in order, and a task only where there is something to wait for."""
+"""The frame queue handles the frames of one socket in order, with a task only while an action waits."""
 
 import asyncio
 
 import pytest
 
-from messaging.transport.frame_queue import READ_AHEAD, Data, Inbox, run_now
+from messaging.transport.frame_queue import READ_AHEAD, Data, FrameQueue, run_now
 from messaging.wire.actions import Action, Leave, Ping
 from tests.unit.examples import ROOM
 
@@ -20,11 +20,11 @@ class Chat:
         self.congested = False
         self.may_write = asyncio.Event()
         self.is_read = True
-        self.inbox = Inbox(self, self, loop=asyncio.get_running_loop())
+        self.frame_queue = FrameQueue(self, self, loop=asyncio.get_running_loop())
 
     def put(self, *frames: Data) -> None:
         for frame in frames:
-            self.inbox.put(frame)
+            self.frame_queue.put(frame)
 
     # -- as a handler -----------------------------------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ async def test_it_ends_with_the_connection() -> None:
     chat.put("leave 1", "ping 2")
     await settle()
 
-    chat.inbox.close()
+    chat.frame_queue.close()
     chat.gate.set()
     await settle()
 
@@ -138,7 +138,7 @@ async def test_it_ends_with_the_connection() -> None:
 
 
 async def test_it_closes_when_idle() -> None:
-    Chat().inbox.close()
+    Chat().frame_queue.close()
 
 
 async def test_what_runs_now_may_not_wait() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from messaging.transport.waiting import Window
+from messaging.transport.waiting import SendWindow
 
 
 async def settle() -> None:
@@ -11,7 +11,7 @@ async def settle() -> None:
 
 
 async def test_it_works() -> None:
-    window = Window(2)
+    window = SendWindow(2)
 
     await window.enter()
     await window.enter()
@@ -20,7 +20,7 @@ async def test_it_works() -> None:
 
 
 async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
-    window = Window(1)
+    window = SendWindow(1)
     await window.enter()
     second = asyncio.create_task(window.enter())
 
@@ -33,7 +33,7 @@ async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
 
 
 async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
-    window, entered = Window(1), []
+    window, entered = SendWindow(1), []
 
     async def enter(name: str) -> None:
         await window.enter()
@@ -51,11 +51,11 @@ async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
 
 
 async def test_it_settles_at_once_when_nothing_is_in_flight() -> None:
-    await Window(1).settled()
+    await SendWindow(1).settled()
 
 
 async def test_it_settles_only_when_all_have_left() -> None:
-    window = Window(3)
+    window = SendWindow(3)
     await window.enter()
     await window.enter()
     settled = asyncio.create_task(window.settled())
@@ -70,7 +70,7 @@ async def test_it_settles_only_when_all_have_left() -> None:
 
 
 async def test_it_passes_over_whoever_gave_up() -> None:
-    window = Window(1)
+    window = SendWindow(1)
     await window.enter()
     first, second = asyncio.create_task(window.enter()), asyncio.create_task(window.enter())
     await settle()
