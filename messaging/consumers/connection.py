@@ -21,7 +21,7 @@ from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_a
 from messaging.engine import Engine
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
-from messaging.transport.frame_queue import Data, run_now
+from messaging.transport.frame_queue import RawFrame, run_now
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
@@ -175,7 +175,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         if self.principal is not None:
             await self.socket.receive(bytes_data or b"" if text_data is None else text_data)
 
-    def read(self, data: Data) -> Action | None:
+    def decode(self, data: RawFrame) -> Action | None:
         """Decodes one frame. Returns None if it was answered with a refusal; the socket goes on in any case."""
         if self.socket.is_leaving:
             return None
@@ -192,13 +192,13 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             return frame
         return None
 
-    def do_now(self, frame: Action) -> bool:
+    def handle_now(self, frame: Action) -> bool:
         is_quick = isinstance(frame, Ping) or (isinstance(frame, Send) and self.socket.window.is_open)
         if is_quick:
             run_now(self.handle_action(frame.name(), frame.request_id, frame=frame))
         return is_quick
 
-    async def do(self, frame: Action) -> None:
+    async def handle(self, frame: Action) -> None:
         if not isinstance(frame, Send | Ping):
             await self.socket.window.settled()  # what was sent before is judged before
         await self.handle_action(frame.name(), frame.request_id, frame=frame)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from accounts.schema import Principal
 from messaging.fanout.feed import Outlet, Unready
-from messaging.transport.frame_queue import Data, FrameQueue, Handler
-from messaging.transport.socket import Drained, Socket
+from messaging.transport.frame_queue import FrameHandler, FrameQueue, RawFrame
+from messaging.transport.socket import OnDrained, Socket
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames, frame_text
 
@@ -15,14 +15,14 @@ from messaging.wire.framing import Frames, frame_text
 EXTENSION = "roomlog.direct"
 
 
-class Wire(Protocol):
+class DirectConnection(Protocol):
     """What our server protocol offers a socket beyond ASGI."""
 
     def attach(self, socket: "DirectSocket") -> Outlet | None: ...
 
     def keep(self, wire: bytes) -> None: ...
 
-    def listen(self, on_frame: Callable[[Data], None]) -> None: ...
+    def listen(self, on_frame: Callable[[RawFrame], None]) -> None: ...
 
     def pause_reading(self) -> None: ...
 
@@ -37,35 +37,41 @@ class DirectSocket(Socket):
     What the kernel does not take is kept by the server: the socket is congested for as long as there is any of it.
     """
 
-    __slots__ = ("_frame_queue", "_loop", "_soon", "_unready", "_wire")
+    __slots__ = ("_connection", "_frame_queue", "_loop", "_soon", "_unready")
 
     def __init__(
-        self, wire: Wire, *, principal: Principal, send_window: int, on_drained: Drained, unready: Unready
+        self,
+        connection: DirectConnection,
+        *,
+        principal: Principal,
+        send_window: int,
+        on_drained: OnDrained,
+        unready: Unready,
     ) -> None:
         super().__init__(principal=principal, send_window=send_window, on_drained=on_drained)
-        self._wire = wire
+        self._connection = connection
         self._unready = unready  # it is among them while `_soon` holds something, or it is congested
         self._loop = asyncio.get_running_loop()
         self._soon = b""
         self._frame_queue: FrameQueue | None = None
-        self.outlet = wire.attach(self)
+        self.outlet = connection.attach(self)
 
-    def listen(self, handler: Handler) -> None:
+    def listen(self, handler: FrameHandler) -> None:
         super().listen(handler)
         self._frame_queue = FrameQueue(handler, self, loop=self._loop)
-        self._wire.listen(self._frame_queue.put)
+        self._connection.listen(self._frame_queue.put)
 
     def pause_reading(self) -> None:
-        self._wire.pause_reading()
+        self._connection.pause_reading()
 
     def resume_reading(self) -> None:
-        self._wire.resume_reading()
+        self._connection.resume_reading()
 
     def write(self, frames: Frames) -> None:
         self._put(frames.wire)
 
     def keep(self, wire: bytes) -> None:
-        self._wire.keep(wire)
+        self._connection.keep(wire)
 
     def write_soon(self, payload: bytes) -> None:
         if not self._soon:
@@ -75,7 +81,7 @@ class DirectSocket(Socket):
 
     def close(self, close: Close) -> None:
         self._flush()
-        self._wire.close_with(close.code, close.reason)
+        self._connection.close_with(close.code, close.reason)
 
     async def leave(self, close: Close) -> None:
         self.is_leaving = True
@@ -85,10 +91,10 @@ class DirectSocket(Socket):
 
     def stop(self) -> None:
         if self._frame_queue is not None:
-            self._frame_queue.close()
+            self._frame_queue.stop()
         self._frame_queue = self._handler = None
 
-    def full(self) -> None:
+    def filled(self) -> None:
         """The server keeps something: more should wait until `drained` is called."""
         self.congested = True
         self._unready.add(self)

@@ -13,22 +13,22 @@ from messaging.wire.actions import Action
 
 READ_AHEAD = 16  # frames that wait before the connection is no longer read from
 
-Data = str | bytes
+RawFrame = str | bytes
 
 
-class Handler(Protocol):
+class FrameHandler(Protocol):
     """What is done with frames."""
 
-    def read(self, data: Data) -> Action | None:
+    def decode(self, data: RawFrame) -> Action | None:
         """The action that a frame stands for; None where it was answered with a refusal."""
 
-    def do_now(self, action: Action) -> bool:
+    def handle_now(self, action: Action) -> bool:
         """Whether it was done at once, without waiting."""
 
-    async def do(self, action: Action) -> None: ...
+    async def handle(self, action: Action) -> None: ...
 
 
-class Source(Protocol):
+class FrameSource(Protocol):
     """Where frames come from and answers go."""
 
     @property
@@ -46,14 +46,14 @@ class FrameQueue:
 
     __slots__ = ("_handler", "_loop", "_source", "_task", "_waiting")
 
-    def __init__(self, handler: Handler, source: Source, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handler: FrameHandler, source: FrameSource, *, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
         self._source = source
         self._loop = loop
-        self._waiting: deque[Data] | None = None  # made when it is needed: it is large, and sockets are many
+        self._waiting: deque[RawFrame] | None = None  # made when it is needed: it is large, and sockets are many
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, data: Data) -> None:
+    def put(self, data: RawFrame) -> None:
         """Handle a frame, now or as soon as those before it are done. Whoever does not read is not read from."""
         if self._waiting is not None:
             self._waiting.append(data)
@@ -62,11 +62,11 @@ class FrameQueue:
         elif self._source.congested:
             self._start(None, deque([data]))
         else:
-            action = self._handler.read(data)
-            if action is not None and not self._handler.do_now(action):
+            action = self._handler.decode(data)
+            if action is not None and not self._handler.handle_now(action):
                 self._start(action, deque())
 
-    def _start(self, action: Action | None, waiting: deque[Data]) -> None:
+    def _start(self, action: Action | None, waiting: deque[RawFrame]) -> None:
         self._waiting = waiting
         self._task = self._loop.create_task(self._work(action, waiting))
 
@@ -75,20 +75,20 @@ class FrameQueue:
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """The connection is over: nothing more is handled."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(self, action: Action | None, waiting: deque[Data]) -> None:
+    async def _work(self, action: Action | None, waiting: deque[RawFrame]) -> None:
         try:
             if action is not None:
-                await self._handler.do(action)
+                await self._handler.handle(action)
             while waiting:
                 await self._source.writable()
-                action = self._handler.read(waiting.popleft())
+                action = self._handler.decode(waiting.popleft())
                 if action is not None:
-                    await self._handler.do(action)
+                    await self._handler.handle(action)
         finally:
             self._waiting = self._task = None
             self._source.resume_reading()

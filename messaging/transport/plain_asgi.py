@@ -2,15 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+
+from asgiref.typing import ASGISendCallable
 
 from accounts.schema import Principal
-from messaging.transport.socket import Drained, Socket
+from messaging.transport.socket import OnDrained, Socket
 from messaging.wire.closes import SLOW_READER, Close
 from messaging.wire.framing import Frames
-
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class AsgiSocket(Socket):
@@ -18,11 +16,11 @@ class AsgiSocket(Socket):
 
     def __init__(
         self,
-        send: Send,
+        send: ASGISendCallable,
         *,
         principal: Principal,
         send_window: int,
-        on_drained: Drained,
+        on_drained: OnDrained,
         max_bytes: int,
         stalled_s: float,
     ) -> None:
@@ -75,7 +73,7 @@ class AsgiSocket(Socket):
         while self._queue and self._closing is None:
             payload = self._queue[0]
             async with asyncio.timeout(self._stalled_s):
-                await self._send({"type": "websocket.send", "text": payload.decode()})
+                await self._send({"type": "websocket.send", "text": payload.decode(), "bytes": None})
             self._queue.popleft()
             self._queued_bytes -= len(payload)
             if self.congested and self._queued_bytes <= self._max_bytes:

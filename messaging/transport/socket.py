@@ -6,12 +6,12 @@ from uuid import UUID
 
 from accounts.schema import Principal
 from messaging.fanout.feed import Follower, Outlet
-from messaging.transport.frame_queue import Data, Handler
+from messaging.transport.frame_queue import FrameHandler, RawFrame
 from messaging.transport.waiting import SendWindow
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 
-Drained = Callable[["Socket"], None]
+OnDrained = Callable[["Socket"], None]
 
 
 class Socket:
@@ -32,7 +32,7 @@ class Socket:
         "window",
     )
 
-    def __init__(self, *, principal: Principal, send_window: int, on_drained: Drained) -> None:
+    def __init__(self, *, principal: Principal, send_window: int, on_drained: OnDrained) -> None:
         self.user_id = principal.user.id
         self.session_key = principal.session_key
         self.session_id = principal.session_id
@@ -44,18 +44,18 @@ class Socket:
         self.outlet: Outlet | None = None
         self._on_drained = on_drained
         self._waiting: list[asyncio.Future[None]] = []
-        self._handler: Handler | None = None
+        self._handler: FrameHandler | None = None
 
-    def listen(self, handler: Handler) -> None:
+    def listen(self, handler: FrameHandler) -> None:
         """Have `handler` do what the client's frames ask for, from now on."""
         self._handler = handler
 
-    async def receive(self, data: Data) -> None:
+    async def receive(self, data: RawFrame) -> None:
         """A frame that came by way of ASGI, and not straight from the server."""
         await self.writable()
         handler = self._handler
-        if handler is not None and (action := handler.read(data)) is not None:
-            await handler.do(action)
+        if handler is not None and (action := handler.decode(data)) is not None:
+            await handler.handle(action)
 
     def write(self, frames: Frames) -> None:
         raise NotImplementedError

@@ -18,8 +18,8 @@ from websockets.http11 import Request
 
 from messaging.fanout.feed import Outlet
 from messaging.transport.direct import EXTENSION, DirectSocket
-from messaging.transport.frame_queue import Data
-from messaging.transport.waiting import Events, Gate
+from messaging.transport.frame_queue import RawFrame
+from messaging.transport.waiting import LeanEvent, LeanQueue
 from messaging.wire.closes import SLOW_READER
 from messaging.wire.limits import Limits
 
@@ -30,11 +30,11 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits: Limits = settings.ROOMLOG_LIMITS
-        self.queue = Events(self.loop)  # type: ignore[assignment]
-        self.writable = Gate()  # type: ignore[assignment]
+        self.queue = LeanQueue(self.loop)  # type: ignore[assignment]
+        self.writable = LeanEvent()  # type: ignore[assignment]
         self._is_full = False
         self._socket: DirectSocket | None = None
-        self._on_frame: Callable[[Data], None] | None = None
+        self._on_frame: Callable[[RawFrame], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._kernel: socket.socket | None = None  # the connection's, which the transport owns
         self._pong = b""  # the newest that could not be sent yet
@@ -49,7 +49,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         """
         self._socket = owner
         if self._is_full:
-            owner.full()
+            owner.filled()
         if self.close_sent or self.transport.is_closing() or not self._is_plain:
             return None
         raw = self.transport.get_extra_info("socket")
@@ -65,10 +65,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def _is_plain(self) -> bool:
         return self.transport.get_extra_info("sslcontext") is None
 
-    def listen(self, on_frame: Callable[[Data], None]) -> None:
+    def listen(self, on_frame: Callable[[RawFrame], None]) -> None:
         """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
         self._on_frame = on_frame
-        for event in self.queue.take():  # type: ignore[attr-defined]
+        for event in self.queue.pop_all():  # type: ignore[attr-defined]
             if event["type"] == "websocket.receive":
                 on_frame(event.get("text") or event.get("bytes") or "")
             else:
@@ -129,7 +129,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         super().pause_writing()
         self._is_full = True
         if self._socket is not None:
-            self._socket.full()
+            self._socket.filled()
         self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
 
     def resume_writing(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 
-class Events:
+class LeanQueue:
     """The ASGI events of one connection, oldest first. For one reader at a time."""
 
     __slots__ = ("_events", "_loop", "_reader")
@@ -30,13 +30,13 @@ class Events:
     def empty(self) -> bool:
         return not self._events
 
-    def take(self) -> list[Any]:
+    def pop_all(self) -> list[Any]:
         """All that wait."""
         taken, self._events = self._events, []
         return taken
 
 
-class Gate:
+class LeanEvent:
     """Open at first; whoever comes while it is closed waits."""
 
     __slots__ = ("_is_open", "_waiting")
@@ -74,10 +74,10 @@ class SendWindow:
 
     @property
     def is_open(self) -> bool:
-        """Whether `enter` would not wait."""
+        """Whether `acquire` would not wait."""
         return self._in_flight < self._size
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         """Wait until there is room for one more, and take it."""
         await self._until(self._size - 1)
         self._in_flight += 1
@@ -86,7 +86,7 @@ class SendWindow:
         """Wait until nothing is in flight."""
         await self._until(0)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         self._in_flight -= 1
         while self._waiting and self._in_flight <= self._waiting[0][0]:
             future = self._waiting.pop(0)[1]

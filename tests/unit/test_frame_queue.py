@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from messaging.transport.frame_queue import READ_AHEAD, Data, FrameQueue, run_now
+from messaging.transport.frame_queue import READ_AHEAD, FrameQueue, RawFrame, run_now
 from messaging.wire.actions import Action, Leave, Ping
 from tests.unit.examples import ROOM
 
@@ -22,13 +22,13 @@ class Chat:
         self.is_read = True
         self.frame_queue = FrameQueue(self, self, loop=asyncio.get_running_loop())
 
-    def put(self, *frames: Data) -> None:
+    def put(self, *frames: RawFrame) -> None:
         for frame in frames:
             self.frame_queue.put(frame)
 
     # -- as a handler -----------------------------------------------------------------------------------------------
 
-    def read(self, data: Data) -> Action | None:
+    def decode(self, data: RawFrame) -> Action | None:
         name, _, number = str(data).partition(" ")
         if name == BAD:
             self.done.append(data)
@@ -36,12 +36,12 @@ class Chat:
         request_id = int(number or 0)
         return Ping(request_id=request_id) if name == PING else Leave(room=ROOM, request_id=request_id)
 
-    def do_now(self, action: Action) -> bool:
+    def handle_now(self, action: Action) -> bool:
         if isinstance(action, Ping):
             self.done.append(f"ping {action.request_id}")
         return isinstance(action, Ping)
 
-    async def do(self, action: Action) -> None:
+    async def handle(self, action: Action) -> None:
         if isinstance(action, Leave):
             await self.gate.wait()
         self.done.append(f"{action.name()} {action.request_id}")
@@ -129,7 +129,7 @@ async def test_it_ends_with_the_connection() -> None:
     chat.put("leave 1", "ping 2")
     await settle()
 
-    chat.frame_queue.close()
+    chat.frame_queue.stop()
     chat.gate.set()
     await settle()
 
@@ -138,7 +138,7 @@ async def test_it_ends_with_the_connection() -> None:
 
 
 async def test_it_closes_when_idle() -> None:
-    Chat().frame_queue.close()
+    Chat().frame_queue.stop()
 
 
 async def test_what_runs_now_may_not_wait() -> None:

@@ -13,40 +13,40 @@ async def settle() -> None:
 async def test_it_works() -> None:
     window = SendWindow(2)
 
-    await window.enter()
-    await window.enter()
-    window.leave()
-    await window.enter()
+    await window.acquire()
+    await window.acquire()
+    window.release()
+    await window.acquire()
 
 
 async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
     window = SendWindow(1)
-    await window.enter()
-    second = asyncio.create_task(window.enter())
+    await window.acquire()
+    second = asyncio.create_task(window.acquire())
 
     await settle()
     assert not second.done()
-    window.leave()
+    window.release()
     await settle()
 
     assert second.done()
 
 
 async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
-    window, entered = SendWindow(1), []
+    window, acquired = SendWindow(1), []
 
-    async def enter(name: str) -> None:
-        await window.enter()
-        entered.append(name)
+    async def acquire(name: str) -> None:
+        await window.acquire()
+        acquired.append(name)
 
-    await window.enter()
-    tasks = [asyncio.create_task(enter(name)) for name in "abc"]
+    await window.acquire()
+    tasks = [asyncio.create_task(acquire(name)) for name in "abc"]
     await settle()
 
     for expected in ("a", "ab", "abc"):
-        window.leave()
+        window.release()
         await settle()
-        assert "".join(entered) == expected
+        assert "".join(acquired) == expected
     assert all(task.done() for task in tasks)
 
 
@@ -56,14 +56,14 @@ async def test_it_settles_at_once_when_nothing_is_in_flight() -> None:
 
 async def test_it_settles_only_when_all_have_left() -> None:
     window = SendWindow(3)
-    await window.enter()
-    await window.enter()
+    await window.acquire()
+    await window.acquire()
     settled = asyncio.create_task(window.settled())
 
-    window.leave()
+    window.release()
     await settle()
     assert not settled.done()
-    window.leave()
+    window.release()
     await settle()
 
     assert settled.done()
@@ -71,13 +71,13 @@ async def test_it_settles_only_when_all_have_left() -> None:
 
 async def test_it_passes_over_whoever_gave_up() -> None:
     window = SendWindow(1)
-    await window.enter()
-    first, second = asyncio.create_task(window.enter()), asyncio.create_task(window.enter())
+    await window.acquire()
+    first, second = asyncio.create_task(window.acquire()), asyncio.create_task(window.acquire())
     await settle()
 
     first.cancel()
     await settle()
-    window.leave()
+    window.release()
     await settle()
 
     assert first.cancelled()

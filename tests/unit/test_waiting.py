@@ -1,8 +1,8 @@
-"""The lean queue and gate behave as asyncio's."""
+"""The lean queue and event behave as asyncio's."""
 
 import asyncio
 
-from messaging.transport.waiting import Events, Gate
+from messaging.transport.waiting import LeanEvent, LeanQueue
 
 
 async def settle() -> None:
@@ -11,70 +11,70 @@ async def settle() -> None:
 
 
 async def test_events_come_in_order() -> None:
-    events = Events(asyncio.get_running_loop())
+    queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
-        events.put_nowait(number)
+        queue.put_nowait(number)
 
-    assert [await events.get() for _ in range(3)] == [0, 1, 2]
-    assert events.empty()
+    assert [await queue.get() for _ in range(3)] == [0, 1, 2]
+    assert queue.empty()
 
 
 async def test_a_reader_waits_for_the_next() -> None:
-    events = Events(asyncio.get_running_loop())
-    reading = events.get()
+    queue = LeanQueue(asyncio.get_running_loop())
+    reading = queue.get()
     await settle()
     assert not reading.done()
 
-    events.put_nowait("a")
-    events.put_nowait("b")
+    queue.put_nowait("a")
+    queue.put_nowait("b")
 
     assert await reading == "a"
-    assert await events.get() == "b"
+    assert await queue.get() == "b"
 
 
 async def test_a_reader_who_gives_up_takes_nothing() -> None:
-    events = Events(asyncio.get_running_loop())
-    events.get().cancel()
+    queue = LeanQueue(asyncio.get_running_loop())
+    queue.get().cancel()
 
-    events.put_nowait("a")
+    queue.put_nowait("a")
 
-    assert await events.get() == "a"
+    assert await queue.get() == "a"
 
 
 async def test_all_that_waits_can_be_taken() -> None:
-    events = Events(asyncio.get_running_loop())
+    queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
-        events.put_nowait(number)
+        queue.put_nowait(number)
 
-    assert events.take() == [0, 1, 2]
-    assert events.take() == []
+    assert queue.pop_all() == [0, 1, 2]
+    assert queue.pop_all() == []
 
 
 async def test_a_gate_is_open_at_first() -> None:
-    await Gate().wait()
+    await LeanEvent().wait()
 
 
 async def test_a_closed_gate_holds_all_until_it_opens() -> None:
-    gate = Gate()
-    gate.clear()
-    waiting = [asyncio.create_task(gate.wait()) for _ in range(2)]
+    event = LeanEvent()
+    event.clear()
+    waiting = [asyncio.create_task(event.wait()) for _ in range(2)]
     await settle()
     assert not any(task.done() for task in waiting)
 
-    gate.set()
+    event.set()
     await asyncio.gather(*waiting)
 
 
 async def test_a_gate_that_closes_again_at_once_holds_them_still() -> None:
-    gate = Gate()
-    gate.clear()
-    waiting = asyncio.create_task(gate.wait())
+    event = LeanEvent()
+    event.clear()
+    waiting = asyncio.create_task(event.wait())
     await settle()
 
-    gate.set()
-    gate.clear()
+    event.set()
+    event.clear()
     await settle()
     assert not waiting.done()
 
-    gate.set()
+    event.set()
     await waiting
