@@ -32,7 +32,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.limits: Limits = settings.ROOMLOG_LIMITS
         self.queue = LeanQueue(self.loop)  # type: ignore[assignment]
         self.writable = LeanEvent()  # type: ignore[assignment]
-        self._is_full = False
         self._socket: DirectSocket | None = None
         self._on_frame: Callable[[RawFrame], None] | None = None
         self._stalled: asyncio.TimerHandle | None = None
@@ -48,9 +47,12 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         rest is for `keep`. None where all is: what is encrypted does not go straight to the kernel.
         """
         self._socket = owner
+        if self.close_sent or self.transport.is_closing():
+            owner.ended()
+            return None
         if self._is_full:
             owner.filled()
-        if self.close_sent or self.transport.is_closing() or not self._is_plain:
+        if not self._is_plain:
             return None
         raw = self.transport.get_extra_info("socket")
         self._kernel = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
@@ -60,6 +62,11 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         """Send when the kernel takes more. The connection is full until then."""
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(wire)
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the transport holds what the kernel did not take."""
+        return not self.writable.is_set()
 
     @property
     def _is_plain(self) -> bool:
@@ -109,7 +116,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if self._kernel is not None:
             self._kernel.detach()
         super().connection_lost(exc)
-        self._drained()
         self._untie()
 
     def eof_received(self) -> None:
@@ -127,7 +133,6 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._is_full = True
         if self._socket is not None:
             self._socket.filled()
         self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
@@ -135,16 +140,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_stall()
-        self._is_full = False
         pong, self._pong = self._pong, b""
         if pong:
             self.keep(pong)  # which may fill it again
-        if not self._is_full:
-            self._drained()
-
-    def _drained(self) -> None:
-        self._is_full = False
-        if self._socket is not None:
+        if self._socket is not None and not self._is_full:
             self._socket.drained()
 
     def _cut(self, unsent: int) -> None:

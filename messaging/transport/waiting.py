@@ -55,6 +55,9 @@ class LeanEvent:
     def clear(self) -> None:
         self._is_open = False
 
+    def is_set(self) -> bool:
+        return self._is_open
+
     async def wait(self) -> None:
         while not self._is_open:
             future = asyncio.get_running_loop().create_future()
