@@ -20,6 +20,7 @@ from messaging.fanout.feed import Outlet
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import RawFrame
 from messaging.transport.waiting import LeanEvent, LeanQueue
+from messaging.transport.write_deadline import WriteDeadline
 from messaging.wire.closes import SLOW_READER
 from messaging.wire.limits import Limits
 
@@ -34,7 +35,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.writable = LeanEvent()  # type: ignore[assignment]
         self._socket: DirectSocket | None = None
         self._on_frame: Callable[[RawFrame], None] | None = None
-        self._stalled: asyncio.TimerHandle | None = None
+        self._deadline: WriteDeadline | None = None  # made when the connection is full for the first time
         self._kernel: socket.socket | None = None  # the connection's, which the transport owns
         self._pong = b""  # the newest that could not be sent yet
 
@@ -112,7 +113,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
-        self._end_stall()
+        if self._deadline is not None:
+            self._deadline.stop()
         if self._kernel is not None:
             self._kernel.detach()
         super().connection_lost(exc)
@@ -126,7 +128,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def _untie(self) -> None:
         """Let go of whatever holds this one: in a knot it would wait for a full collection, which comes seldom."""
-        self._socket = self._on_frame = None
+        self._socket = self._on_frame = self._deadline = None
         if (scope := getattr(self, "scope", None)) is not None:
             scope["extensions"].pop(EXTENSION, None)
         self.conn.parser.close()
@@ -135,34 +137,30 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         super().pause_writing()
         if self._socket is not None:
             self._socket.filled()
-        self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
+        if self._deadline is None:
+            self._deadline = WriteDeadline(
+                unsent_bytes=self.transport.get_write_buffer_size,
+                on_stalled=self._cut,
+                stalled_s=self.limits.stalled_writer_s,
+                loop=self.loop,
+            )
+        self._deadline.start()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._end_stall()
+        if self._deadline is not None:
+            self._deadline.stop()
         pong, self._pong = self._pong, b""
         if pong:
             self.keep(pong)  # which may fill it again
         if self._socket is not None and not self._is_full:
             self._socket.drained()
 
-    def _cut(self, unsent: int) -> None:
-        """Cut a reader that took nothing for the whole time, also a closing one; one that took some gets more time."""
-        left = self._unsent()
-        if left < unsent:
-            self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, left)
-            return
+    def _cut(self) -> None:
+        """Close a client that has stopped reading, and drop what it has not read."""
         if not self.close_sent and not self.transport.is_closing():
             self._say_close(SLOW_READER.code, SLOW_READER.reason)
         self.transport.abort()
-
-    def _unsent(self) -> int:
-        return self.transport.get_write_buffer_size()
-
-    def _end_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
 
     # -- ASGI ---------------------------------------------------------------------------------------------------------
 
