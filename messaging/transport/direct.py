@@ -16,35 +16,32 @@ EXTENSION = "roomlog.direct"
 
 
 class DirectConnection(Protocol):
-    """What our server protocol offers beyond ASGI.
+    """What our server protocol offers a socket beyond ASGI."""
 
-    It calls `filled`, `drained` and `ended` of the socket that is attached to it.
-    """
+    def attach(self, owner: "DirectSocket") -> Outlet | None:
+        """Calls `filled`, `drained` and `ended` of `owner` from now on.
 
-    def attach(self, socket: "DirectSocket") -> Outlet | None:
-        """Report to `socket` from now on.
-
-        Returns a function that writes frames to the kernel, or None if they must go through `keep`.
+        Returns a function that writes frames to the kernel, or None if they must go through `keep` (TLS).
         """
 
     def keep(self, wire: bytes) -> None:
-        """Send framed bytes as soon as the kernel takes them. Calls `filled` if it does not take them now."""
+        """Sends framed bytes when the kernel takes them. Calls `filled` if it does not take all of them now."""
 
     def listen(self, on_frame: Callable[[RawFrame], None]) -> None:
-        """Call `on_frame` with each message of the client, those included that came before this call."""
+        """Calls `on_frame` with each frame, beginning with those that have arrived already."""
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
 
     def close_with(self, code: int, reason: str) -> None:
-        """Send a close frame, then call `ended`."""
+        """Sends a close frame and calls `ended`. Does nothing if the connection is closing already."""
 
 
 class DirectSocket(Socket):
-    """Writes to the kernel itself. The server keeps what the kernel does not take; while it does, this is congested.
+    """Writes frames to the kernel. While the connection keeps what the kernel did not take, the socket is congested.
 
-    A socket through whose outlet nothing may be written now is in `unready`: it is congested, or has a deferred reply.
+    The socket is in `unready` while it is congested, and while it has deferred replies.
     """
 
     __slots__ = ("_connection", "_deferred", "_frame_queue", "_loop", "_unready")
@@ -62,7 +59,7 @@ class DirectSocket(Socket):
         self._connection = connection
         self._unready = unready
         self._loop = asyncio.get_running_loop()
-        self._deferred = b""  # framed replies that precede the next write
+        self._deferred = b""  # framed replies, which go out with the next write or at the end of this turn of the loop
         self._frame_queue: FrameQueue | None = None
         self.outlet = connection.attach(self)
 
@@ -108,7 +105,7 @@ class DirectSocket(Socket):
         if self.outlet is not None and not self.congested:
             try:
                 sent = self.outlet(wire)
-            except OSError:  # the kernel's buffer is full, or the connection is broken, which the server notices
+            except OSError:  # the buffer is full, or the connection is lost, which the server finds out by itself
                 sent = 0
         if sent < len(wire):
             self.keep(wire[sent:])
@@ -119,6 +116,7 @@ class DirectSocket(Socket):
 
     async def leave(self, close: Close) -> None:
         self._transition(LEAVE)
+        # The queue of a congested socket may be waiting for a client that never reads again.
         if self._frame_queue is not None and not self.congested:
             await self._frame_queue.settled()
         await super().leave(close)

@@ -1,4 +1,4 @@
-"""A socket on any ASGI server: slower than a direct one, with the same promises. Pure."""
+"""A socket on any other ASGI server: slower than a direct one, with the same guarantees. Pure."""
 
 import asyncio
 from collections import deque
@@ -12,10 +12,10 @@ from messaging.wire.framing import Frames
 
 
 class AsgiSocket(Socket):
-    """Writes through ASGI `send`, in a task that lives while there is something to send.
+    """Queues payloads, and sends them through ASGI's `send` in a task that ends when the queue is empty.
 
-    The socket is congested while more than `max_bytes` of payloads are queued. A client that takes no frame for
-    `stalled_s` seconds is closed with `SLOW_READER`.
+    The socket is congested while more than `max_bytes` of payloads are queued. If `send` takes longer than `stalled_s`
+    seconds for one frame, the socket is closed with `SLOW_READER`.
     """
 
     def __init__(
@@ -64,17 +64,17 @@ class AsgiSocket(Socket):
             await self._send_queue()
             if (close := self._pending_close) is not None:
                 self._queue.clear()
-                # Without a deadline: a client that reads again learns why it was closed.
+                # Without a deadline, so that a client that reads again learns why it was closed.
                 await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
                 self.ended()
-        except OSError:  # the connection is lost, of which the server also tells the consumer
+        except OSError:  # the connection is lost; the consumer receives `websocket.disconnect`
             self._queue.clear()
             self.ended()
         finally:
             self._task = None
 
     async def _send_queue(self) -> None:
-        """Send what is queued, until the socket is closed."""
+        """Send until the queue is empty or the socket is closed."""
         while self._queue and not self.state.is_over:
             payload = self._queue[0]
             try:

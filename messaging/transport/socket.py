@@ -1,6 +1,6 @@
-"""One socket, as the hub and the consumer see it, and the states that it passes through. Pure.
+"""One socket as the hub and the consumer see it, and the states that it goes through. Pure.
 
-Knows neither the server nor a framework: `direct` and `plain_asgi` do the writing.
+Does not know how frames are written: that is in `direct` and `plain_asgi`.
 """
 
 import asyncio
@@ -22,9 +22,9 @@ OnDrained = Callable[["Socket"], None]
 class SocketState(Enum):
     """The states of a socket.
 
-    `handles_frames`: new frames of the client are handled.
-    `is_congested`: the client reads too slowly, so that a buffer holds what was written; writers should wait.
-    `is_over`: nothing more is written, except the close frame of a socket that is `CLOSING`.
+    `handles_frames`: frames of the client are handled; in other states they are ignored.
+    `is_congested`: a buffer holds frames because the client does not read them fast enough.
+    `is_over`: nothing more is written, except the close frame in the state `CLOSING`.
     """
 
     # name, handles_frames, is_congested, is_over
@@ -41,11 +41,11 @@ class SocketState(Enum):
         self.is_over = is_over
 
 
-# A transition maps the states that it changes to what they become. It leaves the other states as they are: to close a
-# second time has no effect, nor has a buffer that fills or drains after the close.
+# A transition maps each state that it changes to the next one. In all other states it has no effect: a second close is
+# ignored, and so is a buffer that fills or drains after a close.
 Transition = Mapping[SocketState, SocketState]
 
-FILL: Final[Transition] = {  # a buffer holds what the client has not read
+FILL: Final[Transition] = {  # the buffer holds too much
     SocketState.OPEN: SocketState.CONGESTED,
     SocketState.LEAVING: SocketState.LEAVING_CONGESTED,
 }
@@ -63,19 +63,25 @@ CLOSE: Final[Transition] = {  # a close frame is to be sent
     SocketState.LEAVING: SocketState.CLOSING,
     SocketState.LEAVING_CONGESTED: SocketState.CLOSING,
 }
-END: Final[Transition] = dict.fromkeys(SocketState, SocketState.CLOSED)  # the close frame was sent, or nobody is there
+END: Final[Transition] = {  # the close frame was sent, or the connection is lost
+    SocketState.OPEN: SocketState.CLOSED,
+    SocketState.CONGESTED: SocketState.CLOSED,
+    SocketState.LEAVING: SocketState.CLOSED,
+    SocketState.LEAVING_CONGESTED: SocketState.CLOSED,
+    SocketState.CLOSING: SocketState.CLOSED,
+}
 
 
 def next_state(state: SocketState, transition: Transition) -> SocketState:
-    """Return the state that `transition` leads to from `state`."""
+    """Returns the state that `transition` leads to from `state`."""
     return transition.get(state, state)
 
 
 class Socket:
-    """What both kinds of sockets share. Used on one loop only.
+    """The base class of both kinds of sockets. Used on one loop only.
 
-    `on_drained` is called with the socket when it is no longer congested. `send_window` is the number of sends that
-    may be in flight. `followers` belongs to the hub.
+    `send_window` is the number of sends that may be in flight. `on_drained` is called with the socket when it stops
+    being congested, unless it stops because it is closed. `followers` belongs to the hub.
     """
 
     __slots__ = (
@@ -101,9 +107,9 @@ class Socket:
         self.auth_version = principal.auth_version
         self.window = SendWindow(send_window)
         self.state = SocketState.OPEN
-        # Both follow from the state. They are attributes because they are read for each frame and each delivery.
-        self.congested = False  # nothing should be written now: the client reads too slowly, or the socket is over
-        self.is_leaving = False  # frames that still come are ignored
+        # These follow from the state. They are attributes because they are read for each frame and each delivery.
+        self.congested = False  # whether the hub should not write now: `is_congested` or `is_over`
+        self.is_leaving = False  # whether frames of the client are ignored
         self.followers: dict[UUID, Follower] = {}
         self.outlet: Outlet | None = None
         self._on_drained = on_drained
@@ -113,20 +119,20 @@ class Socket:
     # -- frames of the client -----------------------------------------------------------------------------------------
 
     def listen(self, handler: FrameHandler) -> None:
-        """Pass the client's frames to `handler` from now on."""
+        """Passes the client's frames to `handler` from now on."""
         self._handler = handler
 
     async def receive(self, data: RawFrame) -> None:
-        """Handle a frame that came through ASGI. Waits while the socket is congested."""
+        """Handles a frame that arrived through ASGI, after waiting while the socket is congested."""
         await self.writable()
         handler = self._handler
         if handler is not None and (action := handler.decode(data)) is not None:
             await handler.handle(action)
 
     async def writable(self) -> None:
-        """Wait while the socket is congested, so that a client that reads no answers is not read from either.
+        """Waits while the socket is congested, so that a client that does not read answers cannot ask for more.
 
-        Returns at once when the socket is closing or closed.
+        Does not wait when the socket is closing or closed.
         """
         while self.state.is_congested:
             future = asyncio.get_running_loop().create_future()
@@ -136,59 +142,59 @@ class Socket:
     # -- frames to the client -----------------------------------------------------------------------------------------
 
     def write(self, frames: Frames) -> None:
-        """Send `frames`, after everything that was written before. Does nothing when closing or closed."""
+        """Sends `frames` after what was written before. Does nothing when the socket is closing or closed."""
         raise NotImplementedError
 
     def offer(self, frames: Frames) -> bool:
-        """Write `frames` and return true, or return false if the socket is `congested`."""
+        """Writes `frames` and returns true, or returns false if the socket is congested, closing or closed."""
         if self.congested:
             return False
         self.write(frames)
         return True
 
     def keep(self, wire: bytes) -> None:
-        """Send the framed bytes that `outlet` did not take. Only for a socket with an outlet."""
+        """Sends framed bytes that `outlet` did not take. Only a socket with an outlet implements this."""
         raise NotImplementedError
 
     def write_soon(self, payload: bytes) -> None:
-        """Send one payload in this turn of the loop, in one write with what follows it if anything does."""
+        """Sends `payload` together with the next frames, at the latest at the end of this turn of the loop."""
         self.write(Frames((payload,)))
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def leave(self, close: Close) -> None:
-        """Ignore new frames, wait until the sends in flight are answered, then close."""
+        """Ignores further frames of the client, waits until its sends in flight are answered, then closes."""
         self._transition(LEAVE)
         await self.window.settled()
         self.close(close)
 
     def close(self, close: Close) -> None:
-        """Send a close frame. Only the first call has an effect; nothing is written after it."""
+        """Sends a close frame after what was written before. Has no effect when closing or closed."""
         if not self.state.is_over:
             self._transition(CLOSE)
             self._send_close(close)
 
     def stop(self) -> None:
-        """Release what the socket holds: the consumer has ended."""
+        """Ends the socket without a close frame, and cancels its tasks. The consumer calls this when it ends."""
         self._transition(END)
 
     def _send_close(self, close: Close) -> None:
         raise NotImplementedError
 
-    # -- what the server says -----------------------------------------------------------------------------------------
+    # -- reports of the server ----------------------------------------------------------------------------------------
 
     def filled(self) -> None:
-        """A buffer holds what the client has not read. More should wait until `drained` is called."""
+        """The buffer holds too much: the socket is congested until `drained` is called."""
         self._transition(FILL)
 
     def drained(self) -> None:
-        """The buffer has room again: the hub and the readers that wait go on."""
+        """The buffer has room again."""
         if self.state.is_congested:
             self._transition(DRAIN)
             self._on_drained(self)
 
     def ended(self) -> None:
-        """The last frame was sent, or the connection is lost."""
+        """The close frame was sent, or the connection is lost."""
         self._transition(END)
 
     def _transition(self, transition: Transition) -> None:

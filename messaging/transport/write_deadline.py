@@ -27,12 +27,12 @@ class WriteDeadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to wait, from the present size of the buffer."""
+        """Starts the deadline, or starts it again, from the present size of the buffer."""
         self.stop()
         self._timer = self._loop.call_later(self._stalled_s, self._check, self._unsent_bytes())
 
     def stop(self) -> None:
-        """Stop waiting. Has no effect if nothing was started."""
+        """Stops the deadline. Has no effect if it was not started."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
