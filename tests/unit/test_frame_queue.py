@@ -1,32 +1,33 @@
-"""The frame queue handles the frames of one socket in order, with a task only while an action waits."""
+"""The queue of a client's frames: handled in order, with a task only while an action waits."""
 
 import asyncio
 
-import pytest
-
-from messaging.transport.frame_queue import READ_AHEAD, FrameQueue, RawFrame, run_now
+from messaging.transport.frame_queue import READ_AHEAD, FrameQueue, RawFrame
 from messaging.wire.actions import Action, Leave, Ping
 from tests.unit.examples import ROOM
 
 LEAVE, PING, BAD = "leave", "ping", "bad"
 
 
-class Chat:
-    """Both ends: leaves take as long as `gate` is closed, pings take no time, bad frames are no actions."""
+class Client:
+    """Both the handler and the source of frames.
+
+    A `leave` waits for `may_leave`, a `ping` does not wait, and a `bad` frame is refused.
+    """
 
     def __init__(self) -> None:
         self.done: list[object] = []
-        self.gate = asyncio.Event()
+        self.may_leave = asyncio.Event()
         self.congested = False
         self.may_write = asyncio.Event()
-        self.is_read = True
+        self.is_being_read = True
         self.frame_queue = FrameQueue(self, self, loop=asyncio.get_running_loop())
 
     def put(self, *frames: RawFrame) -> None:
         for frame in frames:
             self.frame_queue.put(frame)
 
-    # -- as a handler -----------------------------------------------------------------------------------------------
+    # -- as a `FrameHandler` ------------------------------------------------------------------------------------------
 
     def decode(self, data: RawFrame) -> Action | None:
         name, _, number = str(data).partition(" ")
@@ -43,20 +44,20 @@ class Chat:
 
     async def handle(self, action: Action) -> None:
         if isinstance(action, Leave):
-            await self.gate.wait()
+            await self.may_leave.wait()
         self.done.append(f"{action.name()} {action.request_id}")
 
-    # -- as a source ------------------------------------------------------------------------------------------------
+    # -- as a `FrameSource` -------------------------------------------------------------------------------------------
 
     async def writable(self) -> None:
         if self.congested:
             await self.may_write.wait()
 
     def pause_reading(self) -> None:
-        self.is_read = False
+        self.is_being_read = False
 
     def resume_reading(self) -> None:
-        self.is_read = True
+        self.is_being_read = True
 
 
 async def settle() -> None:
@@ -69,78 +70,73 @@ def tasks() -> int:
 
 
 async def test_it_works() -> None:
-    chat = Chat()
-    chat.put("ping 1", "ping 2")
+    client = Client()
+    client.put("ping 1", "ping 2")
 
-    assert chat.done == ["ping 1", "ping 2"]
+    assert client.done == ["ping 1", "ping 2"]
     assert tasks() == 0
 
 
-async def test_it_keeps_the_order_behind_what_waits() -> None:
-    chat = Chat()
-    chat.put("leave 1", "ping 2", "bad 3", "leave 4", "ping 5")
+async def test_frames_wait_for_the_action_before_them() -> None:
+    client = Client()
+    client.put("leave 1", "ping 2", "bad 3", "leave 4", "ping 5")
     await settle()
-    assert chat.done == []
+    assert client.done == []
 
-    chat.gate.set()
+    client.may_leave.set()
     await settle()
 
-    assert chat.done == ["leave 1", "ping 2", "bad 3", "leave 4", "ping 5"]
+    assert client.done == ["leave 1", "ping 2", "bad 3", "leave 4", "ping 5"]
     assert tasks() == 0
 
 
-async def test_it_refuses_in_order() -> None:
-    chat = Chat()
-    chat.put("bad 1", "ping 2", "bad 3")
+async def test_a_refused_frame_keeps_its_place() -> None:
+    client = Client()
+    client.put("bad 1", "ping 2", "bad 3")
 
-    assert chat.done == ["bad 1", "ping 2", "bad 3"]
+    assert client.done == ["bad 1", "ping 2", "bad 3"]
 
 
-async def test_it_does_nothing_for_whoever_does_not_read() -> None:
-    chat = Chat()
-    chat.congested = True
-    chat.put("ping 1", "ping 2")
+async def test_frames_of_a_congested_socket_wait() -> None:
+    client = Client()
+    client.congested = True
+    client.put("ping 1", "ping 2")
     await settle()
-    assert chat.done == []
+    assert client.done == []
 
-    chat.congested = False
-    chat.may_write.set()
-    await settle()
-
-    assert chat.done == ["ping 1", "ping 2"]
-
-
-async def test_it_reads_no_more_than_so_far_ahead() -> None:
-    chat = Chat()
-    chat.put("leave 0", *(f"ping {number}" for number in range(1, READ_AHEAD)))
-    assert chat.is_read
-    chat.put(f"ping {READ_AHEAD}")
-    assert not chat.is_read
-
-    chat.gate.set()
+    client.congested = False
+    client.may_write.set()
     await settle()
 
-    assert chat.is_read
-    assert len(chat.done) == READ_AHEAD + 1
+    assert client.done == ["ping 1", "ping 2"]
 
 
-async def test_it_ends_with_the_connection() -> None:
-    chat = Chat()
-    chat.put("leave 1", "ping 2")
+async def test_it_pauses_the_source_when_it_is_full() -> None:
+    client = Client()
+    client.put("leave 0", *(f"ping {number}" for number in range(1, READ_AHEAD)))
+    assert client.is_being_read
+    client.put(f"ping {READ_AHEAD}")
+    assert not client.is_being_read
+
+    client.may_leave.set()
     await settle()
 
-    chat.frame_queue.stop()
-    chat.gate.set()
+    assert client.is_being_read
+    assert len(client.done) == READ_AHEAD + 1
+
+
+async def test_stopping_cancels_the_action_and_drops_the_queue() -> None:
+    client = Client()
+    client.put("leave 1", "ping 2")
     await settle()
 
-    assert chat.done == []
+    client.frame_queue.stop()
+    client.may_leave.set()
+    await settle()
+
+    assert client.done == []
     assert tasks() == 0
 
 
-async def test_it_closes_when_idle() -> None:
-    Chat().frame_queue.stop()
-
-
-async def test_what_runs_now_may_not_wait() -> None:
-    with pytest.raises(RuntimeError):
-        run_now(asyncio.sleep(1))
+async def test_it_can_be_stopped_when_idle() -> None:
+    Client().frame_queue.stop()

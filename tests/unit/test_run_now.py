@@ -129,6 +129,11 @@ async def test_the_consumer_does_not_handle_a_send_at_once_when_the_window_is_fu
     assert connected.consumer.handle_now(Send(room=ROOM, text="hi"))
 
 
+async def test_it_raises_if_a_coroutine_waits() -> None:
+    with pytest.raises(RuntimeError):
+        run_now(asyncio.sleep(1))
+
+
 async def test_it_raises_if_the_library_waits(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that the tests above would notice."""
     check_permissions = AsyncAPIConsumer.check_permissions

@@ -1,4 +1,4 @@
-"""The window of sends in flight."""
+"""The window of sends in flight on one socket."""
 
 import asyncio
 
@@ -6,7 +6,6 @@ from messaging.transport.waiting import SendWindow
 
 
 async def settle() -> None:
-    """Let everything run that can."""
     await asyncio.sleep(0.001)
 
 
@@ -19,7 +18,7 @@ async def test_it_works() -> None:
     await window.acquire()
 
 
-async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
+async def test_a_send_beyond_the_window_waits_for_an_answer() -> None:
     window = SendWindow(1)
     await window.acquire()
     second = asyncio.create_task(window.acquire())
@@ -32,7 +31,7 @@ async def test_it_holds_back_what_is_beyond_until_one_leaves() -> None:
     assert second.done()
 
 
-async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
+async def test_waiting_sends_go_on_one_by_one_in_order() -> None:
     window, acquired = SendWindow(1), []
 
     async def acquire(name: str) -> None:
@@ -50,11 +49,11 @@ async def test_it_lets_in_one_for_each_that_leaves_in_their_order() -> None:
     assert all(task.done() for task in tasks)
 
 
-async def test_it_settles_at_once_when_nothing_is_in_flight() -> None:
+async def test_it_is_settled_at_first() -> None:
     await SendWindow(1).settled()
 
 
-async def test_it_settles_only_when_all_have_left() -> None:
+async def test_it_is_settled_when_all_sends_are_answered() -> None:
     window = SendWindow(3)
     await window.acquire()
     await window.acquire()
@@ -69,7 +68,7 @@ async def test_it_settles_only_when_all_have_left() -> None:
     assert settled.done()
 
 
-async def test_it_passes_over_whoever_gave_up() -> None:
+async def test_a_cancelled_send_does_not_take_a_place() -> None:
     window = SendWindow(1)
     await window.acquire()
     first, second = asyncio.create_task(window.acquire()), asyncio.create_task(window.acquire())

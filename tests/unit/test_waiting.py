@@ -1,4 +1,4 @@
-"""The lean queue and event behave as asyncio's."""
+"""The lean queue and event behave as those of asyncio do."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_events_come_in_order() -> None:
+async def test_a_queue_keeps_the_order() -> None:
     queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
         queue.put_nowait(number)
@@ -19,7 +19,7 @@ async def test_events_come_in_order() -> None:
     assert queue.empty()
 
 
-async def test_a_reader_waits_for_the_next() -> None:
+async def test_a_reader_waits_for_the_next_event() -> None:
     queue = LeanQueue(asyncio.get_running_loop())
     reading = queue.get()
     await settle()
@@ -32,7 +32,7 @@ async def test_a_reader_waits_for_the_next() -> None:
     assert await queue.get() == "b"
 
 
-async def test_a_reader_who_gives_up_takes_nothing() -> None:
+async def test_a_cancelled_reader_takes_nothing() -> None:
     queue = LeanQueue(asyncio.get_running_loop())
     queue.get().cancel()
 
@@ -41,7 +41,7 @@ async def test_a_reader_who_gives_up_takes_nothing() -> None:
     assert await queue.get() == "a"
 
 
-async def test_all_that_waits_can_be_taken() -> None:
+async def test_all_events_can_be_removed_at_once() -> None:
     queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
         queue.put_nowait(number)
@@ -50,11 +50,17 @@ async def test_all_that_waits_can_be_taken() -> None:
     assert queue.pop_all() == []
 
 
-async def test_a_gate_is_open_at_first() -> None:
-    await LeanEvent().wait()
+async def test_an_event_is_set_at_first() -> None:
+    event = LeanEvent()
+    await event.wait()
+    assert event.is_set()
+
+    event.clear()
+
+    assert not event.is_set()
 
 
-async def test_a_closed_gate_holds_all_until_it_opens() -> None:
+async def test_all_waiters_wait_until_it_is_set() -> None:
     event = LeanEvent()
     event.clear()
     waiting = [asyncio.create_task(event.wait()) for _ in range(2)]
@@ -65,7 +71,7 @@ async def test_a_closed_gate_holds_all_until_it_opens() -> None:
     await asyncio.gather(*waiting)
 
 
-async def test_a_gate_that_closes_again_at_once_holds_them_still() -> None:
+async def test_waiters_go_on_waiting_if_it_is_cleared_at_once() -> None:
     event = LeanEvent()
     event.clear()
     waiting = asyncio.create_task(event.wait())
