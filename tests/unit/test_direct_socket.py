@@ -1,16 +1,41 @@
-"""What only a direct socket has: an outlet, deferred replies, and its place among the hub's unready sinks."""
+"""What only a direct socket has: an outlet, deferred replies, a place among the hub's unready sinks, a frame queue."""
 
 import asyncio
 
 from messaging.fanout.feed import Feed, Follower
+from messaging.transport.frame_queue import RawFrame
 from messaging.transport.socket import SocketState
+from messaging.wire.actions import Action, Leave
 from messaging.wire.closes import DRAINING
 from messaging.wire.framing import Frames, frame_text
 from messaging.wire.limits import Limits
 from tests.unit.clients import DirectClient, congest, state_of
 from tests.unit.examples import ROOM
 
-EVENT = Frames((b"event",))
+EVENT, REPLY = Frames((b"event",)), Frames((b"reply",))
+
+
+class SlowHandler:
+    """Answers each frame with `reply` once `may_end` is set."""
+
+    def __init__(self, client: DirectClient) -> None:
+        self.client = client
+        self.may_end = asyncio.Event()
+
+    def decode(self, data: RawFrame) -> Action:
+        return Leave(room=ROOM)
+
+    def handle_now(self, action: Action) -> bool:
+        return False
+
+    async def handle(self, action: Action) -> None:
+        await self.may_end.wait()
+        self.client.socket.write(REPLY)
+
+
+def say(client: DirectClient) -> None:
+    assert client.on_frame is not None
+    client.on_frame("frame")
 
 
 def live_in(client: DirectClient) -> Feed:
@@ -106,8 +131,10 @@ async def test_it_is_not_unready_after_its_end() -> None:
     client.socket.write_soon(b"reply")
     client.vanish()
     client.socket.write_soon(b"reply")
-    client.socket.filled()
     await asyncio.sleep(0)
+    assert len(client.unready) == 0
+
+    client.socket.filled()
 
     assert len(client.unready) == 0
 
@@ -148,3 +175,40 @@ async def test_it_is_closed_on_a_connection_that_is_over() -> None:
 
     assert state_of(client) is SocketState.CLOSED
     assert client.received == []
+
+
+async def test_it_leaves_when_the_running_action_is_answered() -> None:
+    client = DirectClient()
+    handler = SlowHandler(client)
+    client.socket.listen(handler)
+    say(client)
+    leaving = asyncio.create_task(client.socket.leave(DRAINING))
+    await asyncio.sleep(1)
+    assert client.close_codes == []
+
+    handler.may_end.set()
+    await leaving
+
+    assert client.received == [b"reply"]
+    assert client.close_codes == [DRAINING.code]
+
+
+async def test_it_leaves_without_waiting_for_the_frames_of_a_client_that_does_not_read() -> None:
+    client = DirectClient()
+    client.socket.listen(SlowHandler(client))
+    congest(client)
+    say(client)
+    await client.socket.leave(DRAINING)
+
+    assert client.close_codes == [DRAINING.code]
+
+
+async def test_a_consumer_that_ends_cancels_the_running_action() -> None:
+    client = DirectClient()
+    client.socket.listen(SlowHandler(client))
+    say(client)
+    await asyncio.sleep(0)
+    client.socket.stop()
+    await asyncio.sleep(0)
+
+    assert asyncio.all_tasks() == {asyncio.current_task()}
