@@ -63,7 +63,6 @@ class AsgiSocket(Socket):
         try:
             await self._send_queue()
             if (close := self._pending_close) is not None:
-                self._queue.clear()
                 # Without a deadline, so that a client that reads again learns why it was closed.
                 await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
                 self.ended()
@@ -74,13 +73,14 @@ class AsgiSocket(Socket):
             self._task = None
 
     async def _send_queue(self) -> None:
-        """Send until the queue is empty or the socket is closed."""
-        while self._queue and not self.state.is_over:
+        """Sends until the queue is empty, or the client stalls."""
+        while self._queue:
             payload = self._queue[0]
             try:
                 async with asyncio.timeout(self._stalled_s):
                     await self._send({"type": "websocket.send", "text": payload.decode(), "bytes": None})
             except TimeoutError:
+                self._queue.clear()
                 self.close(SLOW_READER)
                 return
             self._queue.popleft()

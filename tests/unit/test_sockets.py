@@ -87,9 +87,18 @@ async def test_only_the_first_close_counts(client: Client) -> None:
     assert tasks() == 0
 
 
+async def test_what_was_written_before_a_close_is_sent_first(client: Client) -> None:
+    client.socket.write(EVENT)
+    client.socket.write_soon(b"reply")
+    client.socket.close(DRAINING)
+    await settle()
+
+    assert client.received == [b"event", b"reply"]
+    assert client.close_codes == [DRAINING.code]
+
+
 async def test_nothing_is_written_after_a_close(client: Client) -> None:
     client.socket.write(EVENT)
-    await settle()
     client.socket.close(DRAINING)
     client.socket.write(REPLY)
     client.socket.write_soon(b"reply")
@@ -97,8 +106,10 @@ async def test_nothing_is_written_after_a_close(client: Client) -> None:
     client.socket.write(REPLY)
     client.socket.write_soon(b"reply")
     await settle()
+    client.read_again()
 
     assert client.received == [b"event"]
+    assert client.close_codes == [DRAINING.code]
     assert not client.socket.offer(EVENT)
     assert client.socket.is_leaving
 
