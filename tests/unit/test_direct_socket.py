@@ -1,14 +1,20 @@
 """What only a direct socket has: an outlet, deferred replies, a place among the hub's unready sinks, a frame queue."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
 
-from messaging.fanout.feed import Feed, Follower
+import pytest
+
+from messaging.fanout.hub import Hub
 from messaging.transport.frame_queue import RawFrame
 from messaging.transport.socket import SocketState
 from messaging.wire.actions import Action, Leave
 from messaging.wire.closes import DRAINING
 from messaging.wire.framing import Frames, frame_text
 from messaging.wire.limits import Limits
+from rooms.notices import RoomNotice
 from tests.unit.clients import DirectClient, congest, state_of
 from tests.unit.examples import ROOM
 
@@ -33,18 +39,29 @@ class SlowHandler:
         self.client.socket.write(REPLY)
 
 
+def close(client: DirectClient) -> None:
+    client.socket.close(DRAINING)
+
+
 def say(client: DirectClient) -> None:
     assert client.on_frame is not None
     client.on_frame("frame")
 
 
-def live_in(client: DirectClient) -> Feed:
-    """A room that the socket follows."""
-    feed = Feed(ROOM, limits=Limits())
-    follower = Follower(feed, client.socket)
-    feed.make_live(follower)
-    client.socket.followers[ROOM] = follower
-    return feed
+class Room:
+    """A room that the socket follows, on a hub that counts the pages of the log that are read."""
+
+    def __init__(self, client: DirectClient) -> None:
+        self.hub = Hub(read_page=self._read_page, loop=asyncio.get_running_loop(), limits=Limits())
+        self.hub.release(self.hub.hold(client.socket, ROOM), cursor=0, since=0, head=0)
+        self.head = 0
+
+    def happen(self) -> None:
+        self.head += 1
+        self.hub.publish([RoomNotice(room_id=ROOM, seq=self.head, payload=str(self.head).encode())])
+
+    async def _read_page(self, room_id: UUID, after: int, limit: int) -> Any:
+        raise AssertionError("nothing is missing")
 
 
 async def test_it_works() -> None:
@@ -139,25 +156,20 @@ async def test_it_is_not_unready_after_its_end() -> None:
     assert len(client.unready) == 0
 
 
-async def test_it_loses_its_outlet_when_it_closes() -> None:
+@pytest.mark.parametrize("end", [close, DirectClient.vanish])
+async def test_the_hub_does_not_write_after_its_end(end: Callable[[DirectClient], None]) -> None:
     client = DirectClient()
-    feed = live_in(client)
-    assert feed.roster().outlets == [client.socket.outlet]
-    client.socket.close(DRAINING)
+    room = Room(client)
+    room.happen()
+    end(client)
+    room.happen()
+    room.happen()
+    await asyncio.sleep(1)
 
+    assert client.received == [b"1"]
     assert client.socket.outlet is None
-    assert feed.roster().outlets == []
-    assert feed.roster().without_outlet == [client.socket]
-
-
-async def test_it_loses_its_outlet_with_the_connection() -> None:
-    client = DirectClient()
-    feed = live_in(client)
-    feed.roster()
-    client.vanish()
-
-    assert client.socket.outlet is None
-    assert feed.roster().outlets == []
+    assert room.hub.pages_read == 0
+    await room.hub.close()
 
 
 async def test_it_writes_through_an_encrypted_connection() -> None:
