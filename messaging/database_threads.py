@@ -1,6 +1,6 @@
-"""Threads that talk to the database for the sockets: few, each with one connection that is kept and checked.
+"""Threads that call the database for the event loop. Each keeps one connection, and checks that it still works.
 
-Channels' own `database_sync_to_async` is one thread that opens a connection for every call.
+Channels' `database_sync_to_async` has one thread for all consumers, and opens a connection for every call.
 """
 
 import asyncio
@@ -21,60 +21,64 @@ from foundation.outage import OUTAGES, outage_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CHECK_AFTER_S = 30.0  # of rest, before a kept connection is asked whether it still lives
+CHECK_AFTER_S = 30.0  # without use, after which a connection is checked before it is used again
 
 log = structlog.get_logger(__name__)
 
 
 class DatabaseThreads:
-    """So many threads, with a checked connection each; what they are given is taken up in order.
+    """A pool of `threads` threads. Calls begin in the order in which they were made.
 
-    As a `ThreadPoolExecutor`, without its futures: those take a good third of the way there and back.
+    A call costs 24 µs. With a `ThreadPoolExecutor` it has a second future, with locks of its own, and costs 40 µs
+    (docs/decisions/0011-speed.md).
     """
 
     def __init__(self, threads: int, *, name: str) -> None:
-        self._given: SimpleQueue[tuple[Callable[[], object], asyncio.Future[Any]] | None] = SimpleQueue()
+        # Calls with their futures; None ends one thread.
+        self._calls: SimpleQueue[tuple[Callable[[], object], asyncio.Future[Any]] | None] = SimpleQueue()
         self._threads = [Thread(target=self._work, name=f"{name}_{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call `fn` on one of the threads. It is not called if whoever waits is cancelled before its turn.
+        """Calls `fn` on one of the threads and returns what it returns.
 
-        Raises what `fn` raises; `Overloaded` or `Unavailable` where the database fails, which is logged here.
+        If this is cancelled before a thread is free, `fn` is not called. Raises what `fn` raises, or `Overloaded` or
+        `Unavailable` if the database fails; such a failure is logged here.
         """
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._given.put((partial(fn, *args, **kwargs), answer))
-        return await answer
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._calls.put((partial(fn, *args, **kwargs), result))
+        return await result
 
     def shutdown(self) -> None:
-        """Do what was given, then end. Blocks for as long."""
+        """Finishes the calls that were made, then ends the threads. Blocks until they have ended."""
         for _ in self._threads:
-            self._given.put(None)
+            self._calls.put(None)
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while (given := self._given.get()) is not None:
-            call, answer = given
-            if answer.cancelled():
+        while (given := self._calls.get()) is not None:
+            call, result = given
+            if result.cancelled():
                 continue
             try:
-                settle = partial(answer.set_result, _checked(call))
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is for whoever waits
-                settle = partial(answer.set_exception, error)
-            with suppress(RuntimeError):  # the loop may have ended
-                answer.get_loop().call_soon_threadsafe(_tell, answer, settle)
+                resolve = partial(result.set_result, _with_connection(call))
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the caller gets it
+                resolve = partial(result.set_exception, error)
+            with suppress(RuntimeError):  # the loop has been closed
+                result.get_loop().call_soon_threadsafe(_unless_done, result, resolve)
 
 
-def _tell(answer: asyncio.Future[Any], settle: Callable[[], object]) -> None:
-    if not answer.done():
-        settle()
+def _unless_done(result: asyncio.Future[Any], resolve: Callable[[], object]) -> None:
+    if not result.done():
+        resolve()
 
 
-def _checked(call: Callable[[], T]) -> T:
+def _with_connection(call: Callable[[], T]) -> T:
+    """Makes `call` with a working connection. Turns an outage into `Overloaded` or `Unavailable`."""
     connection = connections[DEFAULT_DB_ALIAS]
-    _check(connection)
+    _close_if_broken(connection)
     try:
         return call()
     except OUTAGES as error:
@@ -85,12 +89,15 @@ def _checked(call: Callable[[], T]) -> T:
         connection.last_used = time.monotonic()  # type: ignore[attr-defined]
 
 
-def _check(connection: BaseDatabaseWrapper) -> None:
-    """Drop a connection that broke, or that does not answer after a rest; Django opens the next one by itself."""
+def _close_if_broken(connection: BaseDatabaseWrapper) -> None:
+    """Closes a connection that is in a transaction, or that does not answer after an error or a long pause.
+
+    Django opens the next one by itself.
+    """
     if connection.connection is None:
         return
-    rested_s = time.monotonic() - getattr(connection, "last_used", 0.0)
-    doubtful = connection.errors_occurred or rested_s > CHECK_AFTER_S
-    if connection.in_atomic_block or (doubtful and not connection.is_usable()):
+    unused_s = time.monotonic() - getattr(connection, "last_used", 0.0)
+    is_suspect = connection.errors_occurred or unused_s > CHECK_AFTER_S
+    if connection.in_atomic_block or (is_suspect and not connection.is_usable()):
         connection.close()
     connection.errors_occurred = False

@@ -1,4 +1,4 @@
-"""The one limiter of actions that both doors of this process ask."""
+"""The rate limit of a user's actions, which the socket and REST share within one process."""
 
 import threading
 import time
@@ -11,11 +11,14 @@ from django.conf import settings
 
 from foundation.errors import RateLimited
 
-MAX_BUCKETS = 100_000
+MAX_BUCKETS = 100_000  # beyond it, the key that has not been used for longest starts with a full bucket again
 
 
 class Limiter:
-    """One bucket for each key, filled at `per_s`, holding at most `burst`. May be asked from any thread."""
+    """A token bucket for each key: it holds at most `burst` tokens and gains `per_s` tokens a second.
+
+    `clock` returns seconds. May be called from any thread.
+    """
 
     def __init__(self, *, per_s: float, burst: float, clock: Callable[[], float]) -> None:
         self._per_s = per_s
@@ -25,7 +28,7 @@ class Limiter:
         self._mutex = threading.Lock()
 
     def take(self, key: Hashable) -> float:
-        """Take one token: 0 when there was one, else the seconds until there is."""
+        """Takes one token and returns 0.0, or returns the seconds until there is one. A refusal takes nothing."""
         with self._mutex:
             now = self._clock()
             level, since = self._buckets.pop(key, (self._burst, now))
@@ -38,7 +41,7 @@ class Limiter:
 
 
 class NoLimit(Limiter):
-    """Lets everything through."""
+    """Refuses nothing."""
 
     def __init__(self) -> None:
         super().__init__(per_s=1, burst=1, clock=float)
@@ -56,7 +59,7 @@ def _limiter() -> Limiter:
 
 
 def throttle(user_id: UUID) -> None:
-    """Count one action of the user. Raises `RateLimited` with the seconds to wait."""
+    """Counts one action of the user. Raises `RateLimited` with the seconds to wait, rounded up to milliseconds."""
     wait_s = _limiter().take(user_id)
     if wait_s:
         raise RateLimited(retry_after=round(wait_s + 0.0005, 3))

@@ -67,17 +67,17 @@ class ChatConsumer(Connection):
 
     @handles(Send)
     async def send_message(self, frame: Send) -> None:
-        await self.socket.window.enter()
+        await self.socket.window.acquire()
         submission = submission_of(frame, sender=self.signed_in, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
         try:
             self.engine.writer.submit(submission, partial(self.answer_send, frame))
         except Overloaded:
-            self.socket.window.leave()
+            self.socket.window.release()
             raise
 
     def answer_send(self, frame: Send, verdict: Verdict) -> None:
         """Answers a send with its verdict. The batch's events follow at once, and share a write with the reply."""
-        self.socket.window.leave()
+        self.socket.window.release()
         if isinstance(verdict, DomainError):
             self.socket.write_soon(frames.encode_refusal(frame.name(), frame.request_id, verdict))
         else:

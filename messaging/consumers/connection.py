@@ -21,7 +21,7 @@ from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_a
 from messaging.engine import Engine
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
-from messaging.transport.frame_queue import Data, run_now
+from messaging.transport.frame_queue import RawFrame, run_now
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
@@ -179,7 +179,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         if self.principal is not None:
             await self.socket.receive(bytes_data or b"" if text_data is None else text_data)
 
-    def read(self, data: Data) -> Action | None:
+    def decode(self, data: RawFrame) -> Action | None:
         """Returns the action in a frame; None if the frame was refused and answered, or if the socket is closing."""
         if self.socket.is_leaving:
             return None
@@ -196,14 +196,14 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             return frame
         return None
 
-    def do_now(self, frame: Action) -> bool:
+    def handle_now(self, frame: Action) -> bool:
         """Handles an action that need not wait for anything. Returns False, and does nothing, for any other."""
         is_quick = isinstance(frame, Ping) or (isinstance(frame, Send) and self.socket.window.is_open)
         if is_quick:
             run_now(self.handle_action(frame.name(), frame.request_id, frame=frame))
         return is_quick
 
-    async def do(self, frame: Action) -> None:
+    async def handle(self, frame: Action) -> None:
         """Handles any action."""
         if not isinstance(frame, Send | Ping):
             await self.socket.window.settled()  # so that it sees the effects of the sends before it

@@ -1,7 +1,7 @@
-"""The frames of one socket that have come but are not handled yet: one at a time, in order. Pure.
+"""The queue of a client's frames: they are handled one at a time, in the order in which they arrived. Pure.
 
-An action that waits for nothing is done in the step that brought its frame; for the others a task lives while there
-is something to do, so that an idle socket has none.
+An action that does not wait is run in the step of the loop that reads its frame. For any other action a task is
+started, which ends when the queue is empty, so that an idle socket has no task.
 """
 
 import asyncio
@@ -11,50 +11,55 @@ from typing import Any, Protocol
 
 from messaging.wire.actions import Action
 
-READ_AHEAD = 16  # frames that wait before the connection is no longer read from
+READ_AHEAD = 16  # queued frames after which the connection is no longer read from
 
-Data = str | bytes
-
-
-class Handler(Protocol):
-    """What is done with frames."""
-
-    def read(self, data: Data) -> Action | None:
-        """The action that a frame stands for; None where it was answered with a refusal."""
-
-    def do_now(self, action: Action) -> bool:
-        """Whether it was done at once, without waiting."""
-
-    async def do(self, action: Action) -> None: ...
+RawFrame = str | bytes  # the payload of a text or binary frame
 
 
-class Source(Protocol):
-    """Where frames come from and answers go."""
+class FrameHandler(Protocol):
+    """Decodes frames and runs their actions."""
+
+    def decode(self, data: RawFrame) -> Action | None:
+        """Returns the action of a frame, or None if the frame was refused (and answered) or ignored."""
+
+    def handle_now(self, action: Action) -> bool:
+        """Runs `action` and returns true if it does not wait for anything. Otherwise returns false."""
+
+    async def handle(self, action: Action) -> None:
+        """Runs `action`."""
+
+
+class FrameSource(Protocol):
+    """The socket that the frames come from."""
 
     @property
     def congested(self) -> bool: ...
 
-    async def writable(self) -> None: ...
+    async def writable(self) -> None:
+        """Waits while the client does not read what it is sent."""
 
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
 
 
-class Inbox:
-    """Used on one loop only."""
+class FrameQueue:
+    """The frames of one socket. Used on one loop only."""
 
     __slots__ = ("_handler", "_loop", "_source", "_task", "_waiting")
 
-    def __init__(self, handler: Handler, source: Source, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, handler: FrameHandler, source: FrameSource, *, loop: asyncio.AbstractEventLoop) -> None:
         self._handler = handler
         self._source = source
         self._loop = loop
-        self._waiting: deque[Data] | None = None  # made when it is needed: it is large, and sockets are many
+        self._waiting: deque[RawFrame] | None = None  # None while no task runs: an empty deque takes 760 bytes
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, data: Data) -> None:
-        """Handle a frame, now or as soon as those before it are done. Whoever does not read is not read from."""
+    def put(self, data: RawFrame) -> None:
+        """Handles a frame now, or after those that are queued.
+
+        Frames of a congested socket are queued until it drains. From `READ_AHEAD` frames on, the source is paused.
+        """
         if self._waiting is not None:
             self._waiting.append(data)
             if len(self._waiting) >= READ_AHEAD:
@@ -62,43 +67,43 @@ class Inbox:
         elif self._source.congested:
             self._start(None, deque([data]))
         else:
-            action = self._handler.read(data)
-            if action is not None and not self._handler.do_now(action):
+            action = self._handler.decode(data)
+            if action is not None and not self._handler.handle_now(action):
                 self._start(action, deque())
 
-    def _start(self, action: Action | None, waiting: deque[Data]) -> None:
-        self._waiting = waiting
-        self._task = self._loop.create_task(self._work(action, waiting))
-
     async def settled(self) -> None:
-        """Wait until nothing is being handled."""
+        """Waits until no frame is queued or being handled."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
-    def close(self) -> None:
-        """The connection is over: nothing more is handled."""
+    def stop(self) -> None:
+        """Cancels the action that is running and drops the frames that are queued."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _work(self, action: Action | None, waiting: deque[Data]) -> None:
+    def _start(self, action: Action | None, waiting: deque[RawFrame]) -> None:
+        self._waiting = waiting
+        self._task = self._loop.create_task(self._work(action, waiting))
+
+    async def _work(self, action: Action | None, waiting: deque[RawFrame]) -> None:
         try:
             if action is not None:
-                await self._handler.do(action)
+                await self._handler.handle(action)
             while waiting:
                 await self._source.writable()
-                action = self._handler.read(waiting.popleft())
+                action = self._handler.decode(waiting.popleft())
                 if action is not None:
-                    await self._handler.do(action)
+                    await self._handler.handle(action)
         finally:
             self._waiting = self._task = None
             self._source.resume_reading()
 
 
 def run_now(coroutine: Coroutine[Any, Any, object]) -> None:
-    """Run what waits for nothing, in this step and without a task."""
+    """Runs a coroutine that does not wait, without a task. Raises `RuntimeError` if it does wait."""
     try:
         coroutine.send(None)
     except StopIteration:
         return
     coroutine.close()
-    raise RuntimeError("it wanted to wait")
+    raise RuntimeError("The coroutine waited for something.")

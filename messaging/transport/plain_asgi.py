@@ -1,28 +1,30 @@
-"""A socket over plain ASGI, on any server: slower, with the same promises."""
+"""A socket on any other ASGI server: slower than a direct one, with the same guarantees. Pure."""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Any
+
+from asgiref.typing import ASGISendCallable
 
 from accounts.schema import Principal
-from messaging.transport.socket import Drained, Socket
+from messaging.transport.socket import OnDrained, Socket
 from messaging.wire.closes import SLOW_READER, Close
 from messaging.wire.framing import Frames
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 
 class AsgiSocket(Socket):
-    """Writes through ASGI `send`, on any server: a task lives while there is something to send."""
+    """Queues payloads, and sends them through ASGI's `send` in a task that ends when the queue is empty.
+
+    The socket is congested while more than `max_bytes` of payloads are queued. If `send` takes longer than `stalled_s`
+    seconds for one frame, the socket is closed with `SLOW_READER`.
+    """
 
     def __init__(
         self,
-        send: Send,
+        send: ASGISendCallable,
         *,
         principal: Principal,
         send_window: int,
-        on_drained: Drained,
+        on_drained: OnDrained,
         max_bytes: int,
         stalled_s: float,
     ) -> None:
@@ -32,58 +34,56 @@ class AsgiSocket(Socket):
         self._stalled_s = stalled_s
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
-        self._closing: Close | None = None
-        self._is_over = False
+        self._pending_close: Close | None = None
         self._task: asyncio.Task[None] | None = None
 
     def write(self, frames: Frames) -> None:
-        if self._is_over:
+        if self.state.is_over:
             return
         self._queue.extend(frames.payloads)
         self._queued_bytes += frames.size
-        self.congested = self._queued_bytes > self._max_bytes
+        if self._queued_bytes > self._max_bytes:
+            self.filled()
         self._start()
 
-    def close(self, close: Close) -> None:
-        self._closing = self._closing or close
+    def _send_close(self, close: Close) -> None:
+        self._pending_close = close
         self._start()
 
     def stop(self) -> None:
+        super().stop()
         if self._task is not None:
             self._task.cancel()
 
     def _start(self) -> None:
-        if self._task is None and not self._is_over:
+        if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
         try:
-            try:
-                await self._send_queue()
-            except TimeoutError:
-                self._closing = SLOW_READER
-            if (close := self._closing) is not None:
-                self._give_up()
-                # However long it takes: who reads again is told.
+            await self._send_queue()
+            if (close := self._pending_close) is not None:
+                # Without a deadline, so that a client that reads again learns why it was closed.
                 await self._send({"type": "websocket.close", "code": close.code, "reason": close.reason})
-        except OSError:
-            self._give_up()  # the peer has gone, which the reader is told of
+                self.ended()
+        except OSError:  # the connection is lost; the consumer receives `websocket.disconnect`
+            self._queue.clear()
+            self.ended()
         finally:
             self._task = None
 
     async def _send_queue(self) -> None:
-        while self._queue and self._closing is None:
+        """Sends until the queue is empty, or the client stalls."""
+        while self._queue:
             payload = self._queue[0]
-            async with asyncio.timeout(self._stalled_s):
-                await self._send({"type": "websocket.send", "text": payload.decode()})
+            try:
+                async with asyncio.timeout(self._stalled_s):
+                    await self._send({"type": "websocket.send", "text": payload.decode(), "bytes": None})
+            except TimeoutError:
+                self._queue.clear()
+                self.close(SLOW_READER)
+                return
             self._queue.popleft()
             self._queued_bytes -= len(payload)
-            if self.congested and self._queued_bytes <= self._max_bytes:
+            if self._queued_bytes <= self._max_bytes:
                 self.drained()
-
-    def _give_up(self) -> None:
-        """Nothing more is sent, and nothing waits for it."""
-        self.is_leaving = self._is_over = True
-        self._queue.clear()
-        self._queued_bytes = 0
-        self.drained()

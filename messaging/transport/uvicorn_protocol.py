@@ -1,11 +1,11 @@
-"""uvicorn's WebSocket protocol, with what a chat needs of it: direct writes, a deadline for slow readers, bounds.
+"""uvicorn's WebSocket protocol with direct writes, a deadline for slow readers, and bounds on what a client may send.
 
-`manage.py serve` hands it to uvicorn. Everything it offers beyond ASGI is reached through the scope's extension
-`roomlog.direct`; to other ASGI apps it is the class that it extends.
+`manage.py serve` passes the class to uvicorn. An application reaches what goes beyond ASGI through the extension
+`roomlog.direct` of the scope (`DirectConnection`). Towards any other application it behaves as uvicorn's own class.
 """
 
-import asyncio
 import socket
+from asyncio import Future
 from asyncio.transports import BaseTransport
 from collections.abc import Callable
 from typing import Any
@@ -18,8 +18,9 @@ from websockets.http11 import Request
 
 from messaging.fanout.feed import Outlet
 from messaging.transport.direct import EXTENSION, DirectSocket
-from messaging.transport.frame_queue import Data
-from messaging.transport.waiting import Events, Gate
+from messaging.transport.frame_queue import RawFrame
+from messaging.transport.waiting import LeanEvent, LeanQueue
+from messaging.transport.write_deadline import WriteDeadline
 from messaging.wire.closes import SLOW_READER
 from messaging.wire.limits import Limits
 
@@ -30,45 +31,43 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.limits: Limits = settings.ROOMLOG_LIMITS
-        self.queue = Events(self.loop)  # type: ignore[assignment]
-        self.writable = Gate()  # type: ignore[assignment]
-        self._is_full = False
+        self.queue = LeanQueue(self.loop)  # type: ignore[assignment]
+        self.writable = LeanEvent()  # type: ignore[assignment]
         self._socket: DirectSocket | None = None
-        self._on_frame: Callable[[Data], None] | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._kernel: socket.socket | None = None  # the connection's, which the transport owns
-        self._pong = b""  # the newest that could not be sent yet
+        self._on_frame: Callable[[RawFrame], None] | None = None
+        self._deadline: WriteDeadline | None = None  # most connections never need one
+        self._kernel_socket: socket.socket | None = None  # shares the file descriptor of the transport
+        self._pong = b""  # the newest pong that waits until the connection is no longer full
 
-    # -- what a socket of ours uses --------------------------------------------------------------------------------
+    # -- as a `DirectConnection` --------------------------------------------------------------------------------------
 
     def attach(self, owner: DirectSocket) -> Outlet | None:
-        """Have `owner` told how the connection fares.
+        """Reports to `owner` from now on.
 
-        Returns what it may send ready frames through, until it has `ended`, while the connection is not `full`; the
-        rest is for `keep`. None where all is: what is encrypted does not go straight to the kernel.
+        Returns a function that writes frames to the kernel, or None if the connection must go through the transport
+        (TLS) or is closing already.
         """
         self._socket = owner
+        if not self._can_write:
+            owner.ended()
+            return None
         if self._is_full:
-            owner.full()
-        if self.close_sent or self.transport.is_closing() or not self._is_plain:
+            owner.filled()
+        if self._is_encrypted:
             return None
         raw = self.transport.get_extra_info("socket")
-        self._kernel = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
-        return self._kernel.send
+        self._kernel_socket = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
+        return self._kernel_socket.send
 
     def keep(self, wire: bytes) -> None:
-        """Send when the kernel takes more. The connection is full until then."""
-        if not self.close_sent and not self.transport.is_closing():
+        """Sends framed bytes when the kernel takes them. The connection is full until it has taken all of them."""
+        if self._can_write:
             self.transport.write(wire)
 
-    @property
-    def _is_plain(self) -> bool:
-        return self.transport.get_extra_info("sslcontext") is None
-
-    def listen(self, on_frame: Callable[[Data], None]) -> None:
-        """Call `on_frame` with every message from now on, and with those that wait in the ASGI queue."""
+    def listen(self, on_frame: Callable[[RawFrame], None]) -> None:
+        """Calls `on_frame` with each message from now on, beginning with those in the ASGI queue."""
         self._on_frame = on_frame
-        for event in self.queue.take():  # type: ignore[attr-defined]
+        for event in self.queue.pop_all():  # type: ignore[attr-defined]
             if event["type"] == "websocket.receive":
                 on_frame(event.get("text") or event.get("bytes") or "")
             else:
@@ -86,89 +85,95 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def close_with(self, code: int, reason: str) -> None:
-        """Say goodbye; the app hears of it as a disconnect."""
-        if not self.close_sent and not self.transport.is_closing():
-            self._say_close(code, reason)
+        """Sends a close frame, unless the connection is closing. The application receives `websocket.disconnect`."""
+        if self._can_write:
+            self._send_close(code, reason)
             self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
             self.resume_reading()
 
-    # -- the transport ------------------------------------------------------------------------------------------------
+    @property
+    def _can_write(self) -> bool:
+        return not self.close_sent and not self.transport.is_closing()
+
+    @property
+    def _is_encrypted(self) -> bool:
+        return self.transport.get_extra_info("sslcontext") is not None
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the transport holds bytes that the kernel has not taken."""
+        return not self.writable.is_set()
+
+    # -- calls of the transport ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        # A plain connection is full as soon as the kernel does not take all; encryption has a buffer of its own.
-        self.transport.set_write_buffer_limits(high=0 if self._is_plain else self.limits.send_buffer_bytes)
+        # A plain connection is full as soon as the kernel does not take everything. TLS fills a buffer of its own.
+        self.transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes if self._is_encrypted else 0)
         raw: socket.socket | None = transport.get_extra_info("socket")
         if raw is not None:
-            # Else the kernel grows it to megabytes for whoever does not read.
+            # Without a bound, the kernel grows the buffer of a client that does not read to megabytes.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-        self._end_stall()
-        if self._kernel is not None:
-            self._kernel.detach()
+        self._end_socket()
+        if self._deadline is not None:
+            self._deadline.stop()
+        if self._kernel_socket is not None:
+            self._kernel_socket.detach()  # the transport closes the file descriptor
         super().connection_lost(exc)
-        self._drained()
-        self._untie()
+        self._break_cycles()
 
     def eof_received(self) -> None:
-        """A client that says no more hears no more: what it was sent is sent, then the transport closes."""
+        """Treats the end of the client's data as the end of the connection: asyncio closes the transport once it has
+        sent what it holds.
+        """
         if self._socket is not None:
-            self._end()
+            self._end_socket()
             self.queue.put_nowait({"type": "websocket.disconnect", "code": CloseCode.ABNORMAL_CLOSURE})
 
-    def _untie(self) -> None:
-        """Let go of whatever holds this one: in a knot it would wait for a full collection, which comes seldom."""
-        self._socket = self._on_frame = None
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._socket is not None:
+            self._socket.filled()
+        if self._deadline is None:
+            self._deadline = WriteDeadline(
+                unsent_bytes=self.transport.get_write_buffer_size,
+                on_stalled=self._abort_slow_reader,
+                stalled_s=self.limits.stalled_writer_s,
+                loop=self.loop,
+            )
+        self._deadline.start()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._deadline is not None:
+            self._deadline.stop()
+        pong, self._pong = self._pong, b""
+        if pong:
+            self.keep(pong)  # which may make the connection full again
+        if self._socket is not None and not self._is_full:
+            self._socket.drained()
+
+    def _abort_slow_reader(self) -> None:
+        """Closes a client that has stopped reading, without waiting for it to read the rest."""
+        if self._can_write:
+            self._send_close(SLOW_READER.code, SLOW_READER.reason)
+        self.transport.abort()
+
+    def _break_cycles(self) -> None:
+        """Drops the references that lead back to this object, so that it does not wait for the garbage collector."""
+        self._socket = self._on_frame = self._deadline = None
         if (scope := getattr(self, "scope", None)) is not None:
             scope["extensions"].pop(EXTENSION, None)
         self.conn.parser.close()
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._is_full = True
-        if self._socket is not None:
-            self._socket.full()
-        self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, self._unsent())
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self._end_stall()
-        self._is_full = False
-        pong, self._pong = self._pong, b""
-        if pong:
-            self.keep(pong)  # which may fill it again
-        if not self._is_full:
-            self._drained()
-
-    def _drained(self) -> None:
-        self._is_full = False
-        if self._socket is not None:
-            self._socket.drained()
-
-    def _cut(self, unsent: int) -> None:
-        """Cut a reader that took nothing for the whole time, also a closing one; one that took some gets more time."""
-        left = self._unsent()
-        if left < unsent:
-            self._stalled = self.loop.call_later(self.limits.stalled_writer_s, self._cut, left)
-            return
-        if not self.close_sent and not self.transport.is_closing():
-            self._say_close(SLOW_READER.code, SLOW_READER.reason)
-        self.transport.abort()
-
-    def _unsent(self) -> int:
-        return self.transport.get_write_buffer_size()
-
-    def _end_stall(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
     # -- ASGI ---------------------------------------------------------------------------------------------------------
 
-    def receive(self) -> "asyncio.Future[ASGIReceiveEvent]":  # type: ignore[override]
-        """As the base class does, without a coroutine that waits for as long as the connection lives."""
+    def receive(self) -> "Future[ASGIReceiveEvent]":  # type: ignore[override]
+        """Returns the next event as a future. A coroutine, as in the base class, would live as long as the connection
+        does.
+        """
         event = self.queue.get()
         if self.queue.empty():
             self.resume_reading()
@@ -179,14 +184,14 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.accept":
             self.request = self.response = None  # type: ignore[assignment]
         elif message["type"] == "websocket.http.response.body":
-            self.handshake_complete = True  # it is over, and not to be logged as broken off
+            self.handshake_complete = True  # otherwise the base class logs that the handshake was not completed
 
-    # -- what comes in ------------------------------------------------------------------------------------------------
+    # -- data of the client -------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if not self.handshake_initiated and self.conn.handshake_exc is not None:
-            # A head that is no handshake, or too large for one: the base class would leave the client waiting.
+            # The request is malformed or too large. The base class would not answer it.
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
 
@@ -196,10 +201,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.scope["extensions"][EXTENSION] = self  # type: ignore[assignment]
 
     def handle_ping(self) -> None:
-        """Whoever does not read gets an answer to the newest ping alone (RFC 6455, section 5.5.3).
-
-        The answers to all that came together are there with the first of them.
-        """
+        """Answers pings. While the connection is full, only the newest is answered (RFC 6455, section 5.5.3)."""
+        # The parser has queued the pongs to all pings of this read before the first of them is handled.
         pongs = [pong for pong in self.conn.data_to_send() if pong]
         if pongs and self._is_full:
             self._pong = pongs[-1]
@@ -215,7 +218,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     def send_receive_event_to_app(self) -> None:
-        """Hand a message on, as the base class does where nobody listens; but ill-formed UTF-8 is no incident."""
+        """Passes a complete message to `on_frame`, or to the ASGI queue if nobody listens.
+
+        Text that is not UTF-8 closes the connection, without the traceback that the base class logs.
+        """
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
         if self.close_sent:
@@ -236,38 +242,38 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
             self.queue.put_nowait({"type": "websocket.receive", "text": text})
         self.pause_reading()
 
-    # -- goodbye ------------------------------------------------------------------------------------------------------
+    # -- closing ------------------------------------------------------------------------------------------------------
 
     def handle_close(self, event: Frame) -> None:
-        self._end()
+        self._end_socket()
         super().handle_close(event)
 
     def handle_parser_exception(self) -> None:
-        self._end()
+        self._end_socket()
         super().handle_parser_exception()
 
     def keepalive_timeout(self) -> None:
-        if self.read_paused:  # its pong may have come, and waits behind what is being done for it
+        if self.read_paused:  # the pong may have arrived, but is not read while an action runs
             self.pong_timer = self.pending_ping_payload = None
             self.schedule_ping()
             return
-        self._end()
+        self._end_socket()
         super().keepalive_timeout()
 
     def shutdown(self) -> None:
-        """As the base class does; but a client that does not read is not waited for."""
-        self._end()
+        """Closes the connection at the server's shutdown, without waiting for a client that does not read."""
+        self._end_socket()
         super().shutdown()
         if self._is_full:
             self.transport.abort()
 
-    def _end(self) -> None:
-        """Nothing is sent after a close frame."""
+    def _end_socket(self) -> None:
+        """Keeps the socket from writing after the close frame that is about to be sent."""
         if self._socket is not None:
             self._socket.ended()
 
-    def _say_close(self, code: int, reason: str) -> None:
-        self._end()
+    def _send_close(self, code: int, reason: str) -> None:
+        self._end_socket()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))

@@ -1,11 +1,14 @@
-"""asyncio's queue and event without what they hold while nobody waits: kilobytes, for each of many sockets. Pure."""
+"""What a connection waits with: a queue, an event and a window of sends. All are used on one loop only. Pure.
+
+`asyncio.Queue` and `asyncio.Event` hold deques even when nobody waits, some kilobytes for each idle socket.
+"""
 
 import asyncio
 from typing import Any
 
 
-class Events:
-    """The ASGI events of one connection, oldest first. For one reader at a time."""
+class LeanQueue:
+    """An `asyncio.Queue` without a bound, for one reader at a time. Holds the ASGI events of one connection."""
 
     __slots__ = ("_events", "_loop", "_reader")
 
@@ -21,7 +24,7 @@ class Events:
             self._reader.set_result(event)
 
     def get(self) -> "asyncio.Future[Any]":
-        """The next event, some time."""
+        """Returns a future of the next event. If it is cancelled first, the event goes to the next reader."""
         self._reader = self._loop.create_future()
         if self._events:
             self._reader.set_result(self._events.pop(0))
@@ -30,70 +33,75 @@ class Events:
     def empty(self) -> bool:
         return not self._events
 
-    def take(self) -> list[Any]:
-        """All that wait."""
-        taken, self._events = self._events, []
-        return taken
+    def pop_all(self) -> list[Any]:
+        """Removes and returns all events, oldest first."""
+        events, self._events = self._events, []
+        return events
 
 
-class Gate:
-    """Open at first; whoever comes while it is closed waits."""
+class LeanEvent:
+    """An `asyncio.Event` that is set at first."""
 
-    __slots__ = ("_is_open", "_waiting")
+    __slots__ = ("_is_set", "_waiting")
 
     def __init__(self) -> None:
-        self._is_open = True
+        self._is_set = True
         self._waiting: list[asyncio.Future[None]] = []
 
     def set(self) -> None:
-        self._is_open = True
+        self._is_set = True
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():
                 future.set_result(None)
 
     def clear(self) -> None:
-        self._is_open = False
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
 
     async def wait(self) -> None:
-        while not self._is_open:
+        """Waits until the event is set. Goes on waiting if it was cleared again in the meantime."""
+        while not self._is_set:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future
 
 
-class Window:
-    """Counts what is in flight. Used on one loop only."""
+class SendWindow:
+    """Counts the sends of one socket that are in flight, and makes those beyond `size` wait."""
 
     __slots__ = ("_in_flight", "_size", "_waiting")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._in_flight = 0
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[int, asyncio.Future[None]]] = []  # each with the count that it waits for
 
     @property
     def is_open(self) -> bool:
-        """Whether `enter` would not wait."""
+        """Whether `acquire` would return without waiting."""
         return self._in_flight < self._size
 
-    async def enter(self) -> None:
-        """Wait until there is room for one more, and take it."""
-        await self._until(self._size - 1)
+    async def acquire(self) -> None:
+        """Waits for room for one more send, and counts it."""
+        await self._wait_for(self._size - 1)
         self._in_flight += 1
 
-    async def settled(self) -> None:
-        """Wait until nothing is in flight."""
-        await self._until(0)
-
-    def leave(self) -> None:
+    def release(self) -> None:
+        """Counts one send as answered."""
         self._in_flight -= 1
         while self._waiting and self._in_flight <= self._waiting[0][0]:
             future = self._waiting.pop(0)[1]
             if not future.done():
                 future.set_result(None)
 
-    async def _until(self, most: int) -> None:
+    async def settled(self) -> None:
+        """Waits until no send is in flight."""
+        await self._wait_for(0)
+
+    async def _wait_for(self, most: int) -> None:
         while self._in_flight > most:
             future = asyncio.get_running_loop().create_future()
             self._waiting.append((most, future))

@@ -1,4 +1,4 @@
-"""G9: a slow reader costs nothing, and misses nothing, on the sender's process and on another."""
+"""G9: a slow reader costs nothing and misses nothing, on the sender's process and on another."""
 
 import socket
 import time
@@ -26,11 +26,11 @@ MESSAGES, SLOW_READERS = 2_000, 10  # slow readers on each process
 PAUSE_S = {"postgresql": 5.0, "sqlite": 2.0}  # at least
 TEXT = "x" * 3_500
 PAGE = 200  # entries
-# Per slow reader: the buffer's bound, one chunk beyond it, and what a socket costs anyhow.
+# For each slow reader: the bound of the buffer, one chunk beyond it, and the cost of any socket.
 BOUND_BYTES = (64 + 64 + 64) * 1024
-# In all: the ring, pages of the log, and what reading and writing them takes.
+# For all together: the ring, pages of the log, and the memory for reading and writing them.
 SHARED_BYTES = 24 * 2**20
-LATEST_S = 1.5  # after the commit; without a layer the other process hears of it by the sweep
+LATEST_S = 1.5  # after the commit: without a layer, only the sweep tells the other process
 
 
 def resident_bytes(server: Server) -> int:
@@ -38,7 +38,7 @@ def resident_bytes(server: Server) -> int:
 
 
 def narrow_socket(server: Server) -> socket.socket:
-    """A connection whose receive buffer holds little, so that the server feels at once that nobody reads."""
+    """Connects with a small receive buffer, so that the server soon notices a client that does not read."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
     raw.connect(("127.0.0.1", server.port))
@@ -54,15 +54,15 @@ def send_all(server: Server, room: UUID, person: Person, count: int) -> None:
                 in_flight.append(sender.start("send", room=str(room), text=TEXT))
 
 
-def wait_until_alone(server: Server) -> None:
+def wait_until_no_socket(server: Server) -> None:
     deadline = time.monotonic() + 10
     while server.readiness()["sockets"]:
-        assert time.monotonic() < deadline, "the stalled socket is still there"
+        assert time.monotonic() < deadline, "the stalled socket is still open"
         time.sleep(0.05)
 
 
 def delays_of(client: Client, last: int) -> list[float]:
-    """Read up to `last`; the delay of each message from its commit to here, in seconds."""
+    """Reads up to the seq `last`. Returns the seconds from the commit of each message to its arrival."""
     delays, expected = [], last - MESSAGES + 1
     while expected <= last:
         event = client.event(timeout_s=60)
@@ -72,7 +72,7 @@ def delays_of(client: Client, last: int) -> list[float]:
     return delays
 
 
-def test_it_misses_nothing_and_delays_nobody(usual_pair: list[Server]) -> None:
+def test_it_misses_nothing_and_delays_no_other_reader(usual_pair: list[Server]) -> None:
     sending, _ = usual_pair
     people = [make_person(name) for name in ("alice", "bob", "charlie")]
     alice, bob, charlie = people
@@ -99,14 +99,14 @@ def test_it_misses_nothing_and_delays_nobody(usual_pair: list[Server]) -> None:
     assert worst_s < LATEST_S
     for client in slow:
         assert [event["seq"] for event in client.events_until(last)] == list(range(4, last + 1))
-    # Nothing was kept for them: they had less than a page, and all the others had to be read.
+    # Nothing was queued for them: at most one page was in their buffers, and the rest was read from the log.
     for server, before_it in zip(usual_pair, read, strict=True):
         assert server.readiness()["pages_read"] - before_it >= MESSAGES // PAGE
     for client in (*slow, *brisk):
         client.connection.close()
 
 
-def says_goodbye(client: Client) -> None:
+def sends_a_close_frame(client: Client) -> None:
     client.connection.socket.sendall(b"\x88\x82\x00\x00\x00\x00\x03\xe8")  # a masked close frame, 1000
 
 
@@ -114,13 +114,13 @@ def breaks_the_protocol(client: Client) -> None:
     client.connection.socket.sendall(b"\xff\xff")
 
 
-def says_no_more(client: Client) -> None:
+def ends_its_data(client: Client) -> None:
     client.connection.socket.shutdown(socket.SHUT_WR)
 
 
 @only_on("sqlite")
-@pytest.mark.parametrize("end", [says_goodbye, breaks_the_protocol, says_no_more])
-def test_it_is_cut_when_it_ends_without_reading(start_server: StartServer, end: Callable[[Client], None]) -> None:
+@pytest.mark.parametrize("end", [sends_a_close_frame, breaks_the_protocol, ends_its_data])
+def test_its_connection_ends_though_it_reads_nothing(start_server: StartServer, end: Callable[[Client], None]) -> None:
     alice, bob = make_person("alice"), make_person("bob")
     draft = NewRoom(name="Ended", kind="private", members=[bob.id])
     room = services.create_room(user_id=alice.id, new=draft).room.id
@@ -142,17 +142,17 @@ def test_it_is_cut_when_it_ends_without_reading(start_server: StartServer, end: 
 
 
 def count_connections(server: Server) -> int:
-    """The connections of a process, and whatever else is a socket to it."""
+    """Returns the number of sockets that a process has open, connections among them."""
     files = Path(f"/proc/{server.pid}/fd").iterdir()
     count = 0
     for file in files:
-        with suppress(FileNotFoundError):  # it was closed meanwhile
+        with suppress(FileNotFoundError):  # closed since the listing
             count += str(file.readlink()).startswith("socket:")
     return count
 
 
 @only_on("sqlite")
-def test_it_is_cut_when_it_takes_nothing_for_too_long(start_server: StartServer) -> None:
+def test_it_is_disconnected_when_it_reads_nothing_for_too_long(start_server: StartServer) -> None:
     alice, bob = make_person("alice"), make_person("bob")
     draft = NewRoom(name="Stalled", kind="private", members=[bob.id])
     room = services.create_room(user_id=alice.id, new=draft).room.id
@@ -161,7 +161,7 @@ def test_it_is_cut_when_it_takes_nothing_for_too_long(start_server: StartServer)
     stalled.act("join", room=str(room))
 
     send_all(server, room, alice, 2_500)
-    wait_until_alone(server)
+    wait_until_no_socket(server)
 
     seqs: list[int] = []
     with pytest.raises(ConnectionClosedError):

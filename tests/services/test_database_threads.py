@@ -1,4 +1,4 @@
-"""`DatabaseThreads`: what a loop has done on threads with connections of their own."""
+"""`DatabaseThreads` calls the database for an event loop, on threads with connections of their own."""
 
 import asyncio
 import threading
@@ -39,7 +39,7 @@ def backend_pid() -> int:
 
 
 def end_connections(other: int) -> None:
-    """As a restart of the database does; one's own for the last."""
+    """Ends the connection `other` and then the caller's own, as a restart of the database does."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [other])
         cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -74,7 +74,7 @@ async def test_it_keeps_its_connection(threads: DatabaseThreads) -> None:
 @pytest.mark.parametrize(
     ("message", "refusal"), [("the connection is lost", Unavailable), ("database is locked", Overloaded)]
 )
-async def test_it_says_what_a_failing_database_means(
+async def test_it_translates_failures_of_the_database(
     threads: DatabaseThreads, message: str, refusal: type[DomainError]
 ) -> None:
     def fail() -> None:
@@ -88,19 +88,19 @@ async def test_it_says_what_a_failing_database_means(
 
 @only_on("postgresql")
 def test_it_goes_on_with_a_new_connection(threads: DatabaseThreads) -> None:
-    """Nor is there another broken one: those that rest in the pool are let go of."""
-    resting = backend_pid()
+    """The idle connections of the pool, which are broken too, are not used either."""
+    idle = backend_pid()
     connection.close()
 
     with pytest.raises(Unavailable):
-        asyncio.run(threads.run(end_connections, resting))
+        asyncio.run(threads.run(end_connections, idle))
 
     assert asyncio.run(threads.run(select, 1)) == 1
-    assert backend_pid() != resting
+    assert backend_pid() != idle
 
 
 @only_on("postgresql")
-def test_it_says_that_a_lock_was_not_to_be_had(threads: DatabaseThreads, room: UUID) -> None:
+def test_a_lock_timeout_is_overloaded(threads: DatabaseThreads, room: UUID) -> None:
     with transaction.atomic():
         lock_head(room)
         with pytest.raises(Overloaded):
@@ -119,38 +119,39 @@ async def test_it_does_not_use_a_broken_connection_again(threads: DatabaseThread
 
 
 @only_on("postgresql")
-async def test_it_checks_a_connection_that_rested(threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_checks_a_connection_that_was_not_used_for_long(
+    threads: DatabaseThreads, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database_threads, "CHECK_AFTER_S", 0.0)
 
     def gone() -> None:
         connection.ensure_connection()
-        connection.connection.close()  # nobody noticed
+        connection.connection.close()  # without an error that Django would notice
 
     await threads.run(gone)
     assert await threads.run(select, 1) == 1
 
 
-async def test_it_takes_up_what_it_is_given_in_order(threads: DatabaseThreads) -> None:
+async def test_calls_begin_in_order(threads: DatabaseThreads) -> None:
     done: list[int] = []
     await asyncio.gather(*(threads.run(done.append, place) for place in range(100)))
     assert done == list(range(100))
 
 
-async def test_it_leaves_what_nobody_waits_for_any_more(threads: DatabaseThreads) -> None:
-    may_go_on = threading.Event()
+async def test_a_call_that_is_cancelled_in_the_queue_is_not_made(threads: DatabaseThreads) -> None:
+    may_continue = threading.Event()
     done: list[int] = []
-    blocking = asyncio.create_task(threads.run(may_go_on.wait, LONG_S))
-    given_up = [asyncio.create_task(threads.run(done.append, 1)) for _ in range(2)]
+    blocking = asyncio.create_task(threads.run(may_continue.wait, LONG_S))
+    queued = [asyncio.create_task(threads.run(done.append, 1)) for _ in range(2)]
     await asyncio.sleep(0)
-    given_up[0].cancel()
-    may_go_on.set()
-    await asyncio.wait([blocking, *given_up])
+    queued[0].cancel()
+    may_continue.set()
+    await asyncio.wait([blocking, *queued])
 
     assert done == [1]
 
 
-async def test_it_survives_whoever_waited(threads: DatabaseThreads) -> None:
-    """Cancelled while the thread was at it."""
+async def test_a_thread_survives_a_call_that_is_cancelled_while_it_runs(threads: DatabaseThreads) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -166,7 +167,7 @@ async def test_it_survives_whoever_waited(threads: DatabaseThreads) -> None:
     assert waiting.cancelled()
 
 
-def test_it_outlives_a_loop(threads: DatabaseThreads) -> None:
+def test_a_thread_survives_the_end_of_a_loop(threads: DatabaseThreads) -> None:
     begun, may_end = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -184,15 +185,15 @@ def test_it_outlives_a_loop(threads: DatabaseThreads) -> None:
     assert asyncio.run(threads.run(select, 1)) == 1
 
 
-def test_it_does_what_it_was_given_before_it_ends() -> None:
+def test_shutdown_finishes_the_calls_that_were_made() -> None:
     done: list[int] = []
 
-    async def give() -> None:
+    async def call_and_shut_down() -> None:
         threads = DatabaseThreads(2, name="two")
         tasks = [asyncio.create_task(threads.run(done.append, place)) for place in range(10)]
         await asyncio.sleep(0)
         threads.shutdown()
         await asyncio.gather(*tasks)
 
-    asyncio.run(give())
+    asyncio.run(call_and_shut_down())
     assert sorted(done) == list(range(10))

@@ -72,7 +72,7 @@ class Wire:
         if self._connection.is_open:
             self._unsent += wire
             self.congested = True
-            self._socket.full()
+            self._socket.filled()
 
     def close_with(self, code: int, reason: str) -> None:
         self._connection.end(code)

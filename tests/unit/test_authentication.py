@@ -1,4 +1,4 @@
-"""The token of a handshake."""
+"""What a handshake carries: a token, subprotocols and an origin."""
 
 import base64
 from typing import Any
@@ -31,15 +31,15 @@ def test_it_reads_the_scheme_in_any_case(header: bytes) -> None:
     assert token_of(scope(authorization=header)) == "t.o.k"
 
 
-def test_it_takes_a_second_subprotocol_from_browsers() -> None:
+def test_it_reads_the_token_from_a_second_subprotocol() -> None:
     assert token_of(scope(offered=("roomlog.v1", "bearer.t.o.k"))) == "t.o.k"
 
 
-def test_it_takes_a_password_from_whoever_can_only_give_an_address() -> None:
+def test_it_reads_the_token_from_the_password_of_basic_credentials() -> None:
     assert token_of(scope(authorization=basic(b"bearer:t.o.k"))) == "t.o.k"
 
 
-def test_it_prefers_the_header() -> None:
+def test_the_header_takes_precedence() -> None:
     assert token_of(scope(authorization=b"Bearer header", offered=("bearer.offered",))) == "header"
 
 
@@ -71,7 +71,7 @@ def test_it_refuses_subprotocols_without_a_token(offered: tuple[str, ...]) -> No
         token_of(scope(offered=offered))
 
 
-def test_it_reads_neither_address_nor_cookie() -> None:
+def test_it_does_not_read_the_url_or_a_cookie() -> None:
     handshake = scope()
     handshake["query_string"] = b"token=t.o.k&access_token=t.o.k"
     handshake["headers"].append((b"cookie", b"sessionid=t.o.k; token=t.o.k"))
@@ -80,11 +80,11 @@ def test_it_reads_neither_address_nor_cookie() -> None:
         token_of(handshake)
 
 
-def test_it_chooses_our_subprotocol_where_it_was_offered() -> None:
+def test_it_chooses_our_subprotocol_if_it_is_offered() -> None:
     assert chosen_subprotocol(scope(offered=("bearer.t", "roomlog.v1"))) == "roomlog.v1"
 
 
-def test_it_chooses_none_where_ours_was_not_offered() -> None:
+def test_it_chooses_no_subprotocol_if_ours_is_not_offered() -> None:
     assert chosen_subprotocol(scope(offered=("bearer.t", "roomlog.v2"))) is None
 
 
@@ -101,5 +101,5 @@ def test_it_chooses_none_where_ours_was_not_offered() -> None:
         (b"http://[", ["https://a.example"], False),
     ],
 )
-def test_it_allows_an_origin_on_the_list(origin: bytes | None, allowed: list[str], verdict: bool) -> None:
+def test_an_origin_must_be_on_the_list_if_there_is_one(origin: bytes | None, allowed: list[str], verdict: bool) -> None:
     assert is_allowed_origin(scope(origin=origin), allowed=allowed) is verdict

@@ -1,4 +1,4 @@
-"""Frames as RFC 6455 has them: read back by another implementation of it."""
+"""Frames follow RFC 6455: the parser of websockets reads them back."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def test_it_frames_every_size_as_one_unmasked_text_frame(size: int) -> None:
     assert {frame.rsv1, frame.rsv2, frame.rsv3} == {False}
 
 
-def test_it_uses_the_shortest_length_that_fits() -> None:
+def test_it_uses_the_shortest_encoding_of_the_length() -> None:
     overheads = [len(frame_text(b"x" * size)) - size for size in (125, 126, 65535, 65536)]
 
     assert overheads == [2, 4, 4, 10]
@@ -49,12 +49,12 @@ def test_it_joins_many_payloads_in_order() -> None:
     assert [bytes(frame.data) for frame in parse(frames.wire)] == [b"one", b"", b"x" * 300]
 
 
-def test_it_joins_once_however_many_read_it() -> None:
+def test_it_joins_frames_only_once() -> None:
     frames = Frames((b"one", b"two"))
 
     assert frames.wire is frames.wire
 
 
-def test_it_counts_the_bytes_of_the_payloads() -> None:
+def test_size_is_the_number_of_payload_bytes() -> None:
     assert Frames((b"one", "é".encode())).size == 5
     assert Frames(()).size == 0

@@ -1,8 +1,8 @@
-"""The lean queue and gate behave as asyncio's."""
+"""The lean queue and event behave as those of asyncio do."""
 
 import asyncio
 
-from messaging.transport.waiting import Events, Gate
+from messaging.transport.waiting import LeanEvent, LeanQueue
 
 
 async def settle() -> None:
@@ -10,71 +10,77 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_events_come_in_order() -> None:
-    events = Events(asyncio.get_running_loop())
+async def test_a_queue_keeps_the_order() -> None:
+    queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
-        events.put_nowait(number)
+        queue.put_nowait(number)
 
-    assert [await events.get() for _ in range(3)] == [0, 1, 2]
-    assert events.empty()
+    assert [await queue.get() for _ in range(3)] == [0, 1, 2]
+    assert queue.empty()
 
 
-async def test_a_reader_waits_for_the_next() -> None:
-    events = Events(asyncio.get_running_loop())
-    reading = events.get()
+async def test_a_reader_waits_for_the_next_event() -> None:
+    queue = LeanQueue(asyncio.get_running_loop())
+    reading = queue.get()
     await settle()
     assert not reading.done()
 
-    events.put_nowait("a")
-    events.put_nowait("b")
+    queue.put_nowait("a")
+    queue.put_nowait("b")
 
     assert await reading == "a"
-    assert await events.get() == "b"
+    assert await queue.get() == "b"
 
 
-async def test_a_reader_who_gives_up_takes_nothing() -> None:
-    events = Events(asyncio.get_running_loop())
-    events.get().cancel()
+async def test_a_cancelled_reader_takes_nothing() -> None:
+    queue = LeanQueue(asyncio.get_running_loop())
+    queue.get().cancel()
 
-    events.put_nowait("a")
+    queue.put_nowait("a")
 
-    assert await events.get() == "a"
+    assert await queue.get() == "a"
 
 
-async def test_all_that_waits_can_be_taken() -> None:
-    events = Events(asyncio.get_running_loop())
+async def test_all_events_can_be_removed_at_once() -> None:
+    queue = LeanQueue(asyncio.get_running_loop())
     for number in range(3):
-        events.put_nowait(number)
+        queue.put_nowait(number)
 
-    assert events.take() == [0, 1, 2]
-    assert events.take() == []
-
-
-async def test_a_gate_is_open_at_first() -> None:
-    await Gate().wait()
+    assert queue.pop_all() == [0, 1, 2]
+    assert queue.pop_all() == []
 
 
-async def test_a_closed_gate_holds_all_until_it_opens() -> None:
-    gate = Gate()
-    gate.clear()
-    waiting = [asyncio.create_task(gate.wait()) for _ in range(2)]
+async def test_an_event_is_set_at_first() -> None:
+    event = LeanEvent()
+    await event.wait()
+    assert event.is_set()
+
+    event.clear()
+
+    assert not event.is_set()
+
+
+async def test_all_waiters_wait_until_it_is_set() -> None:
+    event = LeanEvent()
+    event.clear()
+    waiting = [asyncio.create_task(event.wait()) for _ in range(2)]
     await settle()
     assert not any(task.done() for task in waiting)
 
-    gate.set()
+    event.set()
     await asyncio.gather(*waiting)
 
 
-async def test_a_gate_that_closes_again_at_once_holds_them_still() -> None:
-    gate = Gate()
-    gate.clear()
-    waiting = asyncio.create_task(gate.wait())
+async def test_waiters_go_on_waiting_if_it_is_cleared_at_once() -> None:
+    event = LeanEvent()
+    event.clear()
+    waiting = asyncio.create_task(event.wait())
     await settle()
 
-    gate.set()
-    gate.clear()
+    event.set()
+    event.clear()
     await settle()
     assert not waiting.done()
 
-    gate.set()
+    event.set()
     await waiting

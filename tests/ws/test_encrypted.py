@@ -1,4 +1,4 @@
-"""Our protocol class where uvicorn itself encrypts: the transport writes, with the same promises."""
+"""With uvicorn's own TLS, our protocol class writes through the transport, with the same guarantees."""
 
 import json
 import ssl
@@ -43,7 +43,7 @@ class EncryptedServer(Server):
 
 
 def write_certificate(directory: Path) -> tuple[Path, Path]:
-    """A certificate that nobody vouches for, and its key."""
+    """Writes a self-signed certificate and its key. Returns their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
@@ -78,7 +78,7 @@ def encrypted_server(_encrypted_server: Server, transactional_db: None) -> Itera
 
 @asynccontextmanager
 async def connected(server: Server, person: Person, **options: Any) -> AsyncIterator[ClientConnection]:
-    """On the loop, for in Python 3.11 two threads may not use one encrypted connection at once."""
+    """Connects on the event loop: in Python 3.11, two threads may not use one TLS connection at once."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with connect(

@@ -1,4 +1,4 @@
-"""On a server without our protocol class the hub writes through plain ASGI: slower, with the same promises."""
+"""On a server without our protocol class, sockets write through plain ASGI: slower, with the same guarantees."""
 
 import sys
 from collections.abc import Iterator

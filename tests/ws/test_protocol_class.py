@@ -1,4 +1,4 @@
-"""Our WebSocket protocol class is, to any ASGI application, the class of uvicorn that it extends."""
+"""Towards any ASGI application, our WebSocket protocol class behaves as the class of uvicorn that it extends."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ Talk = Callable[[ClientConnection], Awaitable[Any]]
 
 
 class Application:
-    """Echoes, and notes what it was told; `close` has it close, `slow` has it take its time."""
+    """Echoes what it receives and records the events. On `close` it closes, on `slow` it waits before it answers."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -62,7 +62,7 @@ async def serving(protocol: type[asyncio.Protocol], application: Application, **
     )
     server = uvicorn.Server(config)
     serve = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:  # noqa: ASYNC110 - it has no event to wait for
+    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.005)
     yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
@@ -88,12 +88,12 @@ async def pings(client: ClientConnection) -> float:
     return (await client.ping()) is not None and 1.0
 
 
-async def closed_by_us(client: ClientConnection) -> Any:
+async def closed_by_the_client(client: ClientConnection) -> Any:
     await client.close(4000, "bye")
     return client.close_code
 
 
-async def closed_by_them(client: ClientConnection) -> Any:
+async def closed_by_the_application(client: ClientConnection) -> Any:
     await client.send("close")
     with pytest.raises(ConnectionClosed):
         await client.recv()
@@ -107,13 +107,15 @@ async def too_large(client: ClientConnection) -> Any:
     return client.close_code
 
 
-async def gone(client: ClientConnection) -> None:
+async def aborted(client: ClientConnection) -> None:
     client.transport.abort()
     await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("talk", [echoes, many_at_once, pings, closed_by_us, closed_by_them, too_large, gone])
-async def test_it_does_as_the_class_that_it_extends(talk: Talk) -> None:
+@pytest.mark.parametrize(
+    "talk", [echoes, many_at_once, pings, closed_by_the_client, closed_by_the_application, too_large, aborted]
+)
+async def test_it_behaves_as_the_class_that_it_extends(talk: Talk) -> None:
     found = []
     for protocol in (WebSocketsSansIOProtocol, RoomlogProtocol):
         application = Application()
@@ -133,8 +135,7 @@ async def test_it_refuses_as_the_class_that_it_extends() -> None:
     assert statuses == [403, 403]
 
 
-async def test_it_answers_the_newest_ping_of_who_does_not_read() -> None:
-    """And keeps no answer to the others."""
+async def test_it_answers_the_newest_ping_of_a_client_that_did_not_read() -> None:
     async with serving(RoomlogProtocol, Application()) as url, connect(url, max_size=None) as client:
         client.transport.pause_reading()
         sent = [await client.ping(f"{number:0>120}") for number in range(20_000)]
@@ -145,7 +146,7 @@ async def test_it_answers_the_newest_ping_of_who_does_not_read() -> None:
 @pytest.mark.parametrize(
     "line", [b"X-Long: " + b"x" * 9_000, b"\r\n".join(b"X-%d: x" % number for number in range(200))]
 )
-async def test_it_answers_a_head_that_is_too_large(line: bytes) -> None:
+async def test_it_answers_a_request_with_headers_that_are_too_large(line: bytes) -> None:
     async with serving(RoomlogProtocol, Application()) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(
@@ -158,7 +159,7 @@ async def test_it_answers_a_head_that_is_too_large(line: bytes) -> None:
 
 
 class Busy(Application):
-    """Does not read for a while."""
+    """Reads nothing for half a second after the handshake."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -170,14 +171,14 @@ class Busy(Application):
         await super().__call__(scope, receive, send)
 
 
-async def test_it_waits_for_a_pong_that_it_does_not_read() -> None:
+async def test_it_does_not_count_a_pong_as_late_while_it_does_not_read() -> None:
     config = {"ws_ping_interval": 0.05, "ws_ping_timeout": 0.05}
     async with serving(RoomlogProtocol, Busy(), **config) as url, connect(url, ping_interval=None) as client:
         await client.send("still there")
         assert await asyncio.wait_for(client.recv(), timeout=5) == "still there"
 
 
-async def test_nothing_of_a_dead_connection_waits_for_the_collector() -> None:
+async def test_a_closed_connection_is_freed_without_the_garbage_collector() -> None:
     def count() -> int:
         return sum(type(thing) is RoomlogProtocol for thing in gc.get_objects())
 
