@@ -15,7 +15,7 @@ from accounts.models import User
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
-        """Save a new user, as the base class does. Opens a transaction.
+        """Saves a new user, as the base class does. Opens a transaction.
 
         If two requests sign up the same name at once, the second gets `username_taken`.
         """
@@ -27,7 +27,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return saved
 
     def set_password(self, user: User, password: str) -> None:
-        """Set the password and raise `auth_version`, which closes every socket that was admitted with the old password.
+        """Sets the password and raises `auth_version`, which closes all sockets admitted with the old password.
 
         Opens a transaction, and announces the revocation after the commit.
         """

@@ -14,7 +14,7 @@ RETRY_AFTER_S = 60
 
 
 def say_when_to_retry(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Add `Retry-After` to each 429 that has none."""
+    """Adds `Retry-After` to each 429 that has none."""
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

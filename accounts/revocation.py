@@ -10,7 +10,7 @@ remove_listener = _listeners.remove
 
 
 def announce(user_id: UUID) -> None:
-    """Notify listeners that sessions of this user have ended, or that their sockets must be checked again.
+    """Notifies listeners that sessions of this user have ended, or that their sockets must be checked again.
 
     Call it after the commit. Never raises. A process that misses it finds the change in its next sweep.
     """

@@ -43,7 +43,7 @@ class ActiveSession(NamedTuple):
 
 
 def user_of(user: models.User) -> User:
-    """Render `user`. A user without a display name is shown by their username."""
+    """Renders `user`. A user without a display name is shown by their username."""
     return User(
         id=user.id,
         username=user.username,
@@ -55,7 +55,7 @@ def user_of(user: models.User) -> User:
 
 
 def get_user(*, user_id: UUID) -> User:
-    """Return the active user with this id. Raises `NotFound`. One query."""
+    """Returns the active user with this id. Raises `NotFound`. One query."""
     user = models.User.objects.filter(id=user_id, is_active=True).first()
     if user is None:
         raise NotFound("There is no such user.")
@@ -63,7 +63,7 @@ def get_user(*, user_id: UUID) -> User:
 
 
 def list_users(*, search: str, before: str | None, after: str | None, limit: int) -> UserPage:
-    """Return a page of active users, in order of username, whose username starts with `search` in any case.
+    """Returns a page of active users, in order of username, whose username starts with `search` in any case.
 
     `before` and `after` are usernames, or None. One query.
     """
@@ -73,7 +73,7 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
 
 
 def find_active_session(*, session_key: str) -> ActiveSession | None:
-    """Return the session with this key, or None if it has ended or expired or its user is not active.
+    """Returns the session with this key, or None if it has ended or expired or its user is not active.
 
     One query, in plain SQL, because every handshake and every request makes it.
     """
@@ -97,7 +97,7 @@ def find_active_session(*, session_key: str) -> ActiveSession | None:
 
 
 def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, SessionStanding | None]:
-    """Return the sessions that have changed since they were admitted, by key. One query.
+    """Returns the sessions that have changed since they were admitted, by key. One query.
 
     `auth_versions` has, by session key, the `auth_version` that each session was admitted with. A session has changed
     if its user has another one now or is not active. The value is None if the session has ended or expired.
@@ -109,5 +109,5 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Sess
 
 
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:
-    """Return the users with these ids, active or not. Ids that do not exist are left out. One query."""
+    """Returns the users with these ids, active or not. Ids that do not exist are left out. One query."""
     return {row.id: user_of(row) for row in models.User.objects.filter(id__in=set(user_ids))}

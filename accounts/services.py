@@ -11,7 +11,7 @@ from foundation.errors import NotFound
 
 
 def update_user(*, user_id: UUID, patch: UserPatch) -> User:
-    """Set the fields that are given in `patch`, and return the user.
+    """Sets the fields that are given in `patch`, and returns the user.
 
     Opens a transaction. Raises `NotFound` if there is no active user with this id.
     """
@@ -27,7 +27,7 @@ def update_user(*, user_id: UUID, patch: UserPatch) -> User:
 
 
 def set_active(*, username: str, active: bool) -> None:
-    """Activate or deactivate the user with this username, in any case. Does nothing if they already are.
+    """Activates or deactivates the user with this username, in any case. Does nothing if they already are.
 
     Either change raises `auth_version`, so that sockets are closed; the tokens of an inactive user are refused. Opens a
     transaction, and announces the change after the commit. Raises `NotFound`.

@@ -27,7 +27,7 @@ class SessionStore(DatabaseSessionStore):
         return session
 
     def delete(self, session_key: str | None = None) -> None:
-        """End the session: its tokens are refused from now on, and its sockets closed. Announces the revocation."""
+        """Ends the session: its tokens are refused from now on, and its sockets closed. Announces the revocation."""
         key = session_key or self.session_key
         users = list(Session.objects.filter(session_key=key, user__isnull=False).values_list("user_id", flat=True))
         super().delete(session_key)
@@ -36,5 +36,5 @@ class SessionStore(DatabaseSessionStore):
 
 
 def public_session_id(session_key: str) -> UUID:
-    """Return an id that may be shown. The key itself is a credential, which cannot be derived from the id."""
+    """Returns an id that may be shown. The key itself is a credential, which cannot be derived from the id."""
     return uuid5(_NAMESPACE, session_key)

@@ -9,7 +9,7 @@ from accounts.models import Session
 
 class TokenStrategy(JWTTokenStrategy):  # type: ignore[misc]
     def refresh_token(self, refresh_token: str) -> tuple[str, str] | None:
-        """Return a new access token and a new refresh token, or None if `refresh_token` is not valid.
+        """Returns a new access token and a new refresh token, or None if `refresh_token` is not valid.
 
         A refresh token is valid once. Requests for one session wait for each other in a transaction that locks it:
         otherwise each of several at once would succeed, and only the tokens of the last one would be valid.

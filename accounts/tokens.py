@@ -22,7 +22,7 @@ class TokenExpired(Unauthenticated):
 
 
 def check_access_token(token: str) -> Principal:
-    """Return the principal that `token` was issued to. One query, no transaction.
+    """Returns the principal that `token` was issued to. One query, no transaction.
 
     Raises `Unauthenticated` if the token is malformed or forged, if its session has ended, if its user is not active or
     if the password was changed since; `TokenExpired`, which is a kind of it, if the token says that it has expired.
@@ -42,7 +42,7 @@ def check_access_token(token: str) -> Principal:
 
 
 def _is_valid(session_data: str, user: User) -> bool:
-    """Return whether a session with this data belongs to `user`, by the rules of `django.contrib.auth.get_user`.
+    """Returns whether a session with this data belongs to `user`, by the rules of `django.contrib.auth.get_user`.
 
     That function is not used, because it loads session and user through models, which takes 0.9 ms more, and because it
     may change or end the session.
@@ -55,7 +55,7 @@ def _is_valid(session_data: str, user: User) -> bool:
 
 
 def _has_expired(token: str) -> bool:
-    """Return whether `token` says that it has expired. Not verified, because it only selects one of two errors."""
+    """Returns whether `token` says that it has expired. Not verified, because it only selects one of two errors."""
     try:
         payload: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
         return float(payload["exp"]) <= time.time()

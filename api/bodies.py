@@ -22,7 +22,7 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 def bounded(app: ASGI3Application, *, max_bytes: int) -> ASGI3Application:
-    """Wrap `app`, which serves HTTP, so that it is called only with complete bodies of at most `max_bytes`.
+    """Wraps `app`, which serves HTTP, so that it is called only with complete bodies of at most `max_bytes`.
 
     `app` receives the body as one event, under a `Content-Length` of its own. A larger body is answered with 413
     `too_large`, and the connection closed. If the client disconnects before the end of the body, `app` is not called
@@ -56,7 +56,7 @@ def bounded(app: ASGI3Application, *, max_bytes: int) -> ASGI3Application:
 
 
 async def _read(scope: HTTPScope, receive: ASGIReceiveCallable, max_bytes: int) -> bytes | None:
-    """Return the whole body, or None if the client disconnected before its end. Raises `TooLarge`."""
+    """Returns the whole body, or None if the client disconnected before its end. Raises `TooLarge`."""
     too_large = TooLarge(f"The body is larger than {max_bytes} bytes.")
     announced = dict(scope["headers"]).get(b"content-length", b"0")
     if len(announced) > 15 or int(announced) > max_bytes:

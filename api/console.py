@@ -121,14 +121,14 @@ class _Document:
         return DocumentedAction(name, request, reply, data, operation["x-errors"])
 
     def events(self) -> Iterator[DocumentedEvent]:
-        """Yield every event, which are the examples of the messages that the server sends unasked."""
+        """Yields every event, which are the examples of the messages that the server sends unasked."""
         for reference in self.operations["emit"]["messages"]:
             message = self.message(_last(reference))
             for example in message.examples:
                 yield DocumentedEvent(example["event"], message.shape, _pretty(example))
 
     def template(self, action: DocumentedAction) -> dict[str, Any]:
-        """Return the example of a request, without `request_id`, which the console adds, and with default flags."""
+        """Returns the example of a request, without `request_id`, which the console adds, and with default flags."""
         properties = self.schemas[action.request.shape.name]["properties"]
         return {
             field: properties[field].get("default", value) if isinstance(value, bool) else value
@@ -139,7 +139,7 @@ class _Document:
 
 @cache
 def read_reference() -> Reference:
-    """Return the content of asyncapi.yaml, in the order of the page. The file is read once."""
+    """Returns the content of asyncapi.yaml, in the order of the page. The file is read once."""
     document = _Document(yaml.safe_load((Path(settings.BASE_DIR) / "asyncapi.yaml").read_text()))
     actions = [document.action(name) for name, operation in document.operations.items() if "reply" in operation]
     payloads = {_last(message["payload"]) for message in document.messages.values()}
@@ -155,7 +155,7 @@ def read_reference() -> Reference:
 
 
 def _prose(text: str) -> SafeString:
-    """Render text with code between backticks."""
+    """Renders text with code between backticks."""
     parts = text.split("`")
     shown = (format_html("<code>{}</code>", part) if number % 2 else part for number, part in enumerate(parts))
     return format_html_join("", "{}", ((part,) for part in shown))
@@ -183,7 +183,7 @@ def _type_of(schema: dict[str, Any]) -> Iterator[Part]:
 
 
 def _notes_of(schema: dict[str, Any]) -> str:
-    """Return the description, the default and the bounds, including those of the alternatives of a union."""
+    """Returns the description, the default and the bounds, including those of the alternatives of a union."""
     described = [schema["description"]] if "description" in schema else []
     default = [f"default {_compact(schema['default'])}"] if "default" in schema else []
     parts = [schema, *schema.get("anyOf", ())]
@@ -220,12 +220,12 @@ def show_socket(request: HttpRequest) -> HttpResponse:
 
 
 def show_rest(request: HttpRequest) -> HttpResponse:
-    """Show Swagger UI, whose style sheet has embedded images."""
+    """Shows Swagger UI, whose style sheet has embedded images."""
     return _page(request, "docs/rest.html", {}, ("img-src 'self' data:",))
 
 
 def _page(request: HttpRequest, template: str, content: dict[str, Any], more: Sequence[str] = ()) -> HttpResponse:
-    """Render a page whose Content-Security-Policy allows only this origin, and the directives in `more`."""
+    """Renders a page whose Content-Security-Policy allows only this origin, and the directives in `more`."""
     host = request.get_host()
     # The socket is listed because not every browser counts it as 'self'. A policy cannot contain an IPv6 address.
     connect = "connect-src 'self'" if host.startswith("[") else f"connect-src 'self' ws://{host} wss://{host}"

@@ -9,12 +9,12 @@ from messaging.engine import Engine
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as the process serves requests at all."""
+    """Answers 200 as long as the process serves requests at all."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if the database responds, the sweep is recent and the process is not draining; otherwise 503.
+    """Answers 200 if the database responds, the sweep is recent and the process is not draining; otherwise 503.
 
     The body is JSON with the result of each check. `ready` is their conclusion.
     """

@@ -50,7 +50,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem_of(error: DomainError) -> Problem:
-    """Render `error` as the body of a response."""
+    """Renders `error` as the body of a response."""
     return Problem(
         type=f"urn:roomlog:error:{error.code}",
         title=HTTPStatus(error.status).phrase,
@@ -63,7 +63,7 @@ def problem_of(error: DomainError) -> Problem:
 
 
 def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
-    """Render an exception that a view raised (DRF's `EXCEPTION_HANDLER`).
+    """Renders an exception that a view raised (DRF's `EXCEPTION_HANDLER`).
 
     An exception that is not a known kind of refusal is logged with its traceback and answered with `internal`.
     """

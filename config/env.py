@@ -24,14 +24,14 @@ class Environment:
         return self._values.get(name, "").strip() or default
 
     def choice(self, name: str, *choices: str) -> str:
-        """Return one of `choices`, matched in any case; the first one if the variable is not set."""
+        """Returns one of `choices`, matched in any case; the first one if the variable is not set."""
         text = self.text(name, choices[0]).lower()
         if text not in choices:
             raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}, not {text!r}")
         return text
 
     def listing(self, name: str) -> list[str]:
-        """Return the values between commas, without blank ones."""
+        """Returns the values between commas, without blank ones."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -43,7 +43,7 @@ class Environment:
         raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}")
 
     def number(self, name: str, default: T, *, least: float, most: float) -> T:
-        """Return a number of the type of `default`, from `least` to `most` inclusive."""
+        """Returns a number of the type of `default`, from `least` to `most` inclusive."""
         text = self.text(name)
         if not text:
             return default

@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Make the engine on the running loop and register it as a listener; undo both at shutdown.
+    """Makes the engine on the running loop and register it as a listener; undo both at shutdown.
 
     Requests and sockets find the engine in `scope["state"]["engine"]`.
     """
@@ -59,7 +59,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
 
 
 def _tune_garbage_collection() -> None:
-    """Exclude what start-up allocated from collection: scanning it took most of each pause (docs/benchmarks.md)."""
+    """Excludes what start-up allocated from collection: scanning it took most of each pause (docs/benchmarks.md)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -79,7 +79,7 @@ class Drain:
         self._task: asyncio.Task[None] | None = None
 
     def install(self) -> None:
-        """Wrap the handler of SIGTERM, if the server has set one. Call it on the main thread."""
+        """Wraps the handler of SIGTERM, if the server has set one. Call it on the main thread."""
         self._server_handler = signal.getsignal(signal.SIGTERM)
         if callable(self._server_handler):
             signal.signal(signal.SIGTERM, self._on_signal)

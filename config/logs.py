@@ -20,7 +20,7 @@ class Incidents(logging.Filter):
 
 
 def configure_logs(*, form: str, level: str) -> dict[str, Any]:
-    """Configure structlog, and return a value for Django's `LOGGING`. Everything is written to standard error.
+    """Configures structlog, and returns a value for Django's `LOGGING`. Everything is written to standard error.
 
     `form` is `console` (for people) or `json`; `level` is the name of the root logger's level, such as `INFO`.
     """

@@ -8,7 +8,7 @@ from django.core.management.utils import get_random_secret_key
 
 
 def read_or_make_secret_key(path: Path) -> str:
-    """Return the key in the file `path`, which is made (mode 600) if it does not exist.
+    """Returns the key in the file `path`, which is made (mode 600) if it does not exist.
 
     Processes that start at the same time get the same key. Raises `ImproperlyConfigured` if the file is empty.
     """

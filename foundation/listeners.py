@@ -20,11 +20,11 @@ class Listeners(Generic[PayloadT]):
         self._listeners.append(listener)
 
     def remove(self, listener: Callable[[PayloadT], None]) -> None:
-        """Remove a listener. Raises `ValueError` if it was not added."""
+        """Removes a listener. Raises `ValueError` if it was not added."""
         self._listeners.remove(listener)
 
     def notify(self, payload: PayloadT) -> None:
-        """Call every listener with `payload`. Never raises, because the change is already committed.
+        """Calls every listener with `payload`. Never raises, because the change is already committed.
 
         If a listener raises, the exception is logged and the next listener is called.
         """

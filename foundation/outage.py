@@ -11,7 +11,7 @@ RETRY_AFTER_S = 1.0
 
 
 def outage_of(error: OperationalError | InterfaceError) -> Overloaded | Unavailable:
-    """Return the error to report for `error`, which either engine may have raised. `retry_after` is set.
+    """Returns the error to report for `error`, which either engine may have raised. `retry_after` is set.
 
     `Overloaded` if a lock could not be acquired in time: nothing was changed. `Unavailable` if the connection was lost
     or could not be opened: the change may have been committed.
@@ -22,6 +22,6 @@ def outage_of(error: OperationalError | InterfaceError) -> Overloaded | Unavaila
 
 
 def is_lock_timeout(error: OperationalError | InterfaceError) -> bool:
-    """Return whether `error` says that a lock could not be acquired in time."""
+    """Returns whether `error` says that a lock could not be acquired in time."""
     # 55P03 is lock_not_available. SQLite has only its message.
     return getattr(error.__cause__, "sqlstate", None) == "55P03" or "database is locked" in str(error)

@@ -16,7 +16,7 @@ class KeysetPage(NamedTuple, Generic[ModelT]):
 
 
 def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, limit: int) -> KeysetPage[ModelT]:
-    """Return up to `limit` rows: the last ones before `before`, the first ones after `after`, or the first of all.
+    """Returns up to `limit` rows: the last ones before `before`, the first ones after `after`, or the first of all.
 
     `key` names a unique field; `before` and `after` are values of it, which need not exist. If both are given, `before`
     wins. One query: on the side of `before` or `after` itself there are taken to be more rows.

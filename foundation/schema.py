@@ -24,5 +24,5 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def timestamp(moment: datetime) -> str:
-    """Format `moment`, which must be aware, as RFC 3339 in UTC with milliseconds."""
+    """Formats `moment`, which must be aware, as RFC 3339 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

@@ -7,7 +7,7 @@ MAX_JSON_DEPTH = 32
 
 
 def check_text(text: str, *, field: str) -> None:
-    """Raise `Invalid` if `text` has NUL, which PostgreSQL cannot store, or lone surrogates, which UTF-8 cannot encode.
+    """Raises `Invalid` if `text` has NUL, which PostgreSQL cannot store, or lone surrogates, which UTF-8 cannot encode.
 
     `field` is the path of `text` in the request, for the error.
     """
@@ -20,7 +20,7 @@ def check_text(text: str, *, field: str) -> None:
 
 
 def check_json(value: object, *, field: str, depth: int = 0) -> None:
-    """Raise `Invalid` if `value`, decoded JSON, is nested too deeply or has a string or integer that is not portable.
+    """Raises `Invalid` if `value`, decoded JSON, is nested too deeply or has a string or integer that is not portable.
 
     `field` is the path of `value` in the request; the error has the path of the item, such as `data.tags[2]`. `depth`
     is for the recursion.

@@ -84,7 +84,7 @@ class Engine:
         )
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Publish committed changes to the sockets here and, through the relay, to the other processes.
+        """Publishes committed changes to the sockets here and, through the relay, to the other processes.
 
         A listener for `rooms.broadcast`. From another thread it returns at once, and publishes on the loop.
         """
@@ -106,7 +106,7 @@ class Engine:
         )
 
     async def drain(self, *, grace_s: float) -> None:
-        """Advise every client to reconnect, answer what was read, and close the sockets, in slices.
+        """Advises every client to reconnect, answers what was read, and closes the sockets, in slices.
 
         Returns after `grace_s` at the latest; sockets that are open by then are closed without waiting for answers.
         """
@@ -125,7 +125,7 @@ class Engine:
                 sink.close(closes.DRAINING)
 
     async def close(self) -> None:
-        """Append what the writer has accepted, then stop every task and thread."""
+        """Appends what the writer has accepted, then stops every task and thread."""
         await self.writer.drain()
         await self.sweep.close()
         await self.relay.close()
@@ -160,7 +160,7 @@ class Engine:
         )
 
     def _on_subscribed(self, group: str) -> None:
-        """Look for what happened before the process was in the group: it did not receive that."""
+        """Looks for what happened before the process was in the group: it did not receive that."""
         kind, _, key = group.partition(".")
         if kind == "room":
             self.sweep.request_room(UUID(key))
@@ -181,7 +181,7 @@ class Engine:
 
 
 async def _close_in_slices(sinks: Sequence[Sink], *, pause_s: float) -> None:
-    """Close `sinks` in slices, so that their clients do not all reconnect in the same moment."""
+    """Closes `sinks` in slices, so that their clients do not all reconnect in the same moment."""
     for place in range(min(DRAIN_SLICES, len(sinks))):
         await asyncio.gather(*(sink.leave(closes.DRAINING) for sink in sinks[place::DRAIN_SLICES]))
         await asyncio.sleep(pause_s)

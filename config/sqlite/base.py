@@ -21,7 +21,7 @@ class FairLock:
         self._waiting: deque[threading.Lock] = deque()
 
     def acquire(self, timeout_s: float) -> bool:
-        """Take the lock, and return whether that succeeded within `timeout_s` seconds."""
+        """Takes the lock, and returns whether that succeeded within `timeout_s` seconds."""
         with self._mutex:
             if not self._held:
                 self._held = True

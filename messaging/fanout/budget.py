@@ -18,7 +18,7 @@ class Budget:
         self._held: OrderedDict[Feed, int] = OrderedDict()  # the least recently active feed first
 
     def update(self, feed: Feed) -> None:
-        """Count what `feed` holds now, and make it the most recently active."""
+        """Counts what `feed` holds now, and makes it the most recently active."""
         self.discard(feed)
         if size := feed.held_bytes:
             self._held[feed] = size
@@ -29,5 +29,5 @@ class Budget:
             oldest.drop_held()
 
     def discard(self, feed: Feed) -> None:
-        """Stop counting `feed`."""
+        """Stops counting `feed`."""
         self._bytes -= self._held.pop(feed, 0)

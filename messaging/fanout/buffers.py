@@ -23,7 +23,7 @@ class Ring:
         self.bytes = 0
 
     def extend(self, notices: Iterable[RoomNotice]) -> None:
-        """Append `notices`, which follow what the ring holds, and drop the oldest until it is within its bounds."""
+        """Appends `notices`, which follow what the ring holds, and drops the oldest until it is within its bounds."""
         for notice in notices:
             if notice.covers_from is not None:
                 self.clear()  # what came before the gap is not contiguous with what comes after it
@@ -57,7 +57,7 @@ class Ring:
         self.bytes = 0
 
     def _drop_message(self, message_id: int | None) -> None:
-        """Drop the frames that show an earlier state of a message, and everything before them.
+        """Drops the frames that show an earlier state of a message, and everything before them.
 
         A replay must not show text that has been edited or deleted.
         """
@@ -79,7 +79,7 @@ class Parked:
         self.bytes = 0
 
     def put(self, notice: RoomNotice) -> None:
-        """Keep `notice` in place of an earlier one with the same seq. `bound` is to be called afterwards."""
+        """Keeps `notice` in place of an earlier one with the same seq. `bound` is to be called afterwards."""
         if notice.seq in self._notices:
             self.pop(notice.seq)
         self._notices[notice.seq] = notice
@@ -92,12 +92,12 @@ class Parked:
         return notice
 
     def drop_through(self, seq: int) -> None:
-        """Drop everything up to and including `seq`."""
+        """Drops everything up to and including `seq`."""
         for parked in [parked for parked in self._notices if parked <= seq]:
             self.pop(parked)
 
     def bound(self) -> None:
-        """Drop the highest seqs until the rest is within the bounds: the lowest are needed first."""
+        """Drops the highest seqs until the rest is within the bounds: the lowest are needed first."""
         if self._is_over:
             for seq in sorted(self._notices, reverse=True):
                 self.pop(seq)

@@ -31,7 +31,7 @@ class Delivery:
         self._pulling: dict[Sink, Follower] = {}
 
     def deliver(self, feed: Feed, notices: Sequence[RoomNotice]) -> None:
-        """Write `notices` to every live follower. One whose socket is congested falls behind.
+        """Writes `notices` to every live follower. One whose socket is congested falls behind.
 
         Only the last of `notices` may be a removal, as `chunks_of` makes sure.
         """
@@ -53,13 +53,13 @@ class Delivery:
                 self._evict(follower, notices[-1])
 
     def _evict(self, follower: Follower, notice: RoomNotice) -> None:
-        """End the follow of the removed member, unless they are behind and have yet to receive their removal."""
+        """Ends the follow of the removed member, unless they are behind and have yet to receive their removal."""
         is_level = follower.is_live or follower.cursor == notice.seq
         if follower.sink.user_id == notice.evicts and is_level and notice.seq > follower.since:
             self._unfollow(follower.sink, notice.room_id)
 
     def catch_up(self, follower: Follower) -> None:
-        """Write to a follower that is behind what the ring holds for it, and make it live once it is level.
+        """Writes to a follower that is behind what the ring holds for it, and makes it live once it is level.
 
         If the ring does not reach back to its cursor, the follower reads a page of the log in a task.
         """
@@ -79,13 +79,13 @@ class Delivery:
             self._write(follower, found)
 
     def drained(self, sink: Sink) -> None:
-        """Go on with every room in which `sink` is behind."""
+        """Goes on with every room in which `sink` is behind."""
         for follower in list(sink.followers.values()):
             if follower.cursor is not None and follower in follower.feed.not_live:
                 self.catch_up(follower)
 
     async def _pull(self, follower: Follower) -> None:
-        """Read the page of the log after the follower's cursor, and write as much of it as the socket takes."""
+        """Reads the page of the log after the follower's cursor, and writes as much of it as the socket takes."""
         assert follower.cursor is not None  # noqa: S101
         sink = follower.sink
         try:
@@ -99,7 +99,7 @@ class Delivery:
         self.drained(sink)
 
     def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
-        """Write `notices` to a follower that is behind, but nothing after its own removal."""
+        """Writes `notices` to a follower that is behind, but nothing after its own removal."""
         user_id = follower.sink.user_id
         for place, notice in enumerate(notices):
             if notice.evicts == user_id and notice.seq > follower.since:
@@ -111,7 +111,7 @@ class Delivery:
 
 
 def fan_out(outlets: Iterable[Outlet], wire: bytes) -> list[int]:
-    """Send `wire` through each of `outlets`. Returns how many bytes each took: 0 if its socket is full or broken.
+    """Sends `wire` through each of `outlets`. Returns how many bytes each took: 0 if its socket is full or broken.
 
     The loop runs in C. A loop in Python evicts the kernel's code and data from the processor's caches between two
     calls (docs/decisions/0011-speed.md).

@@ -38,19 +38,19 @@ class Sink(Protocol):
         """Whether its buffer is full. When it no longer is, the sink calls `Hub.drained`."""
 
     def write(self, frames: Frames) -> None:
-        """Send `frames`, or buffer them."""
+        """Sends `frames`, or buffer them."""
 
     def offer(self, frames: Frames) -> bool:
-        """Write `frames` unless the sink is congested. Returns whether they were written."""
+        """Writes `frames` unless the sink is congested. Returns whether they were written."""
 
     def keep(self, wire: bytes) -> None:
-        """Buffer what `outlet` did not take of a write. It is sent before any later write."""
+        """Buffers what `outlet` did not take of a write. It is sent before any later write."""
 
     def close(self, close: Close) -> None:
-        """Send a close frame after everything that was written."""
+        """Sends a close frame after everything that was written."""
 
     async def leave(self, close: Close) -> None:
-        """Stop reading, and close once every request that was read has been answered."""
+        """Stops reading, and closes once every request that was read has been answered."""
 
 
 class Unready:
@@ -137,7 +137,7 @@ class Feed:
         return self.ring.bytes + self._parked.bytes
 
     def drop_held(self) -> None:
-        """Drop what the feed holds in memory. What is still needed of it is read from the log."""
+        """Drops what the feed holds in memory. What is still needed of it is read from the log."""
         self.ring.clear()
         self._parked.clear()
 
@@ -189,19 +189,19 @@ class Feed:
     # -- entries ----------------------------------------------------------------------------------------------------
 
     def start(self, head: int) -> None:
-        """Record that the log reaches `head`. The first call sets where the feed starts; a later one is a hint."""
+        """Records that the log reaches `head`. The first call sets where the feed starts; a later one is a hint."""
         if self.last is None:
             self.last = head
             self._parked.drop_through(head)
         self.hint(head)
 
     def hint(self, seq: int) -> None:
-        """Record that the log reaches at least `seq`."""
+        """Records that the log reaches at least `seq`."""
         if seq > self.known:
             self.known = seq
 
     def accept(self, notices: Iterable[RoomNotice]) -> list[RoomNotice]:
-        """Take notices in any order and any number of times. Returns the entries that are next in line, in order.
+        """Takes notices in any order and any number of times. Returns the entries that are next in line, in order.
 
         Entries beyond the next one are parked, and returned by the call that fills the hole before them.
         """
@@ -220,7 +220,7 @@ class Feed:
         return ready
 
     def _skip(self, gap: RoomNotice) -> list[RoomNotice]:
-        """Go on after entries that no longer exist, if they begin right after `last`."""
+        """Goes on after entries that no longer exist, if they begin right after `last`."""
         if self.last is None or gap.covers_from != self.last + 1:
             return []
         self.last = gap.seq
@@ -229,7 +229,7 @@ class Feed:
 
 
 def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
-    """Split `notices` after every removal of a member, and wherever a chunk has reached `CHUNK_BYTES`."""
+    """Splits `notices` after every removal of a member, and wherever a chunk has reached `CHUNK_BYTES`."""
     start = size = 0
     for place, notice in enumerate(notices):
         size += len(notice.payload)

@@ -73,12 +73,12 @@ class Hub:
     # -- sockets ----------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink) -> None:
-        """Add a socket. From now on it receives what is published to its user."""
+        """Adds a socket. From now on it receives what is published to its user."""
         if self._sinks.add(sink):
             self._interest.user_connected(sink.user_id)
 
     def unregister(self, sink: Sink) -> None:
-        """Remove a socket and end all its follows. Does nothing if it was removed before."""
+        """Removes a socket and ends all its follows. Does nothing if it was removed before."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
         if self._sinks.discard(sink):
@@ -105,7 +105,7 @@ class Hub:
     # -- following --------------------------------------------------------------------------------------------------
 
     def hold(self, sink: Sink, room_id: UUID) -> Follower:
-        """Begin to follow a room. Nothing is written to the follower until it is released.
+        """Begins to follow a room. Nothing is written to the follower until it is released.
 
         Call this before reading the head that the join is answered with, so that no entry falls between the two. If
         the sink follows the room already, the new follower replaces the old one.
@@ -121,7 +121,7 @@ class Hub:
         return follower
 
     def release(self, follower: Follower, *, cursor: int, since: int, head: int) -> None:
-        """Write to a held follower what comes after `cursor`, and from then on whatever is published.
+        """Writes to a held follower what comes after `cursor`, and from then on whatever is published.
 
         `head` is the seq that the log had reached when the membership was read, and `since` the seq at which that
         membership began. Does nothing if the follower was unfollowed or replaced meanwhile.
@@ -135,7 +135,7 @@ class Hub:
         self._delivery.catch_up(follower)
 
     def unfollow(self, sink: Sink, room_id: UUID) -> None:
-        """End a follow. Nothing more is written for it. Does nothing if there is none."""
+        """Ends a follow. Nothing more is written for it. Does nothing if there is none."""
         follower = sink.followers.pop(room_id, None)
         if follower is None:
             return
@@ -157,7 +157,7 @@ class Hub:
         return self._pages.pages_read
 
     async def close(self) -> None:
-        """Stop every task and timer."""
+        """Stops every task and timer."""
         for feed in self._feeds.values():
             feed.cancel_refill()
         for task in self._tasks:
@@ -168,7 +168,7 @@ class Hub:
     # -- publishing -------------------------------------------------------------------------------------------------
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Write `notices` to the sockets that they concern. They may be late, doubled or out of order."""
+        """Writes `notices` to the sockets that they concern. They may be late, doubled or out of order."""
         rooms: dict[UUID, list[RoomNotice]] = {}
         for notice in notices:
             match notice:
@@ -187,7 +187,7 @@ class Hub:
                 self._accept(feed, entries)
 
     def hint(self, hint: RoomHint) -> int:
-        """Record that a room's log reaches at least `hint.seq`. Missing entries are read from the log.
+        """Records that a room's log reaches at least `hint.seq`. Missing entries are read from the log.
 
         Returns how many entries were not known to exist, or 0 if the room is not followed.
         """
@@ -224,7 +224,7 @@ class Hub:
     # -- holes ------------------------------------------------------------------------------------------------------
 
     def _schedule_refill(self, feed: Feed) -> None:
-        """Wait a moment, in which the missing notices may arrive, then read the log, once for all followers."""
+        """Waits a moment, in which the missing notices may arrive, then reads the log, once for all followers."""
         if feed.refill is None:
             feed.refill = self._loop.call_later(self._limits.park_s, self._start_refill, feed)
 

@@ -46,5 +46,5 @@ def encode_message(origin: str, notices: Sequence[Notice]) -> dict[str, Any]:
 
 
 def decode_notices(encoded: bytes) -> list[Notice]:
-    """Decode the `notices` of a message. Raises `ValueError` or `TypeError` if they are malformed."""
+    """Decodes the `notices` of a message. Raises `ValueError` or `TypeError` if they are malformed."""
     return _decoder.decode(encoded)

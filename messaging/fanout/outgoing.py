@@ -37,7 +37,7 @@ def _size_of(notice: Notice) -> int:
 
 
 def _as_hints(notices: Sequence[Notice]) -> list[Notice]:
-    """Reduce the notices of one group to one hint. Notices that have no seq are dropped."""
+    """Reduces the notices of one group to one hint. Notices that have no seq are dropped."""
     reaches = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
     if reaches:
         return [RoomHint(room_id=reaches[0].room_id, seq=max(notice.seq for notice in reaches))]

@@ -101,7 +101,7 @@ class Pages:
         return page
 
     def forget(self, room_id: UUID) -> None:
-        """Drop the pages of a room, because one of its messages has changed."""
+        """Drops the pages of a room, because one of its messages has changed."""
         for key in [key for key in self._pages if key[0] == room_id]:
             self._drop(key, self._pages[key])
 
@@ -140,7 +140,7 @@ class Pages:
                 self._drop(*next(item for item in self._pages.items() if item[1].size))
 
     def _drop_unused(self, key: _Key, kept: _Kept) -> None:
-        """Drop a page that has not been used for `KEEP_S`. If it has, check again when that time is over."""
+        """Drops a page that has not been used for `KEEP_S`. If it has, checks again when that time is over."""
         left_s = kept.used_at + KEEP_S - self._loop.time()
         if left_s > 0:
             kept.timer = self._loop.call_later(left_s, self._drop_unused, key, kept)

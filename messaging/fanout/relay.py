@@ -79,7 +79,7 @@ class Relay:
         return "ok" if self.is_healthy else "failing"
 
     def subscribe(self, group: str) -> None:
-        """Ask to receive what is published to `group`. Does not wait for the layer."""
+        """Asks to receive what is published to `group`. Does not wait for the layer."""
         self._wanted.add(group)
         self._make_due(group)
 
@@ -88,13 +88,13 @@ class Relay:
         self._make_due(group)
 
     def publish(self, notices: Sequence[Notice]) -> None:
-        """Publish to the other processes soon. Past `relay_max_bytes` of waiting notices, only hints are published."""
+        """Publishes to the other processes soon. Past `relay_max_bytes` of waiting notices, only hints are sent."""
         for notice in notices:
             self._outgoing.add(notice)
         self._has_outgoing.set()
 
     async def close(self) -> None:
-        """End the tasks. Each is cancelled until it ends: clients of Redis have been seen to swallow a cancellation."""
+        """Ends the tasks. Each is cancelled until it ends: clients of Redis have swallowed a cancellation."""
         pending = set(self._tasks)
         for _ in range(CANCELLATIONS):
             for task in pending:
@@ -121,7 +121,7 @@ class Relay:
                 self._accept(message)
 
     def _accept(self, message: dict[str, Any]) -> None:
-        """Deliver what another process published, or note that a message of this process has arrived."""
+        """Delivers what another process published, or note that a message of this process has arrived."""
         try:
             is_own = message["origin"] == self._origin
             notices = [] if is_own else decode_notices(message["notices"])
@@ -134,13 +134,13 @@ class Relay:
             self._call(self._deliver, notices)
 
     def _warn_of_malformed(self, error: Exception) -> None:
-        """Log once a minute: while two versions run side by side, each message of the other may be malformed."""
+        """Logs once a minute: while two versions run side by side, each message of the other may be malformed."""
         if self._loop.time() >= self._next_warning_at:
             self._next_warning_at = self._loop.time() + WARN_EVERY_S
             log.warning("malformed message from the channel layer; the sweep delivers", error=repr(error))
 
     def _call(self, callback: Callable[[T], None], argument: T) -> None:
-        """Call into the rest of the process. An error there is no failure of the layer."""
+        """Calls into the rest of the process. An error there is no failure of the layer."""
         try:
             callback(argument)
         except Exception:
@@ -153,7 +153,7 @@ class Relay:
         self._is_due.set()
 
     async def _keep_subscribed(self) -> None:
-        """Keep the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
+        """Keeps the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
         renew_at = self._loop.time() + RENEW_S
         while True:
             with suppress(TimeoutError):
@@ -173,7 +173,7 @@ class Relay:
                 self._is_due.set()
 
     async def _update_membership(self, group: str, channel: str) -> None:
-        """Add `channel` to `group` if it is wanted, else discard it. If the call fails, the group is due again."""
+        """Adds `channel` to `group` if it is wanted, else discard it. If the call fails, the group is due again."""
         try:
             async with asyncio.timeout(self._limits.relay_timeout_s):
                 if group not in self._wanted:
@@ -205,7 +205,7 @@ class Relay:
     # -- health -----------------------------------------------------------------------------------------------------
 
     async def _ping(self) -> None:
-        """Send messages to this process through the layer: some layers lose their connection without an error."""
+        """Sends messages to this process through the layer: some layers lose their connection without an error."""
         while True:
             await asyncio.sleep(PING_S)
             if self._channel is not None:
@@ -219,7 +219,7 @@ class Relay:
                 log.warning("channel layer", healthy=self._was_healthy)
 
     def _break(self, error: Exception) -> None:
-        """Count the layer as failed, and publish nothing, for `relay_break_s`."""
+        """Counts the layer as failed, and publishes nothing, for `relay_break_s`."""
         if self._was_healthy:
             self._was_healthy = False
             log.warning("channel layer failed; the sweep delivers", error=repr(error))
@@ -239,7 +239,7 @@ class NoRelay:
 
 
 async def publish_one(layer: Layer, notice: Notice, *, limits: Limits) -> None:
-    """Publish one notice from a process that has no relay, such as a management command.
+    """Publishes one notice from a process that has no relay, such as a management command.
 
     Raises `TimeoutError` after `relay_timeout_s`, and what the layer raises.
     """

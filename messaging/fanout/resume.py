@@ -17,7 +17,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def plan_resume(*, after: int | None, head: int, floor: int, max_replay: int, is_same_epoch: bool) -> Plan:
-    """Replay the entries after `after`, if the client knows the same history and at most `max_replay` are missing.
+    """Replays the entries after `after`, if the client knows the same history and at most `max_replay` are missing.
 
     `after` is the last seq that the client has, or None if it asks for no replay. `floor` is the lowest seq that
     retention has left; entries below it do not count as missing.

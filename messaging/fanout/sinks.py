@@ -24,7 +24,7 @@ class Sinks:
         return is_first
 
     def discard(self, sink: Sink) -> bool:
-        """Remove `sink` if it is there. Returns whether it was the last of its user."""
+        """Removes `sink` if it is there. Returns whether it was the last of its user."""
         sinks = self._by_user.get(sink.user_id, set())
         if sink not in sinks:
             return False

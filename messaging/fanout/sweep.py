@@ -68,12 +68,12 @@ class Sweep:
         self._tasks = [loop.create_task(self._sweep_all()), loop.create_task(self._sweep_requested())]
 
     def request_room(self, room_id: UUID) -> None:
-        """Sweep one room without waiting for the interval to end."""
+        """Sweeps one room without waiting for the interval to end."""
         self._requested_rooms.add(room_id)
         self._is_requested.set()
 
     def request_user(self, user_id: UUID) -> None:
-        """Check the sessions of one user without waiting for the interval to end."""
+        """Checks the sessions of one user without waiting for the interval to end."""
         self._requested_users.add(user_id)
         self._is_requested.set()
 
@@ -119,7 +119,7 @@ class Sweep:
                 log.exception("sweep failed; the next one covers it")
 
     async def _sweep(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
-        """Pass new heads to the hub, and close the sockets of sessions that have ended.
+        """Passes new heads to the hub, and closes the sockets of sessions that have ended.
 
         Returns how many entries the hub had not heard of.
         """
@@ -133,7 +133,7 @@ class Sweep:
         return repaired
 
     def _report(self, took_s: float) -> None:
-        """Log once a minute, if there was something to repair: how much, how late, and how long a sweep takes."""
+        """Logs once a minute, if there was something to repair: how much, how late, and how long a sweep takes."""
         self._sweeps += 1
         if self._repaired and self._loop.time() - self._reported_at >= REPORT_S:
             log.info(
@@ -148,7 +148,7 @@ class Sweep:
 
 
 def _close_if_ended(sink: Sink, standing: SessionStanding | None) -> None:
-    """Close `sink` if its user is inactive, or its session has ended or changed since it was admitted."""
+    """Closes `sink` if its user is inactive, or its session has ended or changed since it was admitted."""
     if standing is not None and not standing.is_active:
         sink.close(USER_INACTIVE)
     elif standing is None or standing.auth_version != sink.auth_version:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 
 def _notify_servers(user_id: UUID) -> None:
-    """Publish the change to the running servers. Without a channel layer, or if it fails, their sweep finds it."""
+    """Publishes the change to the running servers. Without a channel layer, or if it fails, their sweep finds it."""
     if settings.REDIS_URLS:
         async_to_sync(publish_one)(
             get_channel_layer(), SessionsChanged(user_id=user_id), limits=settings.ROOMLOG_LIMITS

@@ -73,7 +73,7 @@ class Command(BaseCommand):
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise `CommandError` if the address cannot be bound, before anything is announced."""
+    """Raises `CommandError` if the address cannot be bound, before anything is announced."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -83,7 +83,7 @@ def _check_address(host: str, port: int) -> None:
 
 
 def _raise_file_limit() -> None:
-    """Raise the limit on open files as far as the system allows, because every socket is one."""
+    """Raises the limit on open files as far as the system allows, because every socket is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if most == resource.RLIM_INFINITY else min(most, MAX_FILES)
     try:
