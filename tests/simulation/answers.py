@@ -1,4 +1,4 @@
-"""What a client reads of the frames that it gets, and nothing else: the rest of them may be as it likes."""
+"""The fields of server frames that the simulated client reads. All others are ignored."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Frame(msgspec.Struct):
-    """Whatever the server may say: an event, or a reply."""
+    """Any frame of the server: an event or a reply."""
 
     event: str | None = None
     room: UUID | None = None
@@ -32,7 +32,7 @@ class JoinAnswer(msgspec.Struct):
 
 
 class SyncAnswer(msgspec.Struct):
-    """Of one room: where it stands, or the error alone."""
+    """The result of `sync` in one room. `head` is None if the room was refused with an error."""
 
     head: HeadAnswer | None = None
     resync: bool = False
@@ -52,12 +52,12 @@ class MessageData(msgspec.Struct):
     client_id: str
 
 
-class Named(msgspec.Struct):
+class UserData(msgspec.Struct):
     id: UUID
 
 
 class MemberData(msgspec.Struct):
-    user: Named
+    user: UserData
 
 
 class ChangeData(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""A client that lives by the rules of the protocol, and holds the server to them: it checks every frame it gets."""
+"""A client that follows the rules of the protocol, and checks that every frame it receives follows them too."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -7,14 +7,14 @@ from uuid import UUID
 from accounts.schema import User
 from messaging.wire.closes import DRAINING, SLOW_READER
 from tests.simulation.answers import Frame, SendAnswer, changes, frames, joins, messages, sends, syncs
-from tests.simulation.connection import GONE, Connection
+from tests.simulation.connection import ABNORMAL_CLOSURE, Connection
 from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Worker
 
 
 @dataclass
 class Stream:
-    """One follow of a room: the last seq it brought, and the membership that it rests on."""
+    """A room that the connection follows: the last seq received, and the seq at which the membership began."""
 
     last: int
     since: int
@@ -23,15 +23,15 @@ class Stream:
 @dataclass
 class Request:
     action: str
-    rooms: dict[UUID, int | None]  # and the `after` of each
+    rooms: dict[UUID, int | None]  # each with its `after`
     number: int
     client_id: str = ""
-    is_first: bool = False  # of its client_id
+    is_first: bool = False  # whether no earlier request used its client_id
 
 
 @dataclass(frozen=True)
 class Unanswered:
-    """A send whose fate is not known: its room, and how things stood when it was first made."""
+    """A send whose outcome is unknown: its room, and the head and the membership when it was first sent."""
 
     room: UUID
     head: int
@@ -40,7 +40,10 @@ class Unanswered:
 
 @dataclass(eq=False)
 class Client:
-    """One device. What it finds wrong goes to `faults`: raised in the midst of the server, it would be caught there."""
+    """One device of a user.
+
+    It appends to `faults` and does not raise, because its methods are called by the server, which catches errors.
+    """
 
     name: str
     user: User
@@ -48,26 +51,26 @@ class Client:
     faults: list[str]
     is_direct: bool
     is_reading: bool = True
-    stopped_at: float = 0.0  # reading
+    stopped_at: float = 0.0  # when it last stopped reading
     connection: Connection | None = None
-    worker: Worker | None = None  # the last one
+    worker: Worker | None = None  # the one that it last connected to
     streams: dict[UUID, Stream] = field(default_factory=dict)
-    followed: dict[UUID, int] = field(default_factory=dict)  # the last seq of each room, across connections
+    followed: dict[UUID, int] = field(default_factory=dict)  # the last seq of each room, kept across connections
     requests: dict[int, Request] = field(default_factory=dict)
     unanswered: dict[str, Unanswered] = field(default_factory=dict)  # by client_id
-    accepted: dict[str, tuple[UUID, int]] = field(default_factory=dict)  # client_id: room, seq
-    said: set[str] = field(default_factory=set)  # every client_id
-    latest: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # by room: the last ack's request and seq
+    accepted: dict[str, tuple[UUID, int]] = field(default_factory=dict)  # room and seq, by client_id
+    used_client_ids: set[str] = field(default_factory=set)
+    last_acks: dict[UUID, tuple[int, int]] = field(default_factory=dict)  # number of the request and seq, by room
     numbers: "count[int]" = field(default_factory=lambda: count(1))
-    heard: int = 0  # frames
-    removals: int = 0
+    frames_received: int = 0
+    removals_received: int = 0
 
     @property
     def served_by(self) -> Worker:
         assert self.worker is not None
         return self.worker
 
-    # -- what it does -------------------------------------------------------------------------------------------------
+    # -- actions ------------------------------------------------------------------------------------------------------
 
     def connect(self, worker: Worker) -> None:
         self.worker, self.is_reading = worker, True
@@ -75,7 +78,7 @@ class Client:
 
     def drop(self) -> None:
         assert self.connection is not None
-        self.connection.end()
+        self.connection.close()
 
     def congest(self) -> None:
         self.is_reading, self.stopped_at = False, self.served_by.loop.time()
@@ -93,7 +96,7 @@ class Client:
         self._request("leave", {room: None}, room=room, forget=forget)
 
     def resume(self, *, by_sync: bool) -> None:
-        """Go on where it was before, and send again what was not answered."""
+        """Resumes every room after its last seq, and repeats the unanswered sends."""
         if by_sync:
             rooms: dict[UUID, int | None] = dict(self.followed)
             self._request("sync", rooms, rooms={str(room): after for room, after in rooms.items()})
@@ -104,103 +107,106 @@ class Client:
             self.send_again(unanswered.room, client_id)
 
     def send(self, room_id: UUID, *, count: int = 1) -> None:
-        """So many messages, one right after the other."""
+        """Sends `count` messages without waiting for replies."""
         room = self.store.rooms[room_id]
         for _ in range(count):
             client_id = f"{self.name}-{next(self.numbers)}"
-            self.unanswered[client_id] = Unanswered(room_id, room.seq, room.member(self.user.id) is not None)
+            was_member = room.current_membership(self.user.id) is not None
+            self.unanswered[client_id] = Unanswered(room_id, room.seq, was_member)
             self.send_again(room_id, client_id)
 
     def send_again(self, room: UUID, client_id: str) -> None:
         self._request("send", {room: None}, client_id, room=room, text=f"I say {client_id}")
 
-    def _request(self, action: str, asked: dict[UUID, int | None], client_id: str = "", /, **fields: object) -> None:
+    def _request(self, action: str, rooms: dict[UUID, int | None], client_id: str = "", /, **fields: object) -> None:
         assert self.connection is not None
         number = next(self.numbers)
-        is_first = client_id not in self.said
-        self.said.add(client_id)
-        self.requests[number] = Request(action, asked, number, client_id, is_first)
-        given = {name: str(value) if isinstance(value, UUID) else value for name, value in fields.items()}
+        is_first = client_id not in self.used_client_ids
+        self.used_client_ids.add(client_id)
+        self.requests[number] = Request(action, rooms, number, client_id, is_first)
+        payload = {name: str(value) if isinstance(value, UUID) else value for name, value in fields.items()}
         if client_id:
-            given["client_id"] = client_id
-        self.connection.say({"action": action, "request_id": number, **given})
+            payload["client_id"] = client_id
+        self.connection.send({"action": action, "request_id": number, **payload})
 
-    # -- what it hears ------------------------------------------------------------------------------------------------
+    # -- frames -------------------------------------------------------------------------------------------------------
 
     def closed(self, code: int) -> None:
-        if code not in {GONE, DRAINING.code, SLOW_READER.code}:
-            self.blame(f"was closed with {code}")
+        if code not in {ABNORMAL_CLOSURE, DRAINING.code, SLOW_READER.code}:
+            self.report(f"was closed with the unexpected code {code}")
         self.connection = None
         self.streams.clear()
         self.requests.clear()
-        self.latest.clear()
+        self.last_acks.clear()
 
-    def take(self, payload: bytes) -> None:
-        self.heard += 1
+    def receive(self, payload: bytes) -> None:
+        self.frames_received += 1
         frame = frames.decode(payload)
         if frame.event is None:
-            self._hear_reply(frame, self.requests.pop(frame.request_id))
+            self._receive_reply(frame, self.requests.pop(frame.request_id))
         elif frame.room is not None and frame.seq:
-            self._hear_event(frame.room, frame)
+            self._receive_entry(frame.room, frame)
 
-    def _hear_event(self, room: UUID, frame: Frame) -> None:
+    def _receive_entry(self, room: UUID, frame: Frame) -> None:
+        """Checks that the entry is the next one of its stream, and equals the log's. A removal ends the stream."""
         stream = self.streams.get(room)
         if stream is None:
-            return self.blame(f"hears {frame.event} {frame.seq} of a room that it does not follow")
+            return self.report(f"received {frame.event} {frame.seq} of a room that it does not follow")
         if frame.seq != stream.last + 1:
-            return self.blame(f"hears {frame.event} {frame.seq} after {stream.last}")
+            return self.report(f"received {frame.event} {frame.seq} after {stream.last}")
         stream.last = self.followed[room] = frame.seq
         entry = self.store.rooms[room].entries[frame.seq - 1]
         if entry.kind != frame.event:
-            return self.blame(f"hears {frame.event} {frame.seq}, which is {entry.kind}")
+            return self.report(f"received {frame.event} {frame.seq}, which is {entry.kind} in the log")
         if entry.message_id is not None:
-            said = self.store.rooms[room].messages[entry.message_id - 1].text
-            if messages.decode(frame.data).text != said:
-                self.blame(f"hears another text at {frame.seq}")
+            text = self.store.rooms[room].messages[entry.message_id - 1].text
+            if messages.decode(frame.data).text != text:
+                self.report(f"received a text at {frame.seq} that differs from the log's")
         elif self._ends(stream, frame):
-            self.removals += 1
+            self.removals_received += 1
             del self.streams[room]
         return None
 
     def _ends(self, stream: Stream, frame: Frame) -> bool:
-        """Whether this is one's own removal, and not that from an earlier membership."""
+        """Whether `frame` is the removal of this user from their present membership, not from an earlier one."""
         is_removal = frame.event in EVICTIONS and frame.seq > stream.since
         return is_removal and changes.decode(frame.data).member.user.id == self.user.id
 
-    def _hear_reply(self, frame: Frame, request: Request) -> None:
+    def _receive_reply(self, frame: Frame, request: Request) -> None:
         status = frame.response_status
         match request.action:
             case "join" if status == 200:
                 answer = joins.decode(frame.data)
                 (room, after), *_ = request.rooms.items()
                 self._follow(room, after=after, head=answer.head.seq, resync=answer.resync)
-                if self.streams[room].since != answer.membership.joined_seq:
-                    self.blame(f"joined at {answer.membership.joined_seq}, the log says {self.streams[room].since}")
+                joined_seq = answer.membership.joined_seq
+                if self.streams[room].since != joined_seq:
+                    self.report(f"received joined_seq {joined_seq}, which is {self.streams[room].since} in the log")
             case "sync" if status == 200:
-                for room, found in syncs.decode(frame.data).rooms.items():
-                    if found.head is None:
+                for room, synced in syncs.decode(frame.data).rooms.items():
+                    if synced.head is None:
                         self.streams.pop(room, None)
                     else:
                         after = request.rooms[room]
-                        self._follow(room, after=after, head=found.head.seq, resync=found.resync)
+                        self._follow(room, after=after, head=synced.head.seq, resync=synced.resync)
             case "leave" if status == 200:
                 for room in request.rooms:
                     self.streams.pop(room, None)
                     self.followed.pop(room, None)
             case "send" if status == 201:
-                self._hear_ack(request, sends.decode(frame.data))
+                self._receive_ack(request, sends.decode(frame.data))
             case "send" if status in {403, 404}:
-                self._hear_refusal(request)
+                self._receive_refusal(request)
             case "join" if status in {403, 404}:
                 for room in request.rooms:
-                    self.streams.pop(room, None)  # a refusal ends an earlier follow, too
+                    self.streams.pop(room, None)  # a refused join also ends an earlier follow
             case "leave" if status in {403, 404, 409}:
                 pass
             case _:
-                self.blame(f"{request.action} is answered {status}")
+                self.report(f"received status {status} in reply to {request.action}")
 
     def _follow(self, room: UUID, *, after: int | None, head: int, resync: bool) -> None:
-        """Begin at the head or at `after`; who joins again without naming one goes on as before."""
+        """Starts a stream at `after`, or at the head. Without `after`, an existing stream continues."""
         since = self.store.joined_seq(room, self.user.id, head=head)
         stream = self.streams.get(room)
         if stream is not None and after is None:
@@ -210,30 +216,34 @@ class Client:
         self.streams[room] = Stream(last=last, since=since)
         self.followed[room] = last
 
-    def _hear_ack(self, request: Request, answer: SendAnswer) -> None:
-        """A retry hears what the first one heard, and the log has it there."""
+    def _receive_ack(self, request: Request, answer: SendAnswer) -> None:
+        """Checks that the log has the message at the seq in the ack.
+
+        Every ack of a client_id must give the same seq, and first acks must follow the order of the sends.
+        """
         (room, _), *_ = request.rooms.items()
         self.unanswered.pop(request.client_id, None)
         if self.accepted.setdefault(request.client_id, (room, answer.seq)) != (room, answer.seq):
-            self.blame(f"{request.client_id} is at {answer.seq}, and was at {self.accepted[request.client_id]}")
+            earlier = self.accepted[request.client_id]
+            self.report(f"received seq {answer.seq} for {request.client_id}, and {earlier} before")
         if request.is_first:
-            number, seq = self.latest.get(room, (0, 0))
+            number, seq = self.last_acks.get(room, (0, 0))
             if (request.number > number) is not (answer.seq > seq):
-                self.blame(f"{request.client_id} is at {answer.seq}, out of the order in which it was sent")
-            self.latest[room] = request.number, answer.seq
+                self.report(f"received seq {answer.seq} for {request.client_id}, not in the order of its sends")
+            self.last_acks[room] = request.number, answer.seq
         entry = self.store.rooms[room].entries[answer.seq - 1]
         message = self.store.rooms[room].messages[answer.id - 1]
         if (entry.message_id, message.client_id) != (answer.id, request.client_id):
-            self.blame(f"{request.client_id} is not at {answer.seq}")
+            self.report(f"received seq {answer.seq} for {request.client_id}, which is not there in the log")
 
-    def _hear_refusal(self, request: Request) -> None:
-        """Nobody is refused who has been a member all the while; nothing is refused that was accepted."""
+    def _receive_refusal(self, request: Request) -> None:
+        """Checks that the message was not accepted before, and that the user was not a member all the time."""
         (room, _), *_ = request.rooms.items()
         sent = self.unanswered.pop(request.client_id, None)
         if request.client_id in self.accepted:
-            self.blame(f"{request.client_id} is refused, and was accepted")
+            self.report(f"received a refusal of {request.client_id}, which was accepted before")
         elif sent and sent.was_member and not self.store.removals(room, self.user.id, after=sent.head):
-            self.blame(f"{request.client_id} is refused to a member")
+            self.report(f"received a refusal of {request.client_id}, though the user was a member all the time")
 
-    def blame(self, what: str) -> None:
-        self.faults.append(f"{self.name} {what}")
+    def report(self, fault: str) -> None:
+        self.faults.append(f"{self.name} {fault}")

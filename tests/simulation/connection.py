@@ -1,4 +1,4 @@
-"""The network between one client and the consumer that serves it: frames as bytes, a peer that may stop reading."""
+"""The network between a client and its consumer. Frames travel as bytes, and the client may stop reading."""
 
 import asyncio
 import struct
@@ -13,25 +13,28 @@ from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.wire.frames import SUBPROTOCOL
 from tests.simulation.worker import Worker
 
-GONE = 1006
+ABNORMAL_CLOSURE = 1006  # the connection broke: no close frame was sent (RFC 6455, section 7.4.1)
 
 
 class Peer(Protocol):
-    """The client's end."""
+    """The client, as the network sees it."""
 
     is_reading: bool
 
-    def take(self, payload: bytes) -> None: ...
+    def receive(self, payload: bytes) -> None:
+        """Called with the payload of each text frame of the server."""
 
-    def closed(self, code: int) -> None: ...
+    def closed(self, code: int) -> None:
+        """Called once, when either side has closed the connection."""
 
-    def blame(self, what: str) -> None: ...
+    def report(self, fault: str) -> None:
+        """Records a fault of the server, as a sentence whose subject is the client."""
 
 
 class Wire:
-    """In the place of our server protocol: takes frames at once, and what the peer does not read waits here.
+    """Stands for our server protocol. Buffers what the peer does not read.
 
-    Some of it as in a kernel, the rest as kept by the server.
+    Up to `max_bytes` are accepted as by a kernel. Beyond that the socket must call `keep`, and is congested.
     """
 
     def __init__(self, connection: "Connection", *, max_bytes: int) -> None:
@@ -43,30 +46,30 @@ class Wire:
 
     def attach(self, socket: DirectSocket) -> Any:
         self._socket = socket
-        return self._send if self._connection.is_open else None
+        return self._write if self._connection.is_open else None
 
     def listen(self, on_frame: Any) -> None:
         self._connection.on_frame = on_frame
         self._connection.deliver()
 
     def pause_reading(self) -> None:
-        self._connection.is_read = False
+        self._connection.is_server_reading = False
 
     def resume_reading(self) -> None:
-        self._connection.is_read = True
+        self._connection.is_server_reading = True
         self._connection.deliver()
 
-    def _send(self, wire: bytes) -> int:
+    def _write(self, wire: bytes) -> int:
         if not self._connection.is_open:
-            self._connection.peer.blame("is sent something after the end")
+            self._connection.peer.report("was written to after its connection had closed")
         if self._connection.peer.is_reading:
-            taken = wire
-        elif not (taken := wire[: max(self._max_bytes - len(self._unsent), 0)]):
+            accepted = wire
+        elif not (accepted := wire[: max(self._max_bytes - len(self._unsent), 0)]):
             raise BlockingIOError
-        self._unsent += taken
+        self._unsent += accepted
         if self._connection.peer.is_reading:
             self._flush()
-        return len(taken)
+        return len(accepted)
 
     def keep(self, wire: bytes) -> None:
         if self._connection.is_open:
@@ -75,7 +78,7 @@ class Wire:
             self._socket.filled()
 
     def close_with(self, code: int, reason: str) -> None:
-        self._connection.end(code)
+        self._connection.close(code)
 
     def drain(self) -> None:
         self._flush()
@@ -83,7 +86,7 @@ class Wire:
             self.congested = False
             self._socket.drained()
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
         self._unsent.clear()
         self.congested = False
         if self._socket is not None:
@@ -91,21 +94,21 @@ class Wire:
             self._socket.drained()
 
     def _flush(self) -> None:
-        taken, self._unsent = bytes(self._unsent), bytearray()
-        for payload in payloads_of(taken):
-            self._connection.peer.take(payload)
+        sent, self._unsent = bytes(self._unsent), bytearray()
+        for payload in payloads_of(sent):
+            self._connection.peer.receive(payload)
 
 
 class Connection:
-    """One socket. A direct one has a wire, as under our server; the other kind goes through ASGI `send` alone."""
+    """A connection to a worker. If `is_direct`, it has a wire, as on our server; otherwise it is plain ASGI."""
 
     def __init__(self, worker: Worker, peer: Peer, user: User, *, is_direct: bool) -> None:
         self.worker = worker
         self.peer = peer
         self.is_open = True
-        self.is_read = True
-        self.on_frame: Any = None  # once the server listens
-        self._said: deque[str] = deque()
+        self.is_server_reading = True
+        self.on_frame: Any = None  # set when the server starts to listen
+        self._unread: deque[str] = deque()
         self._frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._frames.put_nowait({"type": "websocket.connect"})
         self._readable = asyncio.Event()
@@ -119,60 +122,60 @@ class Connection:
         }
         self._served = worker.loop.create_task(self._serve(scope))
 
-    def say(self, frame: dict[str, object]) -> None:
-        """To the server; what is not read before the connection ends is lost."""
+    def send(self, frame: dict[str, object]) -> None:
+        """Sends `frame` to the server. It is lost if the connection closes before the server has read it."""
         text = msgspec.json.encode(frame).decode()
         if self._wire is None:
             self._frames.put_nowait({"type": "websocket.receive", "text": text})
         else:
-            self._said.append(text)
+            self._unread.append(text)
             self.deliver()
 
     def deliver(self) -> None:
-        """Hand over what was said to a server that reads it without ASGI."""
-        while self._said and self.is_read and self.is_open and self.on_frame is not None:
-            self.on_frame(self._said.popleft())
+        """Hands unread frames to the server while it reads. For direct connections only."""
+        while self._unread and self.is_server_reading and self.is_open and self.on_frame is not None:
+            self.on_frame(self._unread.popleft())
 
     def drain(self) -> None:
-        """The peer reads again."""
+        """Must be called when the peer reads again."""
         self._readable.set()
         self._readable.clear()
         if self._wire:
             self._wire.drain()
 
-    def end(self, code: int = GONE) -> None:
-        """From whichever side."""
+    def close(self, code: int = ABNORMAL_CLOSURE) -> None:
+        """Closes the connection, from either side. Does nothing if it is closed."""
         if not self.is_open:
             return
         self.is_open = False
         self._frames.put_nowait({"type": "websocket.disconnect", "code": code})
         self._readable.set()
         if self._wire:
-            self._wire.lost()
+            self._wire.connection_lost()
         self.peer.closed(code)
 
     async def _serve(self, scope: dict[str, Any]) -> None:
-        """As a server does: that the peer has gone is no incident."""
+        """Runs the consumer. As on a server, it may raise `OSError` after the connection was lost."""
         try:
-            await ChatConsumer.as_asgi()(scope, self._frames.get, self._send)
+            await ChatConsumer.as_asgi()(scope, self._frames.get, self._send_to_peer)
         except OSError:
             pass
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is a fault
-            self.peer.blame(f"has its socket end with {error!r}")
+        except Exception as error:  # noqa: BLE001 - any other error is a fault
+            self.peer.report(f"was served by a consumer that raised {error!r}")
 
-    async def _send(self, message: dict[str, Any]) -> None:
+    async def _send_to_peer(self, message: dict[str, Any]) -> None:
         while self.is_open and not self.peer.is_reading:
             await self._readable.wait()
         if not self.is_open:
-            raise OSError("the peer has gone")
+            raise OSError("the connection is closed")
         if message["type"] == "websocket.send":
-            self.peer.take(message["text"].encode())
+            self.peer.receive(message["text"].encode())
         elif message["type"] == "websocket.close":
-            self.end(message["code"])
+            self.close(message["code"])
 
 
 def payloads_of(wire: bytes) -> list[bytes]:
-    """The text frames that `wire` is made of (RFC 6455, section 5.2)."""
+    """Returns the payloads of the text frames in `wire` (RFC 6455, section 5.2)."""
     payloads = []
     while wire:
         start, size = 2, wire[1]

@@ -1,4 +1,4 @@
-"""What the services and selectors of production answer, over the model: signing in, following, members."""
+"""Model implementations of the services and selectors that an engine calls: signing in, following, membership."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,35 +22,35 @@ EPOCH = UUID(int=1)
 
 
 class ModelServices:
-    """The methods are named as what they stand for; those that commit broadcast afterwards."""
+    """Each method has the name of the function that it replaces. Those that commit broadcast afterwards."""
 
     def __init__(self, store: ModelStore, *, now: Callable[[], datetime]) -> None:
         self._store = store
         self._now = now
         self._by_name = {user.username: user for user in store.users.values()}
 
-    # -- who --------------------------------------------------------------------------------------------------------
+    # -- sessions ---------------------------------------------------------------------------------------------------
 
     def authenticate(self, *, token: str) -> tuple[Principal, UUID]:
-        """A user's token is their name; so is their session."""
+        """Returns the user whose name is `token`. Their only session has the same name as its key."""
         user = self._by_name[token]
         return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT), EPOCH
 
     def list_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
     ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
-        """The sessions here last."""
+        """Returns the heads that are newer than `heads`, and no sessions, because none ends."""
         assert set(auth_versions.values()) <= {1}
-        now = {room_id: self._store.rooms[room_id].seq for room_id in heads}
-        return {room_id: seq for room_id, seq in now.items() if seq > heads[room_id]}, {}
+        current = {room_id: self._store.rooms[room_id].seq for room_id in heads}
+        return {room_id: seq for room_id, seq in current.items() if seq > heads[room_id]}, {}
 
     # -- following --------------------------------------------------------------------------------------------------
 
     def follow_room(self, *, user_id: UUID, join: Join) -> tuple[Followed, Plan]:
-        """Makes a member of a public room. Raises `NotFound`."""
+        """Makes the user a member if the room is public. Raises `NotFound`."""
         room = self._store.rooms[join.room]
-        if room.member(user_id) is None and room.kind == "public":
-            notices = self._store.admit(room.id, user_id, by=self._store.users[user_id], at=self._now())
+        if room.current_membership(user_id) is None and room.kind == "public":
+            notices = self._store.add_member(room.id, user_id, by=self._store.users[user_id], at=self._now())
             broadcast(notices)
         membership = self._membership(room, user_id)
         plan = plan_resume(
@@ -61,8 +61,8 @@ class ModelServices:
             is_same_epoch=True,
         )
         answer = Followed(
-            room=room.shown(),
-            membership=membership.shown(),
+            room=room.render(),
+            membership=membership.render(),
             head=_head_of(room),
             unread=room.message_id - membership.read_id,
             resync=plan.resync,
@@ -99,16 +99,16 @@ class ModelServices:
         """Raises `NotFound`, `NotAMember`, `LastOwner`."""
         self._membership(self._store.rooms[room_id], user_id)
         by = self._store.users[user_id]
-        broadcast(self._store.expel(room_id, user_id, kind=MemberLeft, by=by, at=self._now()))
+        broadcast(self._store.end_membership(room_id, user_id, kind=MemberLeft, by=by, at=self._now()))
 
     def remove_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
-        broadcast(self._store.expel(room_id, user_id, kind=MemberRemoved, by=by, at=self._now()))
+        broadcast(self._store.end_membership(room_id, user_id, kind=MemberRemoved, by=by, at=self._now()))
 
     def add_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
-        broadcast(self._store.admit(room_id, user_id, by=by, at=self._now()))
+        broadcast(self._store.add_member(room_id, user_id, by=by, at=self._now()))
 
     def _membership(self, room: Room, user_id: UUID) -> Membership:
-        membership = room.member(user_id)
+        membership = room.current_membership(user_id)
         if membership is None:
             raise NotAMember if room.kind == "public" else NotFound("There is no such room.")
         return membership

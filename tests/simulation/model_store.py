@@ -1,7 +1,7 @@
-"""The model twin of the database: rooms, members, logs and messages in memory, with the rules of the real one.
+"""A model of the database: rooms, members, logs and messages in memory, under the same rules.
 
-`ModelStore` is what `messaging.append` needs of a store; the other methods stand for the services and selectors that
-the engine calls. Each is one step of the loop, and so one transaction.
+`ModelStore` implements the store that `messaging.append` needs, and what `ModelServices` needs of the other tables.
+Each method runs in one step of the loop, and therefore acts as one transaction.
 """
 
 from collections.abc import Sequence, Set
@@ -25,13 +25,13 @@ from rooms.notices import Notice, RoomNotice, render_entry, user_notice
 from rooms.permissions import Role
 from rooms.schema import LockedHead
 
-# The entries after which the user they are about follows no further.
+# The kinds of entries that end the follow of the user they are about.
 EVICTIONS = frozenset(name for name, kind in LOG_EVENTS.items() if kind.evicts)
 
 
 @dataclass
 class Membership:
-    """A user in a room; one who has left keeps it, with `left_seq` set."""
+    """A user in a room. It remains after the user has left, with `left_seq` set."""
 
     user: User
     role: shapes.RoleName
@@ -39,7 +39,7 @@ class Membership:
     read_id: int
     left_seq: int | None = None
 
-    def shown(self) -> shapes.Member:
+    def render(self) -> shapes.Member:
         return shapes.Member(
             user=self.user,
             role=self.role,
@@ -52,7 +52,7 @@ class Membership:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the log: about a message, or about a user."""
+    """A row of the log, about a message or a user."""
 
     kind: str
     actor: User
@@ -73,11 +73,12 @@ class Room:
     messages: list[Message] = field(default_factory=list)
     known: dict[Key, Known] = field(default_factory=dict)
 
-    def member(self, user_id: UUID) -> Membership | None:
+    def current_membership(self, user_id: UUID) -> Membership | None:
+        """Returns the membership of a user, or None if they are not a member now."""
         membership = self.memberships.get(user_id)
         return membership if membership is not None and membership.left_seq is None else None
 
-    def shown(self) -> shapes.Room:
+    def render(self) -> shapes.Room:
         return shapes.Room(
             id=self.id,
             kind=self.kind,
@@ -91,13 +92,13 @@ class Room:
             slow_mode_s=0,
         )
 
-    def enter(self, entry: Entry, *, seq: int) -> None:
-        """Insert one row under the primary key of the log."""
+    def insert(self, entry: Entry, *, seq: int) -> None:
+        """Inserts a row into the log. Fails if `seq` is not the next one."""
         assert seq == len(self.entries) + 1, f"seq {seq} after {len(self.entries)} entries"
         self.entries.append(entry)
 
     def notice(self, seq: int) -> RoomNotice:
-        """Returns entry `seq` with its subject as it is now."""
+        """Returns entry `seq`, with its message or member as they are now."""
         entry = self.entries[seq - 1]
         return render_entry(
             LOG_EVENTS[entry.kind],
@@ -114,17 +115,17 @@ class Room:
         if entry.message_id is not None:
             return self.messages[entry.message_id - 1]
         assert entry.user_id is not None
-        return MemberChange(member=self.memberships[entry.user_id].shown(), by=entry.actor)
+        return MemberChange(member=self.memberships[entry.user_id].render(), by=entry.actor)
 
 
 class ModelStore:
-    """Every session stands; nobody is muted, nothing is archived."""
+    """No session ends, nobody is muted, and no room is archived."""
 
     def __init__(self, users: Sequence[User]) -> None:
         self.users = {user.id: user for user in users}
         self.rooms: dict[UUID, Room] = {}
 
-    # -- the store of an append -------------------------------------------------------------------------------------
+    # -- the `Store` of `Appender` ----------------------------------------------------------------------------------
 
     def transaction(self) -> AbstractContextManager[Any]:
         return nullcontext()
@@ -155,7 +156,7 @@ class ModelStore:
             assert row.id == len(room.messages) + 1
             assert key_of(submission) not in room.known
             at = timestamp(decision.at)
-            room.enter(Entry("message.created", row.sender, decision.at, message_id=row.id), seq=row.seq)
+            room.insert(Entry("message.created", row.sender, decision.at, message_id=row.id), seq=row.seq)
             room.messages.append(
                 Message(
                     room=room.id,
@@ -181,7 +182,7 @@ class ModelStore:
         room = self.rooms.get(submission.room_id)
         if room is None:
             return None
-        membership = room.member(submission.sender_id)
+        membership = room.current_membership(submission.sender_id)
         return SenderStanding(
             sender=self.users[submission.sender_id],
             is_current=True,
@@ -195,33 +196,35 @@ class ModelStore:
     # -- members ----------------------------------------------------------------------------------------------------
 
     def make_room(self, room_id: UUID, kind: shapes.Kind, users: Sequence[User], *, at: datetime) -> None:
-        """The first of `users` owns it."""
+        """Makes a room with `users` as members. The first of them is its owner."""
         self.rooms[room_id] = Room(room_id, kind, created_at=at)
         for user in users:
-            self.admit(room_id, user.id, by=users[0], at=at)
+            self.add_member(room_id, user.id, by=users[0], at=at)
 
-    def admit(self, room_id: UUID, user_id: UUID, *, by: User, at: datetime) -> list[Notice]:
-        """Make a member of one who is none."""
+    def add_member(self, room_id: UUID, user_id: UUID, *, by: User, at: datetime) -> list[Notice]:
+        """Makes a user a member, which they must not be yet. Returns the notices to broadcast."""
         room = self.rooms[room_id]
-        assert room.member(user_id) is None
-        seq = self._enter(room, Entry(MemberJoined.name(), by, at, user_id=user_id))
+        assert room.current_membership(user_id) is None
+        seq = self._append(room, Entry(MemberJoined.name(), by, at, user_id=user_id))
         role: shapes.RoleName = "member" if room.memberships else "owner"
         room.memberships[user_id] = Membership(self.users[user_id], role, joined_seq=seq, read_id=room.message_id)
-        added = user_notice(user_id, RoomAdded(room=room.id, data=room.shown()))
+        added = user_notice(user_id, RoomAdded(room=room.id, data=room.render()))
         return [room.notice(seq)] if user_id == by.id else [room.notice(seq), added]
 
-    def expel(self, room_id: UUID, user_id: UUID, *, kind: type[MemberEvent], by: User, at: datetime) -> list[Notice]:
-        """End a membership. Raises `LastOwner`."""
+    def end_membership(
+        self, room_id: UUID, user_id: UUID, *, kind: type[MemberEvent], by: User, at: datetime
+    ) -> list[Notice]:
+        """Ends a membership, and returns the notices to broadcast. Raises `LastOwner`."""
         room = self.rooms[room_id]
-        membership = room.member(user_id)
+        membership = room.current_membership(user_id)
         assert membership is not None
         if membership.role == "owner":
             raise LastOwner
-        membership.left_seq = self._enter(room, Entry(kind.name(), by, at, user_id=user_id))
+        membership.left_seq = self._append(room, Entry(kind.name(), by, at, user_id=user_id))
         return [room.notice(membership.left_seq)]
 
-    def _enter(self, room: Room, entry: Entry) -> int:
-        room.enter(entry, seq=room.seq + 1)
+    def _append(self, room: Room, entry: Entry) -> int:
+        room.insert(entry, seq=room.seq + 1)
         room.seq += 1
         return room.seq
 
@@ -232,10 +235,10 @@ class ModelStore:
         last = min(room.seq, after + limit)
         return EntryPage(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
 
-    # -- what the log says of somebody, for those who judge ---------------------------------------------------------
+    # -- queries for the checks of the simulation -------------------------------------------------------------------
 
     def joined_seq(self, room_id: UUID, user_id: UUID, *, head: int) -> int:
-        """Where the membership began that stood when the log reached to `head`."""
+        """Returns the seq at which the membership began that the user had when the head was `head`."""
         entries = self.rooms[room_id].entries[:head]
         return max(
             seq
@@ -244,7 +247,7 @@ class ModelStore:
         )
 
     def removals(self, room_id: UUID, user_id: UUID, *, after: int) -> list[int]:
-        """The seqs later than `after` behind which the user follows no further."""
+        """Returns the seqs after `after` at which the user left or was removed."""
         entries = self.rooms[room_id].entries[after:]
         return [
             seq

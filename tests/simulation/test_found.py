@@ -1,4 +1,4 @@
-"""What the simulation found, each as the shortest story that shows it."""
+"""Defects that the simulation found, each as the shortest scenario that shows it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,24 +13,24 @@ from tests.simulation.world import ARRIVAL_S, LIMITS, World
 from tests.unit.examples import BOB, CHARLIE, OTHER_ROOM, ROOM
 from tests.unit.virtual_time import run
 
-TURNS = range(8)  # of the loop, in which a request is read and the database asked
+ITERATIONS = range(8)  # of the loop, in which a request is read and the database is called
 STALLED_S = LIMITS.stalled_writer_s + 1
 
-Story = Callable[[World], Coroutine[Any, Any, None]]
+Scenario = Callable[[World], Coroutine[Any, Any, None]]
 
 
-def tell(story: Story) -> list[str]:
-    """Live through `story` in a world whose layer is silent, and settle. Returns what was wrong."""
+def faults_in(scenario: Scenario) -> list[str]:
+    """Runs `scenario` in a world whose layer drops every message, then settles. Returns all faults."""
 
-    async def live() -> list[str]:
+    async def run_scenario() -> list[str]:
         world = World(seed=1)
-        world.layer.go_down("deaf")
+        world.layer.go_down("drops")
         await asyncio.sleep(ARRIVAL_S)
-        await story(world)
+        await scenario(world)
         await world.settle()
-        return world.faults + world.level_faults() + await world.close()
+        return world.faults + world.settled_faults() + await world.close()
 
-    return run(live())
+    return run(run_scenario())
 
 
 def device(world: World, name: str) -> Client:
@@ -38,43 +38,45 @@ def device(world: World, name: str) -> Client:
 
 
 def test_it_works() -> None:
-    async def nothing(world: World) -> None:
+    async def scenario(world: World) -> None:
         assert all(client.streams[ROOM].last == 3 for client in world.clients)
 
-    assert tell(nothing) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_follows_on_who_joins_again_before_an_old_removal_is_heard() -> None:
-    async def story(world: World) -> None:
+def test_it_keeps_delivering_to_a_member_who_joins_again_before_an_earlier_removal_arrives() -> None:
+    async def scenario(world: World) -> None:
         bob = device(world, "bob")
         other = 1 - world.workers.index(bob.served_by)
-        world.remove(ROOM, BOB, at=other)
-        world.add(ROOM, BOB, at=other)
+        world.remove(ROOM, BOB, worker=other)
+        world.add(ROOM, BOB, worker=other)
         bob.join(ROOM, after=None)
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-@pytest.mark.parametrize("turns", TURNS)
+@pytest.mark.parametrize("iterations", ITERATIONS)
 @pytest.mark.parametrize("room", [ROOM, OTHER_ROOM])
-def test_it_follows_on_who_joins_again_while_a_removal_arrives(room: UUID, turns: int) -> None:
-    async def story(world: World) -> None:
+def test_it_keeps_delivering_to_a_member_who_joins_again_while_their_removal_arrives(
+    room: UUID, iterations: int
+) -> None:
+    async def scenario(world: World) -> None:
         bob = device(world, "bob")
-        at = world.workers.index(bob.served_by)
+        worker = world.workers.index(bob.served_by)
         bob.join(room, after=None)
         await asyncio.sleep(ARRIVAL_S)
         bob.join(room, after=None)
-        for _ in range(turns):
+        for _ in range(iterations):
             await asyncio.sleep(0)
-        world.remove(room, BOB, at=at)
+        world.remove(room, BOB, worker=worker)
         if room == ROOM:
-            world.add(room, BOB, at=at)
+            world.add(room, BOB, worker=worker)
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_lets_go_of_a_peer_that_did_not_read_and_went() -> None:
-    async def story(world: World) -> None:
+def test_it_releases_the_socket_of_a_client_that_disconnects_while_it_does_not_read() -> None:
+    async def scenario(world: World) -> None:
         phone = device(world, "bob-2")
         phone.congest()
         phone.send(ROOM)
@@ -83,11 +85,11 @@ def test_it_lets_go_of_a_peer_that_did_not_read_and_went() -> None:
         phone.send(ROOM)
         phone.drop()
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_lets_go_of_a_peer_that_went_and_was_far_behind() -> None:
-    async def story(world: World) -> None:
+def test_it_releases_the_socket_of_a_client_that_disconnects_while_it_is_far_behind() -> None:
+    async def scenario(world: World) -> None:
         phone = device(world, "bob-2")
         phone.congest()
         device(world, "alice").send(ROOM, count=20)
@@ -95,11 +97,11 @@ def test_it_lets_go_of_a_peer_that_went_and_was_far_behind() -> None:
         phone.send(ROOM)
         phone.drop()
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_lets_go_of_a_peer_that_was_closed_as_a_slow_reader() -> None:
-    async def story(world: World) -> None:
+def test_it_releases_the_socket_of_a_slow_reader_that_it_has_closed() -> None:
+    async def scenario(world: World) -> None:
         phone = device(world, "bob-2")
         phone.congest()
         device(world, "alice").send(ROOM, count=20)
@@ -108,11 +110,11 @@ def test_it_lets_go_of_a_peer_that_was_closed_as_a_slow_reader() -> None:
         await asyncio.sleep(STALLED_S)
         phone.drain()
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_lets_go_of_a_peer_that_was_sent_away_while_it_did_not_read() -> None:
-    async def story(world: World) -> None:
+def test_it_releases_a_socket_that_is_closed_as_draining_while_its_client_does_not_read() -> None:
+    async def scenario(world: World) -> None:
         phone = device(world, "bob-2")
         device(world, "alice").send(ROOM, count=20)
         await asyncio.sleep(ARRIVAL_S)
@@ -126,23 +128,24 @@ def test_it_lets_go_of_a_peer_that_was_sent_away_while_it_did_not_read() -> None
         await asyncio.sleep(ARRIVAL_S)
         phone.drain()
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_sends_nothing_more_to_a_peer_that_it_has_closed() -> None:
-    async def story(world: World) -> None:
+def test_it_writes_nothing_to_a_socket_that_it_has_closed() -> None:
+    async def scenario(world: World) -> None:
         bob = device(world, "bob")
         bob.send(ROOM)
         await asyncio.sleep(ARRIVAL_S)
-        world.remove(ROOM, CHARLIE, at=world.workers.index(bob.served_by))  # told in the next turn of the loop
+        # The removal is published in the next iteration of the loop.
+        world.remove(ROOM, CHARLIE, worker=world.workers.index(bob.served_by))
         for sink in bob.served_by.hub.sinks_of(BOB.id):
             sink.close(DRAINING)
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []
 
 
-def test_it_serves_or_closes_a_peer_that_reads_again_after_long() -> None:
-    async def story(world: World) -> None:
+def test_it_serves_or_closes_a_client_that_reads_again_after_a_long_pause() -> None:
+    async def scenario(world: World) -> None:
         phone = device(world, "bob-2")
         phone.congest()
         device(world, "alice").send(ROOM, count=20)
@@ -150,4 +153,4 @@ def test_it_serves_or_closes_a_peer_that_reads_again_after_long() -> None:
         phone.drain()
         phone.join(ROOM, after=0)
 
-    assert tell(story) == []
+    assert faults_in(scenario) == []

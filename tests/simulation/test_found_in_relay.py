@@ -1,4 +1,4 @@
-"""What the simulation found in the relay: a channel that was lost while groups were being added."""
+"""A defect of the relay that the simulation found: a channel was lost while a group was being added."""
 
 import asyncio
 import random
@@ -12,8 +12,8 @@ from tests.unit.examples import ROOM
 from tests.unit.virtual_time import run
 
 
-class KindFate(random.Random):
-    """A source of fate with which nothing is lost, doubled or delayed."""
+class NoFaults(random.Random):
+    """A random number generator with which a `LossyLayer` loses, doubles and delays nothing."""
 
     def random(self) -> float:
         return 1.0
@@ -23,10 +23,10 @@ class KindFate(random.Random):
 
 
 class Process:
-    """A relay on a layer without losses, and what it delivered. Must be made on a running loop."""
+    """A relay on a layer without losses, and the notices that it delivered. Must be made on a running loop."""
 
     def __init__(self) -> None:
-        self.layer = LossyLayer(fate=KindFate())
+        self.layer = LossyLayer(rng=NoFaults())
         self.delivered: list[Notice] = []
         self.relay = Relay(
             self.layer,
@@ -37,7 +37,7 @@ class Process:
         )
 
     async def lose_channel(self) -> None:
-        """Let the layer fail for an instant, so that the call of `receive` raises."""
+        """Makes the layer fail for a moment, so that the pending call of `receive` raises."""
         self.layer.go_down("raises")
         self.layer.come_up()
         await asyncio.sleep(0)
@@ -58,11 +58,11 @@ def test_it_works() -> None:
     run(scenario())
 
 
-def test_it_receives_from_a_group_that_was_being_added_when_the_channel_was_lost() -> None:
+def test_it_receives_from_a_group_that_was_being_added_when_its_channel_was_lost() -> None:
     async def scenario() -> None:
         process = Process()
         await asyncio.sleep(0.1)
-        process.layer.call_s = RETRY_S + 0.5  # within the relay's own timeout
+        process.layer.call_s = RETRY_S + 0.5  # below the timeout of the relay
         process.relay.subscribe(room_group(ROOM))
         await asyncio.sleep(0.1)
         await process.lose_channel()

@@ -1,4 +1,4 @@
-"""A handshake that fails between signing in and saying hello."""
+"""A handshake that fails after the user was authenticated and before `hello` is sent."""
 
 import asyncio
 from typing import Any
@@ -12,23 +12,23 @@ from tests.unit.virtual_time import run
 
 
 class BrokenWire:
-    """A connection that breaks when the socket is attached to it."""
+    """A connection that is lost when the socket attaches to it."""
 
     def attach(self, socket: object) -> None:
-        raise OSError("the connection is gone")
+        raise OSError("the connection is closed")
 
 
-def test_a_socket_that_cannot_be_opened_is_closed_and_leaves_nothing_behind() -> None:
-    async def live() -> tuple[list[dict[str, Any]], int, int]:
+def test_it_closes_and_does_not_register_a_socket_that_cannot_be_opened() -> None:
+    async def scenario() -> tuple[list[dict[str, Any]], int, int]:
         world = World(seed=1)
         worker = world.workers[0]
-        before = len(worker.hub.sinks())
+        sockets_before = len(worker.hub.sinks())
         frames: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         frames.put_nowait({"type": "websocket.connect"})
-        said: list[dict[str, Any]] = []
+        sent: list[dict[str, Any]] = []
 
         async def send(message: dict[str, Any]) -> None:
-            said.append(message)
+            sent.append(message)
             if message["type"] == "websocket.close":
                 frames.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
 
@@ -40,12 +40,12 @@ def test_a_socket_that_cannot_be_opened_is_closed_and_leaves_nothing_behind() ->
             "extensions": {EXTENSION: BrokenWire()},
         }
         await ChatConsumer()(scope, frames.get, send)
-        after = len(worker.hub.sinks())
+        sockets_after = len(worker.hub.sinks())
         await world.close()
-        return said, before, after
+        return sent, sockets_before, sockets_after
 
-    said, before, after = run(live())
+    sent, sockets_before, sockets_after = run(scenario())
 
-    assert [message["type"] for message in said] == ["websocket.accept", "websocket.close"]
-    assert said[-1]["code"] == OVERLOADED.code
-    assert before == after
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert sent[-1]["code"] == OVERLOADED.code
+    assert sockets_before == sockets_after

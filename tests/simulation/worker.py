@@ -1,6 +1,6 @@
-"""One of the workers: a real engine, with its hub, writer, relay and sweep, for real consumers.
+"""A worker of the simulation: a real engine, with its hub, writer, relay and sweep, which serves real consumers.
 
-Only the threads for the database are others: they ask the model, and take a moment of virtual time for it.
+Only its database threads are replaced. They call the model, and take a few milliseconds of virtual time.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from tests.unit.examples import AT
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PAUSES_S = (0.0, 0.001, 0.004)  # before and after the moment at which a thread reads or commits
+DELAYS_S = (0.0, 0.001, 0.004)  # before and after a thread reads or commits
 
 
 class Clock:
-    """The times of one world: what the clock on the wall shows, and how long the database takes."""
+    """The wall clock of a world, and the delays of its database. Must be made on a running loop."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -43,71 +43,74 @@ class Clock:
     def now(self) -> datetime:
         return AT + timedelta(milliseconds=int(self._loop.time() * 1000))
 
-    def pause(self, what: object) -> float:
-        """Depends on what is asked and when, and not on the order in which sets are gone through."""
-        return random.Random(f"{self._seed} {what} {self._loop.time()}").choice(PAUSES_S)
+    def delay_s(self, call: object) -> float:
+        """Returns the delay of a database call.
+
+        It depends only on the seed, the call and the time, so that it does not change with the order of a set.
+        """
+        return random.Random(f"{self._seed} {call} {self._loop.time()}").choice(DELAYS_S)
 
 
 class ModelThreads(DatabaseThreads):
-    """Answers from the model, where that is asked. No thread is ever started."""
+    """Runs functions on the loop instead of on threads. Those in `replacements` are replaced by the model's."""
 
-    def __init__(self, answers: dict[Callable[..., Any], Callable[..., Any]], *, clock: Clock) -> None:
+    def __init__(self, replacements: dict[Callable[..., Any], Callable[..., Any]], *, clock: Clock) -> None:
         super().__init__(0, name="model")
-        self._answers = answers
+        self._replacements = replacements
         self._clock = clock
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        await asyncio.sleep(self._clock.pause(("before", fn.__name__, sorted(kwargs))))
+        await asyncio.sleep(self._clock.delay_s(("before", fn.__name__, sorted(kwargs))))
         try:
-            answer: T = self._answers.get(fn, fn)(*args, **kwargs)
-            return answer
+            result: T = self._replacements.get(fn, fn)(*args, **kwargs)
+            return result
         finally:
-            await asyncio.sleep(self._clock.pause(("after", fn.__name__, sorted(kwargs))))
+            await asyncio.sleep(self._clock.delay_s(("after", fn.__name__, sorted(kwargs))))
 
 
 class Worker(Engine):
-    """An engine whose database is the model. Wants a running loop."""
+    """An engine whose database is the model. Must be made on a running loop."""
 
     def __init__(self, store: ModelStore, *, limits: Limits, layer: Layer, clock: Clock) -> None:
         self.services = ModelServices(store, now=clock.now)
         super().__init__(
             limits=limits,
             layer=layer,
-            readers=ModelThreads(self._answers(store), clock=clock),
+            readers=ModelThreads(self._replacements(store), clock=clock),
             writer_thread=ModelThreads({}, clock=clock),
             append=Appender(store, now=clock.now).append,
             broadcast=self.publish,
         )
 
-    def _answers(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
-        """For whatever the engine runs on a thread: the model's answer."""
+    def _replacements(self, store: ModelStore) -> dict[Callable[..., Any], Callable[..., Any]]:
+        """Returns the model's function for each function that the engine runs on a reader thread."""
         return {
             authenticate: self.services.authenticate,
-            follow_room: self._heard(self.services.follow_room),
+            follow_room: self._published_here(self.services.follow_room),
             follow_rooms: self.services.follow_rooms,
-            services.leave_room: self._heard(self.services.leave_room),
+            services.leave_room: self._published_here(self.services.leave_room),
             read_page: store.read_page,
             list_changes: self.services.list_changes,
         }
 
-    # -- the door for REST ------------------------------------------------------------------------------------------
+    # -- REST -------------------------------------------------------------------------------------------------------
 
     def remove_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
-        self._heard(self.services.remove_member)(room_id, user_id, by=by)
+        self._published_here(self.services.remove_member)(room_id, user_id, by=by)
 
     def add_member(self, room_id: UUID, user_id: UUID, *, by: User) -> None:
-        self._heard(self.services.add_member)(room_id, user_id, by=by)
+        self._published_here(self.services.add_member)(room_id, user_id, by=by)
 
-    # -- who hears of what is committed here --------------------------------------------------------------------------
+    # -- broadcasts -------------------------------------------------------------------------------------------------
 
-    def _heard(self, service: Callable[..., T]) -> Callable[..., T]:
-        """`service`, whose broadcasts only this worker listens to: the other is another process."""
+    def _published_here(self, service: Callable[..., T]) -> Callable[..., T]:
+        """Wraps `service` so that only this worker publishes its notices, as if each worker were a process."""
 
-        def heard(*args: Any, **kwargs: Any) -> T:
+        def call(*args: Any, **kwargs: Any) -> T:
             with self._listening():
                 return service(*args, **kwargs)
 
-        return heard
+        return call
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

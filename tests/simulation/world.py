@@ -1,4 +1,4 @@
-"""Two workers, one log, a layer that loses a third, and the people: what the steps of the simulation do to them."""
+"""A world of the simulation: two workers over one log, a lossy layer, and clients. Its methods are the steps."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Clock, Worker
 from tests.unit.examples import ALICE, BOB, CHARLIE, OTHER_ROOM, ROOM
 
-# Small, so that rings overflow, pages end, windows close, buffers fill and the relay falls back to hints.
+# So small that rings overflow, pages end, windows close, buffers fill and the relay falls back to hints.
 LIMITS = Limits(
     ring_max_frames=6,
     ring_max_bytes=4_000,
@@ -28,13 +28,13 @@ LIMITS = Limits(
     send_buffer_bytes=2_000,
     relay_max_bytes=6_000,
 )
-ARRIVAL_S = 0.3  # for connecting, joining and sending, all of it in order
-LEVEL_S = 1.5 * LIMITS.sweep_interval_s  # what G3 promises
+ARRIVAL_S = 0.3  # enough to connect, join and send, one after the other
+CAUGHT_UP_S = 1.5 * LIMITS.sweep_interval_s  # docs/deploy.md: how long delivery takes if the layer fails
 ROOMS = {ROOM: "private", OTHER_ROOM: "public"}
 
 
-class Alarms(logging.Handler):
-    """What the server logs as an error is a fault here: it never meets one that is not of its own making."""
+class ErrorRecorder(logging.Handler):
+    """Records every error that the server logs as a fault. Nothing in the simulation justifies one."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__(logging.ERROR)
@@ -45,19 +45,19 @@ class Alarms(logging.Handler):
 
 
 @dataclass
-class Judge:
-    """Reads the log as it grows, by itself: numbers, authority and keys hold at every place of it."""
+class LogChecker:
+    """Checks each entry of the logs once: seqs have no hole, senders are members, client_ids do not repeat."""
 
     faults: list[str]
     members: dict[UUID, set[UUID]] = field(default_factory=lambda: {room: set() for room in ROOMS})
-    read: dict[UUID, int] = field(default_factory=lambda: dict.fromkeys(ROOMS, 0))
+    checked: dict[UUID, int] = field(default_factory=lambda: dict.fromkeys(ROOMS, 0))
     keys: set[tuple[UUID, UUID, str | None]] = field(default_factory=set)
 
-    def go_on(self, store: ModelStore) -> None:
+    def check_new_entries(self, store: ModelStore) -> None:
         for room_id, room in store.rooms.items():
             members = self.members[room_id]
-            for entry in room.entries[self.read[room_id] :]:
-                self.read[room_id] += 1
+            for entry in room.entries[self.checked[room_id] :]:
+                self.checked[room_id] += 1
                 if entry.kind == "member.joined" and entry.user_id is not None:
                     members.add(entry.user_id)
                 elif entry.kind in EVICTIONS and entry.user_id is not None:
@@ -66,115 +66,119 @@ class Judge:
                     message = room.messages[entry.message_id - 1]
                     key = room_id, message.sender.id, message.client_id
                     if message.sender.id not in members:
-                        self.faults.append(f"{message.sender.username} sent {message.seq}, and was no member")
-                    if message.seq != self.read[room_id] or key in self.keys:
-                        self.faults.append(f"{message.client_id} is in the log twice")
+                        self.faults.append(f"{message.sender.username} sent {message.seq} without being a member")
+                    if message.seq != self.checked[room_id] or key in self.keys:
+                        self.faults.append(f"{message.client_id} is in the log twice, or at the wrong seq")
                     self.keys.add(key)
 
 
 class World:
-    """Wants a running loop, and to be closed. Second devices are served as by other servers, over plain ASGI."""
+    """Must be made on a running loop, and closed.
+
+    The first device of each user has a direct connection. Second devices connect over plain ASGI, as to other servers.
+    """
 
     def __init__(self, seed: int) -> None:
         self.faults: list[str] = []
-        self._alarms = Alarms(self.faults)
-        logging.getLogger("messaging").addHandler(self._alarms)
-        logging.getLogger("messaging.fanout.relay").setLevel(logging.ERROR)  # that the layer fails is no news
-        asyncio.get_running_loop().set_exception_handler(self._report)
+        self._error_recorder = ErrorRecorder(self.faults)
+        logging.getLogger("messaging").addHandler(self._error_recorder)
+        logging.getLogger("messaging.fanout.relay").setLevel(logging.ERROR)  # its warnings about the layer are expected
+        asyncio.get_running_loop().set_exception_handler(self._record_loop_error)
         clock = self._clock = Clock(seed)
         self.store = ModelStore([ALICE, BOB, CHARLIE])
-        self.layer = LossyLayer(fate=random.Random(seed))
+        self.layer = LossyLayer(rng=random.Random(seed))
         self.workers = [Worker(self.store, limits=LIMITS, layer=self.layer, clock=clock) for _ in range(2)]
-        self.judge = Judge(self.faults)
+        self.log_checker = LogChecker(self.faults)
         self.store.make_room(ROOM, "private", [ALICE, BOB, CHARLIE], at=clock.now())
         self.store.make_room(OTHER_ROOM, "public", [ALICE, BOB], at=clock.now())
         devices = [("alice", ALICE), ("bob", BOB), ("bob-2", BOB), ("charlie", CHARLIE), ("charlie-2", CHARLIE)]
         self.clients = [
             Client(name, user, self.store, self.faults, is_direct="-" not in name) for name, user in devices
         ]
-        for place, client in enumerate(self.clients):
-            client.connect(self.workers[place % 2])
+        for index, client in enumerate(self.clients):
+            client.connect(self.workers[index % 2])
             client.join(ROOM, after=None)
 
     def connected(self) -> list[Client]:
         return [client for client in self.clients if client.connection is not None]
 
-    def away(self) -> list[Client]:
+    def disconnected(self) -> list[Client]:
         return [client for client in self.clients if client.connection is None]
 
-    def members(self, *, of: bool) -> list[tuple[UUID, User]]:
-        """Whom Alice may remove, or add again."""
+    def list_users(self, *, are_members: bool) -> list[tuple[UUID, User]]:
+        """Returns the rooms and their members whom Alice can remove, or the non-members whom she can add."""
         return [
             (room.id, user)
             for room in self.store.rooms.values()
             for user in (BOB, CHARLIE)
-            if (room.member(user.id) is not None) is of
+            if (room.current_membership(user.id) is not None) is are_members
         ]
 
     def drain(self, client: Client) -> None:
-        """Let `client` read again. After a long silence it reconnects instead, as the protocol advises."""
-        silent_s = client.served_by.loop.time() - client.stopped_at
-        if client.is_reading or silent_s < 2 * LIMITS.stalled_writer_s:
+        """Lets `client` read again. After a long pause it drops its connection instead, as the protocol advises."""
+        paused_s = client.served_by.loop.time() - client.stopped_at
+        if client.is_reading or paused_s < 2 * LIMITS.stalled_writer_s:
             client.drain()
         elif client.connection is not None:
             client.drop()
 
     def resume(self, client: Client, *, by_sync: bool) -> None:
-        """Come back, on the other worker."""
+        """Connects `client` to the other worker, and resumes its rooms there."""
         client.connect(self.workers[0] if client.worker is self.workers[1] else self.workers[1])
         client.resume(by_sync=by_sync)
 
-    def talk(self, room: UUID) -> None:
-        """All at once."""
+    def send_from_all(self, room: UUID) -> None:
+        """Sends two messages from every connected client at the same time."""
         for client in self.connected():
             client.send(room, count=2)
 
     async def settle(self) -> None:
-        """Everybody is there and reads; Alice says one thing more in each room; then what G3 promises has passed."""
-        for place, client in enumerate(self.clients):
+        """Connects and drains every client, sends one more message to each room, and waits until all are caught up."""
+        for index, client in enumerate(self.clients):
             self.drain(client)
             if client.connection is None:
-                self.resume(client, by_sync=place % 2 == 0)
+                self.resume(client, by_sync=index % 2 == 0)
         await asyncio.sleep(ARRIVAL_S)
         for room in ROOMS:
             self.clients[0].send(room)
-        await asyncio.sleep(LEVEL_S)
-        self.judge.go_on(self.store)
+        await asyncio.sleep(CAUGHT_UP_S)
+        self.log_checker.check_new_entries(self.store)
 
-    def level_faults(self) -> list[str]:
-        """Who does not have all that they should, once all is settled."""
+    def settled_faults(self) -> list[str]:
+        """Returns what clients still lack after `settle`: replies, and entries of the rooms that they follow."""
         faults = []
         for client in self.clients:
-            faults += [f"{client.name} waits for {request.action}" for request in client.requests.values()]
+            faults += [f"{client.name} has no reply to {request.action}" for request in client.requests.values()]
             for room_id, stream in client.streams.items():
                 if stream.last != self.store.rooms[room_id].seq:
-                    faults.append(f"{client.name} has {stream.last} of {self.store.rooms[room_id].seq}")
+                    head = self.store.rooms[room_id].seq
+                    faults.append(f"{client.name} is at seq {stream.last} of a room whose head is {head}")
         return faults
 
     async def close(self) -> list[str]:
-        """Everybody goes. Returns what they left behind."""
+        """Drops every connection and closes the workers. Returns what the connections left behind."""
         for client in self.connected():
             client.drop()
         await asyncio.sleep(ARRIVAL_S)
         sinks = [sink for worker in self.workers for sink in worker.hub.sinks()]
-        left = [f"a socket of {self.store.users[sink.user_id].username} is left" for sink in sinks]
-        left += ["a room is still followed" for worker in self.workers if worker.hub.known_heads()]
-        left += ["a socket is still unready" for worker in self.workers if worker.hub.unready]
+        leaks = [f"a socket of {self.store.users[sink.user_id].username} is still registered" for sink in sinks]
+        leaks += ["a room is still followed" for worker in self.workers if worker.hub.known_heads()]
+        leaks += ["a socket is still unready" for worker in self.workers if worker.hub.unready]
         for worker in self.workers:
             await worker.close()
-        logging.getLogger("messaging").removeHandler(self._alarms)
+        logging.getLogger("messaging").removeHandler(self._error_recorder)
         logging.getLogger("messaging.fanout.relay").setLevel(logging.NOTSET)
-        return left
+        return leaks
 
-    def remove(self, room: UUID, user: User, *, at: int) -> None:
-        """Unless they have left by themselves in this very step."""
-        if self.store.rooms[room].member(user.id) is not None:
-            self.workers[at].remove_member(room, user.id, by=ALICE)
+    def remove(self, room: UUID, user: User, *, worker: int) -> None:
+        """Removes a member, as Alice, unless they have left in this step."""
+        if self.store.rooms[room].current_membership(user.id) is not None:
+            self.workers[worker].remove_member(room, user.id, by=ALICE)
 
-    def add(self, room: UUID, user: User, *, at: int) -> None:
-        """Unless they have come by themselves in this very step."""
-        if self.store.rooms[room].member(user.id) is None:
-            self.workers[at].add_member(room, user.id, by=ALICE)
+    def add(self, room: UUID, user: User, *, worker: int) -> None:
+        """Adds a member, as Alice, unless they have joined in this step."""
+        if self.store.rooms[room].current_membership(user.id) is None:
+            self.workers[worker].add_member(room, user.id, by=ALICE)
 
-    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    def _record_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.faults.append(f"{context['message']}: {context.get('exception')!r}")
