@@ -1,11 +1,7 @@
-"""What a server process does when it starts and when it stops (the ASGI lifespan)."""
+"""What a server process does when it starts and when it has stopped (the ASGI lifespan)."""
 
-import asyncio
 import gc
-import signal
 import sqlite3
-from types import FrameType
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -15,6 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts import revocation
+from config.drain import Drain
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.services.send import appender
@@ -31,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    """Makes the engine on the running loop and register it as a listener; undo both at shutdown.
+    """Makes the engine on the running loop and registers it as a listener; undoes both at shutdown.
 
     Requests and sockets find the engine in `scope["state"]["engine"]`.
     """
@@ -63,42 +60,6 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-
-
-class Drain:
-    """Handles SIGTERM before uvicorn does: drains the engine, then calls uvicorn's handler.
-
-    uvicorn closes all sockets at once when it stops, and offers no hook in its worker processes. SIGINT is left to
-    uvicorn.
-    """
-
-    def __init__(self, engine: Engine, *, grace_s: float) -> None:
-        self._engine = engine
-        self._grace_s = grace_s
-        self._server_handler: Any = None
-        self._task: asyncio.Task[None] | None = None
-
-    def install(self) -> None:
-        """Wraps the handler of SIGTERM, if the server has set one. Call it on the main thread."""
-        self._server_handler = signal.getsignal(signal.SIGTERM)
-        if callable(self._server_handler):
-            signal.signal(signal.SIGTERM, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._engine.loop.call_soon_threadsafe(self._start, number, frame)
-
-    def _start(self, number: int, frame: FrameType | None) -> None:
-        if self._task is None:
-            self._task = self._engine.loop.create_task(self._drain(number, frame))
-
-    async def _drain(self, number: int, frame: FrameType | None) -> None:
-        log.info("draining", sockets=len(self._engine.hub.sinks()))
-        try:
-            await self._engine.drain(grace_s=self._grace_s)
-        except Exception:
-            log.exception("drain failed")
-        finally:
-            self._server_handler(number, frame)
 
 
 def _publish_session_change(user_id: UUID) -> None:

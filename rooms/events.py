@@ -1,4 +1,6 @@
-"""The events of rooms, each declared once: its data, how its entry is rendered, and its example. Pure.
+"""The events of rooms, each declared once: its data, what its entry shows and changes, and its example. Pure.
+
+`rooms/notices.py` renders them.
 
 Docstrings and descriptions of fields are published in asyncapi.yaml and address the developers of clients.
 """

@@ -10,7 +10,7 @@ from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
 
-# Shared by all requests, because it remembers which rooms are contended. The writer has one of its own.
+# One for the process, shared with the writer (config/lifespan.py), because it remembers which rooms are contended.
 appender = Appender()
 
 
