@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from accounts.schema import Principal
 from foundation.errors import Invalid
+from foundation.schema import Struct
 from foundation.text import check_json
 from messaging.throttling import throttle
 from messaging.wire.actions import Action, PageLimit
@@ -36,7 +37,7 @@ class Id(UUIDConverter):
 register_converter(Id, "id")
 
 
-class Keyset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Keyset(Struct, frozen=True):
     """The query of a page by id."""
 
     before: Annotated[UUID | None, Meta(description="Only items with a lower id")] = None

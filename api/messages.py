@@ -3,7 +3,6 @@
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-import msgspec
 from django.urls import path
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from msgspec import Meta
@@ -13,6 +12,7 @@ from rest_framework.response import Response
 from api.documents import answers, answers_of, parameters_of
 from api.endpoint import Endpoint, body_of, query_of
 from foundation.errors import Invalid
+from foundation.schema import Struct
 from messaging.selectors.log import list_log
 from messaging.selectors.messages import get_message, list_messages
 from messaging.services.send import send_message
@@ -55,7 +55,7 @@ class MessagesView(Endpoint):
         return Response(send_message(send, sender=self.principal), status=Send.contract.status)
 
 
-class LogQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class LogQuery(Struct, frozen=True):
     """The query of a page of a room's log."""
 
     after: Annotated[Seq, Meta(description="Only events with a higher seq")] = 0

@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from django.urls import path
 from drf_spectacular.utils import extend_schema
 from msgspec import Meta
@@ -14,12 +13,13 @@ from accounts import selectors, services
 from accounts.schema import User, UserPage, UserPatch
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_one_side
+from foundation.schema import Struct
 from messaging.wire.actions import PageLimit
 
 Username = Annotated[str, Meta(max_length=64)]
 
 
-class UserQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class UserQuery(Struct, frozen=True):
     """The query of a page of users. `before` and `after` are usernames."""
 
     search: Annotated[Username, Meta(description="The beginning of the username, in upper or lower case")] = ""

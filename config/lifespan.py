@@ -12,9 +12,9 @@ from django.db import connection
 
 from accounts import revocation
 from config.drain import Drain
+from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
-from messaging.services.send import appender
 from rooms import broadcast
 from rooms.notices import SessionsChanged
 
@@ -39,7 +39,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
         layer=get_channel_layer() if settings.REDIS_URLS else None,
         readers=DatabaseThreads(settings.ROOMLOG_READER_THREADS, name="reader"),
         writer_thread=DatabaseThreads(1, name="writer"),
-        append=appender.append,
+        append=Appender().append,
     )
     broadcast.add_listener(engine.publish)
     revocation.add_listener(_publish_session_change)

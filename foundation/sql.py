@@ -1,16 +1,18 @@
-"""Rows in and out of plain SQL, on both engines, one way. For the few statements that the ORM is too slow for.
+"""Rows in and out of plain SQL, on both engines. For the few statements that the ORM is too slow for.
 
-Rows travel as lists. PostgreSQL takes a list as one JSON value, which its driver and its server parse faster than
-arrays; SQLite binds each value. Statements run on the driver's own connection and stay prepared: the ORM would compile
-each of them again (docs/decisions/0016-sql-of-our-own.md).
+A `Query` reads by a list of rows: PostgreSQL takes them as one JSON value, which its driver and its server parse faster
+than arrays, and SQLite binds each value. It runs on the driver's own connection and stays prepared, because the ORM
+would compile it again each time. A `Lookup` reads by keys, bound as one JSON value on both engines, on Django's cursor.
+`Columns` names the columns of what is written. docs/decisions/0016-sql-of-our-own.md says where they are used.
 """
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
-from typing import Any, Final
+from types import NoneType
+from typing import Any, Final, get_args, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -55,6 +57,11 @@ class Columns:
         self.empty: SqlRow = (None,) * len(types)
         self._keys = tuple(types)
         self._types = tuple(types.values())
+
+    @classmethod
+    def of(cls, row: type[tuple[Any, ...]]) -> "Columns":
+        """Returns the columns of a `NamedTuple`: its fields, with the types that their annotations stand for."""
+        return cls(**{name: _TYPES[_without_none(hint)] for name, hint in get_type_hints(row).items()})
 
     @property
     def selected(self) -> str:
@@ -172,8 +179,20 @@ def run_on_postgresql(raw: Any, sql: str, *recordsets: Sequence[object]) -> "psy
     return psycopg.Cursor(raw).execute(sql, list(values))
 
 
+def _without_none(hint: Any) -> type:
+    """Returns the type in `X | None`."""
+    kind: type = next((kind for kind in get_args(hint) if kind is not NoneType), hint)
+    return kind
+
+
 def _hex(value: UUID) -> str:
     return value.hex
 
 
-_SQLITE: Final[dict[str, Callable[[Any], Any]]] = {"uuid": _hex, "timestamptz": bound_moment}
+# All rows of a batch have the same time, which takes Django 9 µs to convert.
+_SQLITE: Final[dict[str, Callable[[Any], Any]]] = {
+    "uuid": _hex, "timestamptz": lru_cache(maxsize=64)(bound_moment)
+}  # fmt: skip
+_TYPES: Final[dict[type, str]] = {
+    UUID: "uuid", int: "bigint", str: "text", bytes: "bytea", datetime: "timestamptz"
+}  # fmt: skip

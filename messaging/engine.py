@@ -106,7 +106,7 @@ class Engine:
         )
 
     async def drain(self, *, grace_s: float) -> None:
-        """Advises every client to reconnect, answers what was read, and closes the sockets, in slices.
+        """Advises every client to reconnect, answers the sends in flight, and closes the sockets, in slices.
 
         Returns after `grace_s` at the latest; sockets that are open by then are closed without waiting for answers.
         """

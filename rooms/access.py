@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from foundation.errors import DomainError
+from foundation.errors import DomainError, NotFound
 from foundation.sql import Lookup, as_uuid
 from rooms import models
 from rooms.errors import Archived
@@ -36,7 +36,7 @@ class Access(msgspec.Struct, frozen=True):
             raise refusal
 
 
-class Position(NamedTuple):
+class RoomPosition(NamedTuple):
     """A member's position in a room: the seq at which they joined, the id up to which they have read, and the head."""
 
     joined_seq: int
@@ -69,18 +69,37 @@ def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permis
     return access
 
 
-def access_rooms(*, user_id: UUID, room_ids: Collection[UUID]) -> tuple[dict[UUID, Position], dict[UUID, DomainError]]:
+def access_rooms(
+    *, user_id: UUID, room_ids: Collection[UUID]
+) -> tuple[dict[UUID, RoomPosition], dict[UUID, DomainError]]:
     """Returns the user's position in each room of which they are a member, and an error for each of the other rooms.
 
     At most two queries for any number of rooms; no transaction. The errors are those that `access_room` would raise.
     """
     rows = _POSITIONS.run(dict.fromkeys(room_ids, 0), user_id.hex)
     positions = {
-        as_uuid(room_id): Position(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
+        as_uuid(room_id): RoomPosition(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
         for room_id, joined_seq, read_id, seq, message_id, floor in rows
     }
     others = [room_id for room_id in room_ids if room_id not in positions]
     return positions, _refusals(others) if others else {}
+
+
+def find_member(*, room_id: UUID, user_id: UUID) -> models.Membership | None:
+    """Returns the membership of a present member, with `user` loaded, or None. One query. Does not check access."""
+    return (
+        models.Membership.objects.select_related("user")
+        .filter(room_id=room_id, user_id=user_id, left_seq__isnull=True)
+        .first()
+    )
+
+
+def get_member_row(*, room_id: UUID, user_id: UUID) -> models.Membership:
+    """As `find_member`, but raises `NotFound`."""
+    membership = find_member(room_id=room_id, user_id=user_id)
+    if membership is None:
+        raise NotFound("There is no such member.", field="user")
+    return membership
 
 
 def require_writable(room: models.Room) -> None:

@@ -1,4 +1,7 @@
-"""A change of a room, from the lock to the broadcast. Rooms and members change in no other way."""
+"""A change of a room, from the lock to the broadcast: the way in which rooms and their members change.
+
+Read cursors move outside of it, because they are not part of the log.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +16,7 @@ from rooms.broadcast import broadcast
 from rooms.events import Data, Event, LogEvent
 from rooms.notices import Notice, render_entry, user_notice
 from rooms.permissions import Permission
-from rooms.schema import LockedHead
+from rooms.schema import LockedHead, NewRoom
 
 
 class Change:
@@ -81,6 +84,28 @@ class Change:
 
 
 @contextmanager
+def creating_room(new: NewRoom) -> Iterator[tuple[Change, models.Room]]:
+    """Opens a durable transaction and creates a room with an empty log. Commits and broadcasts what is appended."""
+    with transaction.atomic(durable=True):
+        at = log.now()
+        room = models.Room.objects.create(
+            kind=new.kind,
+            name=new.name,
+            topic=new.topic,
+            avatar_url=new.avatar_url,
+            data=new.data,
+            created_at=at,
+        )
+        room.head = models.Head.objects.create(room=room)
+        change = Change(room.id, LockedHead(seq=0, message_id=0), at=at)
+        yield change, room
+        change.write()
+        room.head.seq = change.head.seq
+    if change.notices:
+        broadcast(change.notices)
+
+
+@contextmanager
 def locked_room(room_id: UUID) -> Iterator[Change]:
     """Opens a transaction, locks the room's head, takes the time and yields a `Change` to append to.
 
@@ -93,7 +118,8 @@ def locked_room(room_id: UUID) -> Iterator[Change]:
         change = Change(room_id, head, at=log.now())  # after the lock, so that times follow the order of the log
         yield change
         change.write()
-    broadcast(change.notices)
+    if change.notices:
+        broadcast(change.notices)
 
 
 @contextmanager

@@ -7,12 +7,11 @@ from uuid import UUID
 from django.db import connection
 
 from accounts.selectors import user_of
-from foundation.errors import NotFound
 from foundation.paging import KeysetPage, page_of
 from foundation.schema import timestamp
 from foundation.sql import Lookup, as_uuid
 from rooms import models
-from rooms.access import access_room
+from rooms.access import access_room, get_member_row
 from rooms.permissions import Role
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage
 
@@ -131,14 +130,7 @@ def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:
     Raises `NotFound` if `member_id` is not a member, and what `access_room` raises.
     """
     access_room(user_id=user_id, room_id=room_id)
-    membership = (
-        models.Membership.objects.select_related("user")
-        .filter(room_id=room_id, user_id=member_id, left_seq__isnull=True)
-        .first()
-    )
-    if membership is None:
-        raise NotFound("There is no such member.", field="user")
-    return member_of(membership)
+    return member_of(get_member_row(room_id=room_id, user_id=member_id))
 
 
 def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:

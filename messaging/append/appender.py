@@ -140,11 +140,11 @@ class Appender:
 def _notices(decision: Decision) -> list[Notice]:
     """Returns a notice for each new message, and a hint for each repeated one, which may never have been broadcast."""
     created_at = timestamp(decision.at)
-    new: list[Notice] = [message_created(_message_of(accepted, created_at)) for accepted in decision.accepted]
+    new: list[Notice] = [message_created(_new_message(accepted, created_at)) for accepted in decision.accepted]
     return new + [RoomHint(room_id=sent.room, seq=sent.seq) for sent in decision.repeated]
 
 
-def _message_of(accepted: Accepted, created_at: Timestamp) -> Message:
+def _new_message(accepted: Accepted, created_at: Timestamp) -> Message:
     submission = accepted.submission
     return Message(
         room=submission.room_id,

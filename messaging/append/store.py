@@ -4,14 +4,15 @@ from collections.abc import Collection, Sequence, Set
 from datetime import datetime
 from uuid import UUID
 
-import msgspec
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from accounts.schema import User
 from foundation.schema import timestamp
 from foundation.sql import Columns, Query, SqlRow, as_moment, as_uuid, run_on_postgresql
-from messaging.append.decide import Accepted, Decision, Key, Known, SenderStanding, State, key_of
+from messaging.append.decide import Decision, Key, Known, SenderStanding, State, key_of
+from messaging.append.rows import CursorRow, EntryRow, HeadRow, MessageRow, entry_row, message_row
 from messaging.append.submissions import Submission
+from messaging.wire.events import MessageCreated
 from messaging.wire.shapes import Sent
 from rooms import models
 from rooms.schema import LockedHead
@@ -24,8 +25,8 @@ _HEADS = Query(
     """,
     room_id="uuid",
 )
-_LOCKED_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h")
-_UNLOCKED_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h SKIP LOCKED")
+_LOCK_ALL_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h")
+_LOCK_FREE_HEADS = _HEADS.extended(postgresql=" FOR NO KEY UPDATE OF h SKIP LOCKED")
 
 _STANDINGS = Query(
     """
@@ -53,16 +54,7 @@ _KNOWN = Query(
     position="int", room_id="uuid", sender_id="uuid", client_id="text",
 )  # fmt: skip
 
-# The columns that are written, in the order in which the functions below build the rows.
-_MESSAGE = Columns(
-    room_id="uuid", id="bigint", seq="bigint", sender_id="uuid", text="text", reply_to="bigint", data="text",
-    client_id="text", digest="bytea", created_at="timestamptz",
-)  # fmt: skip
-_ENTRY = Columns(
-    room_id="uuid", seq="bigint", kind="text", actor_id="uuid", message_id="bigint", at="timestamptz"
-)  # fmt: skip
-_HEAD = Columns(seq="bigint", message_id="bigint", room_id="uuid")
-_CURSOR = Columns(read_id="bigint", room_id="uuid", user_id="uuid", was="bigint")
+_MESSAGE, _ENTRY, _HEAD, _CURSOR = map(Columns.of, (MessageRow, EntryRow, HeadRow, CursorRow))
 
 _SQLITE_CHANGES = (
     (_MESSAGE, f"INSERT INTO messaging_message ({_MESSAGE.names}) VALUES {_MESSAGE.marks}"),  # noqa: S608 - no input
@@ -76,7 +68,7 @@ WITH new AS MATERIALIZED (SELECT {_MESSAGE.selected} FROM {_MESSAGE.recordset} A
     INSERT INTO messaging_message ({_MESSAGE.names}) SELECT {_MESSAGE.names} FROM new
 ), entries AS (
     INSERT INTO rooms_entry ({_ENTRY.names})
-    SELECT room_id, seq, 'message.created', sender_id, id, created_at FROM new
+    SELECT room_id, seq, '{MessageCreated.name()}', sender_id, id, created_at FROM new
 ), heads AS (
     UPDATE rooms_head SET seq = top.seq, message_id = top.id
     FROM (SELECT room_id, max(seq) AS seq, max(id) AS id FROM new GROUP BY room_id) AS top
@@ -103,7 +95,7 @@ class DatabaseStore:
         rooms that were left out; a room in neither does not exist. One query, and one more if `skip_locked` and some
         heads are missing. Raises Django's database errors.
         """
-        query = _UNLOCKED_HEADS if skip_locked else _LOCKED_HEADS
+        query = _LOCK_FREE_HEADS if skip_locked else _LOCK_ALL_HEADS
         rows = query.run([(room_id,) for room_id in sorted(room_ids)])
         heads = {as_uuid(room_id): LockedHead(seq, message_id) for room_id, seq, message_id in rows}
         missing = room_ids - heads.keys() if skip_locked else None
@@ -146,9 +138,10 @@ class DatabaseStore:
         if not decision.accepted:
             return
         database = connections[DEFAULT_DB_ALIAS]
-        messages = [_message_row(accepted, decision.at) for accepted in decision.accepted]
-        cursors: list[SqlRow] = [
-            (end, room_id, user_id, start) for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
+        messages = [message_row(accepted, decision.at) for accepted in decision.accepted]
+        cursors = [
+            CursorRow(read_id=end, room_id=room_id, user_id=user_id, was=start)
+            for (room_id, user_id), (start, end) in sorted(decision.cursors.items())
         ]
         with database.wrap_database_errors:
             if database.vendor == "postgresql":
@@ -159,31 +152,14 @@ class DatabaseStore:
                     _CURSOR.for_postgresql(cursors),
                 )
                 return
-            entries = [_entry_row(accepted, decision.at) for accepted in decision.accepted]
-            heads: list[SqlRow] = [
-                (state.heads[room_id].seq, state.heads[room_id].message_id, room_id)
-                for room_id in sorted({accepted.submission.room_id for accepted in decision.accepted})
+            entries = [entry_row(message) for message in messages]
+            heads = [
+                HeadRow(state.heads[room_id].seq, state.heads[room_id].message_id, room_id)
+                for room_id in sorted({message.room_id for message in messages})
             ]
-            for (columns, sql), rows in zip(_SQLITE_CHANGES, (messages, entries, heads, cursors), strict=True):
+            changes: tuple[Sequence[SqlRow], ...] = (messages, entries, heads, cursors)
+            for (columns, sql), rows in zip(_SQLITE_CHANGES, changes, strict=True):
                 database.connection.executemany(sql, columns.for_sqlite(rows))
-
-
-def _message_row(accepted: Accepted, at: datetime) -> SqlRow:
-    submission = accepted.submission
-    return (
-        submission.room_id, accepted.id, accepted.seq, submission.sender_id, submission.text, submission.reply_to,
-        _data(submission), submission.client_id, submission.digests[0], at,
-    )  # fmt: skip
-
-
-def _entry_row(accepted: Accepted, at: datetime) -> SqlRow:
-    submission = accepted.submission
-    return submission.room_id, accepted.seq, "message.created", submission.sender_id, accepted.id, at
-
-
-def _data(submission: Submission) -> str:
-    """Returns custom JSON in the form in which `ExactJSONField` stores it."""
-    return msgspec.json.encode(submission.data).decode() if submission.data else "{}"
 
 
 def _sender_key(submission: Submission) -> _SenderKey:

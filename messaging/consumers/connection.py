@@ -12,10 +12,9 @@ from django.conf import settings
 from djangochannelsrestframework.consumers import AsyncAPIConsumer
 from djangochannelsrestframework.decorators import action
 from djangochannelsrestframework.permissions import BasePermission
-from rest_framework.exceptions import PermissionDenied
 
 from accounts.schema import Principal
-from foundation.errors import DomainError, Forbidden, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
+from foundation.errors import DomainError, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
 from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
@@ -108,14 +107,23 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
                 principal, epoch = await self.authenticate()
-            if (refusal := self.refusal_of(principal)) is not None:
-                await self.close_with(refusal)
-            else:
-                self.begin(principal, epoch)
         except Unauthenticated as error:
             await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
         except (TimeoutError, Overloaded, Unavailable):
             await self.close_with(closes.OVERLOADED)
+        except Exception:
+            log.exception("handshake failed")
+            await self.close_with(closes.OVERLOADED)
+        else:
+            await self.admit(principal, epoch)
+
+    async def admit(self, principal: Principal, epoch: UUID) -> None:
+        """Opens the socket of an authenticated user, or closes it with the reason."""
+        if (refusal := self.refusal_of(principal)) is not None:
+            await self.close_with(refusal)
+            return
+        try:
+            self.begin(principal, epoch)
         except Exception:
             log.exception("handshake failed")
             await self.close_with(closes.OVERLOADED)
@@ -181,7 +189,7 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
 
     def decode(self, data: RawFrame) -> Action | None:
         """Returns the action in a frame; None if the frame was refused and answered, or if the socket is closing."""
-        if self.socket.is_leaving:
+        if self.socket.ignores_frames:
             return None
         try:
             throttle(self.signed_in.user.id)
@@ -219,8 +227,6 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         match exc:
             case DomainError():
                 self.refuse(action, request_id, exc)
-            case PermissionDenied():
-                self.refuse(action, request_id, Forbidden())
             case _:
                 log.error("action failed", action=action, exc_info=exc)
                 self.refuse(action, request_id, Internal())

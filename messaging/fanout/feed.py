@@ -50,7 +50,7 @@ class Sink(Protocol):
         """Sends a close frame after everything that was written."""
 
     async def leave(self, close: Close) -> None:
-        """Stops reading, and closes once every request that was read has been answered."""
+        """Ignores further frames, and closes once the sends in flight have been answered."""
 
 
 class Unready:

@@ -155,6 +155,7 @@ class Relay:
     async def _keep_subscribed(self) -> None:
         """Keeps the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
         renew_at = self._loop.time() + RENEW_S
+        renewals: OrderedDict[str, None] = OrderedDict()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(renew_at):
@@ -162,11 +163,12 @@ class Relay:
             self._is_due.clear()
             if self._loop.time() >= renew_at:
                 renew_at = self._loop.time() + RENEW_S
-                self._due.update(dict.fromkeys(self._wanted))
+                renewals.update(dict.fromkeys(self._wanted))
             try:
-                while self._due and self._channel is not None:
-                    group, _ = self._due.popitem(last=False)
+                while (due := self._due or renewals) and self._channel is not None:  # renewals can wait
+                    group, _ = due.popitem(last=False)
                     await self._update_membership(group, self._channel)
+                    await asyncio.sleep(0)  # some layers answer without a turn of the loop, and groups are many
             except Exception as error:  # noqa: BLE001
                 self._break(error)
                 await asyncio.sleep(RETRY_S)

@@ -9,16 +9,14 @@ from django.db.models import QuerySet
 from foundation.errors import NotFound
 from foundation.schema import timestamp
 from messaging import models
+from messaging.append.rows import READ_COLUMNS
 from messaging.append.submissions import shown_client_id
 from messaging.wire.actions import History
 from messaging.wire.shapes import Message, MessagePage, Sender
 from rooms.access import access_room
 
-# The columns that `_message_of` renders, in this order.
-_FIELDS = (
-    "room_id", "id", "seq", "sender_id", "sender__username", "sender__display_name", "text", "client_id",
-    "reply_to", "data", "created_at", "edited_at", "deleted_at",
-)  # fmt: skip
+# What `_message_of` renders.
+_FIELDS = (*READ_COLUMNS, "sender__username", "sender__display_name")
 
 
 def list_messages(*, user_id: UUID, history: History) -> MessagePage:
@@ -80,18 +78,19 @@ def _preceding(messages: QuerySet[models.Message], limit: int) -> tuple[list[Mes
 
 
 def _message_of(row: Sequence[Any]) -> Message:
-    (room_id, message_id, seq, sender_id, username, display_name, text, client_id, reply_to, data, *times) = row
-    created_at, edited_at, deleted_at = (timestamp(moment) if moment else None for moment in times)
+    column = dict(zip(_FIELDS, row, strict=True))
+    username, display_name = column["sender__username"], column["sender__display_name"]
+    edited_at, deleted_at = column["edited_at"], column["deleted_at"]
     return Message(
-        room=room_id,
-        id=message_id,
-        seq=seq,
-        sender=Sender(id=sender_id, username=username, display_name=display_name or username),
-        text=text,
-        client_id=shown_client_id(client_id),
-        reply_to=reply_to,
-        data=data,
-        created_at=created_at or "",
-        edited_at=edited_at,
-        deleted_at=deleted_at,
+        room=column["room_id"],
+        id=column["id"],
+        seq=column["seq"],
+        sender=Sender(id=column["sender_id"], username=username, display_name=display_name or username),
+        text=column["text"],
+        client_id=shown_client_id(column["client_id"]),
+        reply_to=column["reply_to"],
+        data=column["data"],
+        created_at=timestamp(column["created_at"]),
+        edited_at=timestamp(edited_at) if edited_at else None,
+        deleted_at=timestamp(deleted_at) if deleted_at else None,
     )

@@ -10,7 +10,8 @@ from messaging.wire.actions import Send
 from messaging.wire.shapes import Sent
 from rooms.broadcast import broadcast
 
-# One for the process, shared with the writer (config/lifespan.py), because it remembers which rooms are contended.
+# One for all requests, because it remembers which rooms are contended. The writer has one of its own: its batches hold
+# many rooms, and a room that is skipped for the sake of the others is not contended for a single send.
 appender = Appender()
 
 

@@ -73,11 +73,15 @@ class AsgiSocket(Socket):
             self._task = None
 
     async def _send_queue(self) -> None:
-        """Sends until the queue is empty, or the client stalls."""
+        """Sends until the queue is empty, or the client stalls. Once the socket closes, all of it has one deadline."""
+        loop = asyncio.get_running_loop()
+        close_by: float | None = None
         while self._queue:
             payload = self._queue[0]
+            if self._pending_close is not None and close_by is None:
+                close_by = loop.time() + self._stalled_s
             try:
-                async with asyncio.timeout(self._stalled_s):
+                async with asyncio.timeout_at(close_by or loop.time() + self._stalled_s):
                     await self._send({"type": "websocket.send", "text": payload.decode(), "bytes": None})
             except TimeoutError:
                 self._queue.clear()

@@ -91,7 +91,7 @@ class Socket:
         "auth_version",
         "congested",
         "followers",
-        "is_leaving",
+        "ignores_frames",
         "outlet",
         "session_id",
         "session_key",
@@ -109,7 +109,7 @@ class Socket:
         self.state = SocketState.OPEN
         # These follow from the state. They are attributes because they are read for each frame and each delivery.
         self.congested = False  # whether the hub should not write now: `is_congested` or `is_over`
-        self.is_leaving = False  # whether frames of the client are ignored
+        self.ignores_frames = False  # whether frames of the client are ignored
         self.followers: dict[UUID, Follower] = {}
         self.outlet: Outlet | None = None
         self._on_drained = on_drained
@@ -203,7 +203,7 @@ class Socket:
             return
         self.state = state
         self.congested = state.is_congested or state.is_over
-        self.is_leaving = not state.handles_frames
+        self.ignores_frames = not state.handles_frames
         if self._waiting and not state.is_congested:
             self._wake_waiting()
         if state.is_over and self.outlet is not None:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from foundation.errors import (
     DomainError,
+    Forbidden,
     Internal,
     Invalid,
     LimitReached,
@@ -166,7 +167,7 @@ class Send(Action, frozen=True, tag="send"):
         answer=Sent,
         status=201,
         refusals=(
-            NotFound, NotAMember, Muted, Archived, TooLarge, ClientIdReused, Unauthenticated,
+            NotFound, NotAMember, Forbidden, Muted, Archived, TooLarge, ClientIdReused, Unauthenticated,
             *_DATABASE_REFUSALS,
         ),
         features=("reply_to",),

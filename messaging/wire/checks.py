@@ -49,6 +49,7 @@ CHECKS: Final[Mapping[str, Callable[[Any, Limits], None]]] = {
     "limit": _check_limit,
 }
 # Returned in the reply and never stored.
+_WITH_STRINGS: Final = (str, list)
 _UNCHECKED: Final = frozenset({"request_id"})
 
 
@@ -64,7 +65,7 @@ def check_fields(request: msgspec.Struct, limits: Limits) -> None:
         check = CHECKS.get(name)
         if check is not None and value is not msgspec.UNSET:
             check(value, limits)
-        elif isinstance(value, str | list):
+        elif isinstance(value, _WITH_STRINGS):
             check_json(value, field=name)
 
 

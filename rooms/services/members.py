@@ -7,9 +7,9 @@ from uuid import UUID
 import msgspec
 
 from accounts import models as accounts
-from foundation.errors import Conflict, Forbidden, Invalid, NotFound
+from foundation.errors import Conflict, Forbidden, Invalid
 from rooms import models
-from rooms.access import Access, require_writable
+from rooms.access import Access, find_member, get_member_row, require_writable
 from rooms.change import changing_room, locked_room
 from rooms.errors import LastOwner, NotAMember
 from rooms.events import MemberLeft, MemberRemoved, MemberUpdated
@@ -68,7 +68,7 @@ def add_member(*, user_id: UUID, room_id: UUID, new: NewMember) -> tuple[Member,
         user = accounts.User.objects.filter(id=new.user, is_active=True).first()
         if user is None:
             raise Invalid("There is no such user.", field="user")
-        present = _find_membership(room_id, user.id)
+        present = find_member(room_id=room_id, user_id=user.id)
         if present is not None:
             if present.role != role:
                 raise Conflict("The user is already a member with another role. Change it instead.", field="role")
@@ -121,8 +121,10 @@ def _changes(access: Access, member_id: UUID, patch: MemberPatch) -> tuple[model
         changes["role"] = role
     if patch.muted_until is not msgspec.UNSET:
         access.require(Permission.MUTE_MEMBERS)
-        is_lifted_by_owner = patch.muted_until is None and access.membership.role == Role.OWNER
-        muted = _get_membership(access, member_id) if is_lifted_by_owner else _get_lower_membership(access, member_id)
+        if patch.muted_until is None and access.membership.role == Role.OWNER:  # an owner may unmute anyone
+            muted = get_member_row(room_id=access.room.id, user_id=member_id)
+        else:
+            muted = _get_lower_membership(access, member_id)
         membership = membership or muted
         changes["muted_until"] = _parse_time(patch.muted_until)
     if membership is None:
@@ -136,7 +138,7 @@ def _membership_for_role(access: Access, member_id: UUID, role: Role) -> models.
     _require_may_grant(access, role)
     if access.membership.role < Role.OWNER:
         return _get_lower_membership(access, member_id)
-    membership = _get_membership(access, member_id)
+    membership = get_member_row(room_id=access.room.id, user_id=member_id)
     if role < Role.OWNER:
         _require_another_owner(membership)
     return membership
@@ -157,23 +159,8 @@ def _require_another_owner(membership: models.Membership) -> None:
         raise LastOwner
 
 
-def _find_membership(room_id: UUID, user_id: UUID) -> models.Membership | None:
-    return (
-        models.Membership.objects.select_related("user")
-        .filter(room_id=room_id, user_id=user_id, left_seq__isnull=True)
-        .first()
-    )
-
-
-def _get_membership(access: Access, member_id: UUID) -> models.Membership:
-    membership = _find_membership(access.room.id, member_id)
-    if membership is None:
-        raise NotFound("There is no such member.", field="user")
-    return membership
-
-
 def _get_lower_membership(access: Access, member_id: UUID) -> models.Membership:
-    membership = _get_membership(access, member_id)
+    membership = get_member_row(room_id=access.room.id, user_id=member_id)
     if membership.role >= access.membership.role:
         raise Forbidden("The role of this member is not lower than yours.")
     return membership

@@ -4,17 +4,14 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
 
 from accounts import models as accounts
 from foundation.errors import Invalid
-from rooms import log, models
 from rooms.access import Access, require_writable
-from rooms.broadcast import broadcast
-from rooms.change import Change, changing_room
+from rooms.change import changing_room, creating_room
 from rooms.events import RoomUpdated
 from rooms.permissions import Permission, Role
-from rooms.schema import Joined, LockedHead, NewRoom, Room, RoomPatch
+from rooms.schema import Joined, NewRoom, Room, RoomPatch
 from rooms.selectors import joined_of, room_of
 from rooms.services.admission import add_memberships
 
@@ -25,26 +22,12 @@ def create_room(*, user_id: UUID, new: NewRoom) -> Joined:
     The log begins with a `member.joined` for each of them, the owner first. Opens a durable transaction, whose number
     of queries does not depend on the number of members. Raises `Invalid` if a member is not an active user.
     """
-    at = log.now()
-    with transaction.atomic(durable=True):
+    with creating_room(new) as (change, room):
         owner = accounts.User.objects.get(id=user_id)
         others = _active_users(new.members, but=user_id)
-        room = models.Room.objects.create(
-            kind=new.kind,
-            name=new.name,
-            topic=new.topic,
-            avatar_url=new.avatar_url,
-            data=new.data,
-            created_at=at,
-        )
-        room.head = models.Head.objects.create(room=room)
-        change = Change(room.id, LockedHead(seq=0, message_id=0), at=at)
         (membership,) = add_memberships(change, room, [owner], by=owner, role=Role.OWNER)
         if others:
             add_memberships(change, room, others, by=owner, role=Role.MEMBER)
-        change.write()
-        room.head.seq = change.head.seq
-    broadcast(change.notices)
     return joined_of(membership)
 
 

@@ -51,7 +51,7 @@ async def test_it_is_congested_while_the_client_does_not_read(client: Client) ->
     await settle()
     assert state_of(client) is SocketState.CONGESTED
     assert client.socket.congested
-    assert not client.socket.is_leaving
+    assert not client.socket.ignores_frames
     assert not client.socket.offer(EVENT)
     assert client.drained == []
 
@@ -111,7 +111,7 @@ async def test_nothing_is_written_after_a_close(client: Client) -> None:
     assert client.received == [b"event"]
     assert client.close_codes == [DRAINING.code]
     assert not client.socket.offer(EVENT)
-    assert client.socket.is_leaving
+    assert client.socket.ignores_frames
 
 
 async def test_a_close_frees_the_readers_of_a_congested_socket(client: Client) -> None:
@@ -135,7 +135,7 @@ async def test_it_leaves_when_its_sends_are_answered(client: Client) -> None:
     leaving = asyncio.create_task(client.socket.leave(DRAINING))
     await settle()
     assert state_of(client) is SocketState.LEAVING
-    assert client.socket.is_leaving
+    assert client.socket.ignores_frames
 
     client.socket.write(REPLY)
     await settle()
