@@ -5,6 +5,7 @@
 Docstrings and descriptions of fields are published in asyncapi.yaml and address the developers of clients.
 """
 
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -27,6 +28,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="event"):
     example: ClassVar[dict[str, Any]]  # the fields of its example in asyncapi.yaml
 
     @classmethod
+    @cache
     def name(cls) -> str:
         return str(cls.__struct_config__.tag)
 

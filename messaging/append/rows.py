@@ -55,6 +55,7 @@ class CursorRow(NamedTuple):
     was: int
 
 
+_CREATED: Final = MessageCreated.name()
 # What is read of a message to render it. The digest is compared, never shown.
 READ_COLUMNS: Final = (*(name for name in MessageRow._fields if name != "digest"), "edited_at", "deleted_at")
 
@@ -80,7 +81,7 @@ def entry_row(message: MessageRow) -> EntryRow:
     return EntryRow(
         room_id=message.room_id,
         seq=message.seq,
-        kind=MessageCreated.name(),
+        kind=_CREATED,
         actor_id=message.sender_id,
         message_id=message.id,
         at=message.created_at,

@@ -7,6 +7,7 @@ address the developers of clients.
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 
@@ -78,6 +79,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
     contract: ClassVar[Contract]
 
     @classmethod
+    @cache
     def name(cls) -> str:
         return str(cls.__struct_config__.tag)
 

@@ -6,7 +6,8 @@ all requests.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, get_args
 
 import msgspec
 
@@ -42,14 +43,14 @@ def _check_limit(limit: int, limits: Limits) -> None:
         raise Invalid(f"Must be at most {limits.history_page_max}.", field="limit")
 
 
-CHECKS: Final[Mapping[str, Callable[[Any, Limits], None]]] = {
+Check = Callable[[Any, Limits], None]
+CHECKS: Final[Mapping[str, Check]] = {
     "text": _check_text,
     "client_id": _check_client_id,
     "data": _check_data,
     "limit": _check_limit,
 }
 # Returned in the reply and never stored.
-_WITH_STRINGS: Final = (str, list)
 _UNCHECKED: Final = frozenset({"request_id"})
 
 
@@ -58,15 +59,29 @@ def check_fields(request: msgspec.Struct, limits: Limits) -> None:
 
     Raises `Invalid` or `TooLarge`, with the path of the field.
     """
-    for name in request.__struct_fields__:
+    for name, check in _checks_of(type(request)):
         value = getattr(request, name)
-        if not value or name in _UNCHECKED:
-            continue
-        check = CHECKS.get(name)
-        if check is not None and value is not msgspec.UNSET:
+        if value and value is not msgspec.UNSET:
             check(value, limits)
-        elif isinstance(value, _WITH_STRINGS):
-            check_json(value, field=name)
+
+
+@cache
+def _checks_of(kind: type[msgspec.Struct]) -> list[tuple[str, Check]]:
+    """Returns the fields of `kind` that need a check, each with its check."""
+    fields = [field for field in msgspec.structs.fields(kind) if field.name not in _UNCHECKED]
+    return [
+        (field.name, CHECKS.get(field.name) or _check_strings(field.name))
+        for field in fields
+        if field.name in CHECKS or _may_hold_strings(field.type)
+    ]
+
+
+def _check_strings(field: str) -> Check:
+    return lambda value, limits: check_json(value, field=field)
+
+
+def _may_hold_strings(hint: Any) -> bool:
+    return hint in (str, Any) or any(map(_may_hold_strings, get_args(hint)))
 
 
 def invalid(error: Exception) -> Invalid:
