@@ -71,7 +71,7 @@ class DocumentedAction(NamedTuple):
 
 
 class DocumentedEvent(NamedTuple):
-    """An event by its name on the wire. Several events may have one shape."""
+    """An event, by its name on the wire."""
 
     name: str
     shape: Shape
@@ -121,11 +121,10 @@ class _Document:
         return DocumentedAction(name, request, reply, data, operation["x-errors"])
 
     def events(self) -> Iterator[DocumentedEvent]:
-        """Yields every event, which are the examples of the messages that the server sends unasked."""
+        """Yields the events that the server sends without being asked."""
         for reference in self.operations["emit"]["messages"]:
             message = self.message(_last(reference))
-            for example in message.examples:
-                yield DocumentedEvent(example["event"], message.shape, _pretty(example))
+            yield DocumentedEvent(message.examples[0]["event"], message.shape, message.example)
 
     def template(self, action: DocumentedAction) -> dict[str, Any]:
         """Returns the example of a request, without `request_id`, which the console adds, and with default flags."""

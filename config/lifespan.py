@@ -56,7 +56,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
 
 
 def _tune_garbage_collection() -> None:
-    """Excludes what start-up allocated from collection: scanning it took most of each pause (docs/benchmarks.md)."""
+    """Excludes what start-up allocated: scanning it took most of each pause (docs/decisions/0011-speed.md)."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

@@ -19,7 +19,9 @@ def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, li
     """Returns up to `limit` rows: the last ones before `before`, the first ones after `after`, or the first of all.
 
     `key` names a unique field; `before` and `after` are values of it, which need not exist. If both are given, `before`
-    wins. One query: on the side of `before` or `after` itself there are taken to be more rows.
+    wins.
+
+    One query. It does not look beyond `before` or `after`: on that side, the result says that there are more rows.
     """
     if before is not None:
         rows = list(queryset.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: limit + 1])

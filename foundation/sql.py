@@ -21,7 +21,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, connections
 
 SqlRow = tuple[Any, ...]
 
-# SQLite binds at most so many rows at once: its bound is 32,766 values (SQLITE_MAX_VARIABLE_NUMBER).
+# The most rows that one statement binds. SQLite binds at most 32,766 values (SQLITE_MAX_VARIABLE_NUMBER), which allows
+# 15 columns.
 ROWS_PER_STATEMENT: Final = 2_048
 # PostgreSQL's driver prepares a statement on the server when it runs for the second time.
 PREPARE_AFTER: Final = 2
@@ -109,7 +110,7 @@ class Columns:
 
 
 class Query:
-    """A statement that reads by a list of rows: `sql` sees them as the table `input` of the given columns."""
+    """A SELECT joined to a list of rows, which `sql` sees as the table `input`."""
 
     def __init__(self, sql: str, **columns: str) -> None:
         self._columns = Columns(**columns)
@@ -160,7 +161,7 @@ class Lookup:
     """
 
     def __init__(self, sql: str, *, key: str) -> None:
-        # Flattened into the statement, so that each key is looked up in its index.
+        # The planner merges this subquery into the statement, so each key uses the index.
         inputs = {
             "sqlite": "SELECT key, value FROM json_each(%s)",
             "postgresql": f"SELECT key::{key}, value::bigint FROM json_each_text(%s::json)",  # noqa: S608 - no input in it

@@ -23,7 +23,7 @@ class StartServer(Protocol):
 
 @contextmanager
 def starting(directory: Path) -> Iterator[StartServer]:
-    """Yield a function that starts servers, and stop them all at the end."""
+    """Yields a function that starts servers, and stops them all at the end."""
     servers: list[Server] = []
     numbers = count()  # thread-safe: several threads may start servers
 
@@ -41,7 +41,7 @@ def starting(directory: Path) -> Iterator[StartServer]:
 
 @contextmanager
 def watched(*servers: Server) -> Iterator[None]:
-    """Assert that these servers log no traceback inside the block. Start those again that were killed in it.
+    """Asserts that these servers log no traceback inside the block. Starts those again that were killed in it.
 
     What they log between two tests, when the tables are truncated, is not checked.
     """

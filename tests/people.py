@@ -31,7 +31,7 @@ class Person(NamedTuple):
 
 
 def sign_in(user: User) -> Person:
-    """Create a session and an access token, as allauth does."""
+    """Creates a session and an access token, as allauth does."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]

@@ -48,7 +48,7 @@ class Redis:
             self._process = None
 
     def pause(self) -> None:
-        """Stop answering without closing connections, as an overloaded host does."""
+        """Stops answering without closing connections, as an overloaded host does."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

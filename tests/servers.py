@@ -33,7 +33,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Server":
-        """Start the process, and wait until it answers."""
+        """Starts the process, and waits until it answers."""
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self._command, "--port", str(self.port)],
@@ -71,11 +71,11 @@ class Server:
         return self._log_path.read_text()
 
     def kill(self) -> None:
-        """Kill the process without notice (SIGKILL)."""
+        """Kills the process without notice (SIGKILL)."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop the process in order (SIGTERM), and wait for its end."""
+        """Stops the process in order (SIGTERM), and waits for its end."""
         self._end(signal.SIGTERM)
 
     def _end(self, number: int) -> None:
@@ -85,13 +85,13 @@ class Server:
             self._process = None
 
     def readiness(self) -> dict[str, Any]:
-        """Return the body of `/readyz`."""
+        """Returns the body of `/readyz`."""
         with self.rest() as rest:
             found: dict[str, Any] = rest.get("/readyz").json()
             return found
 
     def rest(self, headers: dict[str, str] | None = None) -> httpx.Client:
-        """Return a client that checks every response against openapi.yaml."""
+        """Returns a client that checks every response against openapi.yaml."""
         hooks = {"response": [_check_answer]}
         return httpx.Client(base_url=self.url, headers=headers or {}, timeout=30, verify=False, event_hooks=hooks)
 
@@ -102,7 +102,7 @@ def _check_answer(response: httpx.Response) -> None:
 
 
 def database_url() -> str:
-    """Return the URL of the test database."""
+    """Returns the URL of the test database."""
     values: dict[str, Any] = connection.settings_dict
     if connection.vendor == "sqlite":
         return f"sqlite:///{values['NAME']}"

@@ -47,25 +47,25 @@ class Client:
         self._stack.close()
 
     def drop(self) -> None:
-        """Drop the connection without a close frame, as a phone in a tunnel does."""
+        """Drops the connection without a close frame, as a phone in a tunnel does."""
         self.connection.socket.shutdown(socket.SHUT_RDWR)
         self._stack.close()
 
     def receive(self, timeout_s: float = TIMEOUT_S) -> Frame:
-        """Return the next frame, checked against asyncapi.yaml."""
+        """Returns the next frame, checked against asyncapi.yaml."""
         frame: Frame = msgspec.json.decode(self.connection.recv(timeout=timeout_s))
         documents.socket().check_frame(frame)
         return frame
 
     def start(self, action: str, **payload: object) -> int:
-        """Send an action without waiting for its reply, and return its request id."""
+        """Sends an action without waiting for its reply, and returns its request id."""
         self._requests += 1
         request = {"action": action, "request_id": self._requests, **payload}
         self.connection.send(msgspec.json.encode(request).decode())
         return self._requests
 
     def reply(self, request_id: int | None = None) -> Frame:
-        """Return the next reply, or that to `request_id`. Events that arrive before it are kept."""
+        """Returns the next reply, or that to `request_id`. Events that arrive before it are kept."""
         while True:
             frame = self.receive()
             if "event" in frame:
@@ -74,11 +74,11 @@ class Client:
                 return frame
 
     def act(self, action: str, **payload: object) -> Frame:
-        """Send an action, and return its reply."""
+        """Sends an action, and returns its reply."""
         return self.reply(self.start(action, **payload))
 
     def event(self, timeout_s: float = TIMEOUT_S) -> Frame:
-        """Return the next event, kept or awaited."""
+        """Returns the next event, kept or awaited."""
         while not self.events:
             frame = self.receive(timeout_s)
             if "event" in frame:
@@ -86,14 +86,14 @@ class Client:
         return self.events.popleft()
 
     def events_until(self, seq: int) -> list[Frame]:
-        """Return the next events, up to and including the one with this `seq`."""
+        """Returns the next events, up to and including the one with this `seq`."""
         found = [self.event()]
         while found[-1].get("seq") != seq:
             found.append(self.event())
         return found
 
     def is_quiet(self, for_s: float = 0.1) -> bool:
-        """Return whether no event arrives within a round trip and then `for_s` seconds."""
+        """Returns whether no event arrives within a round trip and then `for_s` seconds."""
         self.act("ping")
         try:
             while not self.events:
@@ -106,7 +106,7 @@ class Client:
 
 
 def close_code(client: Client) -> int:
-    """Return the code that the server closes the connection with. Frames before that are skipped."""
+    """Returns the code that the server closes the connection with. Frames before that are skipped."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             client.receive(5)

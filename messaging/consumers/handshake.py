@@ -39,7 +39,7 @@ def chosen_subprotocol(scope: dict[str, Any]) -> str | None:
 
 
 def is_allowed_origin(scope: dict[str, Any], *, allowed: Sequence[str]) -> bool:
-    """Whether the `Origin` of a handshake may connect.
+    """Returns whether the `Origin` of a handshake may connect.
 
     It may if it is absent, as in programs, or the server's own, or in `allowed`, or if `allowed` is empty.
     """

@@ -38,7 +38,7 @@ class Sink(Protocol):
         """Whether its buffer is full. When it no longer is, the sink calls `Hub.drained`."""
 
     def write(self, frames: Frames) -> None:
-        """Sends `frames`, or buffer them."""
+        """Sends or buffers `frames`."""
 
     def offer(self, frames: Frames) -> bool:
         """Writes `frames` unless the sink is congested. Returns whether they were written."""

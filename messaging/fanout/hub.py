@@ -20,7 +20,9 @@ from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNot
 
 
 class Interest(Protocol):
-    """Callbacks that the hub invokes when a room gains its first follower or loses its last. They must not block."""
+    """Callbacks that the hub invokes when a room gains its first follower or loses its last, when a user's first socket
+    opens or last one closes, and when a user's sessions may have ended. They must not block.
+    """
 
     def room_followed(self, room_id: UUID) -> None:
         """A room gained its first follower here."""
@@ -148,7 +150,7 @@ class Hub:
             self._interest.room_unfollowed(room_id)
 
     def known_heads(self) -> dict[UUID, int]:
-        """The newest seq that is known to exist in each room that is followed."""
+        """Returns the newest seq that is known to exist in each room that is followed."""
         return {room_id: feed.known for room_id, feed in self._feeds.items()}
 
     @property

@@ -34,14 +34,14 @@ def user_group(user_id: UUID) -> str:
 
 
 def group_of(notice: Notice) -> str:
-    """The group that hears `notice`: its room's, or its user's."""
+    """Returns the group that `notice` is sent to: its room's, or its user's."""
     if isinstance(notice, RoomNotice | RoomHint):
         return room_group(notice.room_id)
     return user_group(notice.user_id)
 
 
 def encode_message(origin: str, notices: Sequence[Notice]) -> dict[str, Any]:
-    """A message of the layer. `origin` names the relay that publishes it."""
+    """Returns a message for the layer. `origin` names the relay that publishes it."""
     return {"type": MESSAGE_TYPE, "origin": origin, "notices": _encoder.encode(notices)}
 
 

@@ -27,7 +27,7 @@ class Outgoing:
             waiting.append(notice)
 
     def take(self) -> dict[str, list[Notice]]:
-        """Returns everything that waits, by group, and start afresh."""
+        """Returns everything that waits, by group, and starts again with nothing."""
         taken, self._groups, self._bytes = self._groups, {}, 0
         return taken
 

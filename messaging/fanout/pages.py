@@ -85,7 +85,7 @@ class Pages:
         return _contiguous(cursor, found)
 
     async def poll_after(self, room_id: UUID, cursor: int) -> list[RoomNotice]:
-        """As `read_after`, for callers that try again until they have what they need.
+        """Does what `read_after` does, for callers that try again until they have what they need.
 
         Returns an empty list, after a pause of `RETRY_S`, if there is nothing to read or reading failed, which it logs.
         """

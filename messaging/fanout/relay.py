@@ -121,7 +121,7 @@ class Relay:
                 self._accept(message)
 
     def _accept(self, message: dict[str, Any]) -> None:
-        """Delivers what another process published, or note that a message of this process has arrived."""
+        """Delivers what another process published, or notes that a message of this process has come back."""
         try:
             is_own = message["origin"] == self._origin
             notices = [] if is_own else decode_notices(message["notices"])
@@ -153,7 +153,7 @@ class Relay:
         self._is_due.set()
 
     async def _keep_subscribed(self) -> None:
-        """Keeps the channel in the wanted groups, and renew its membership of all of them every `RENEW_S`."""
+        """Keeps the channel in the wanted groups, and renews its membership of all of them every `RENEW_S`."""
         renew_at = self._loop.time() + RENEW_S
         renewals: OrderedDict[str, None] = OrderedDict()
         while True:
@@ -175,7 +175,7 @@ class Relay:
                 self._is_due.set()
 
     async def _update_membership(self, group: str, channel: str) -> None:
-        """Adds `channel` to `group` if it is wanted, else discard it. If the call fails, the group is due again."""
+        """Adds `channel` to `group` if it is wanted, otherwise removes it. If that fails, the group is due again."""
         try:
             async with asyncio.timeout(self._limits.relay_timeout_s):
                 if group not in self._wanted:

@@ -77,5 +77,5 @@ def follow_rooms(*, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced
 
 
 def _is_same_epoch(claimed: UUID | None) -> bool:
-    """Whether `claimed` is the epoch of the database. None counts as the same."""
+    """Returns whether `claimed` is the epoch of the database. None counts as the same."""
     return claimed is None or claimed == get_epoch()

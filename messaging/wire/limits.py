@@ -26,7 +26,9 @@ class Limits(msgspec.Struct, frozen=True):
     ring_max_frames: int = 64  # latest frames of one room, which are kept encoded
     ring_max_bytes: int = 64 * 1024
     parked_max_bytes: int = 512 * 1024  # entries of one room that arrived ahead of those they follow
-    rings_max_bytes: int = 64 * 1024 * 1024  # both, of all rooms together; the least recently active drop theirs
+    rings_max_bytes: int = (
+        64 * 1024 * 1024
+    )  # newest and early entries of all rooms; the least recently active drop theirs
     send_buffer_bytes: int = 64 * 1024  # unsent bytes of one socket above which nothing more is written to it
     stalled_writer_s: float = 10.0  # time without progress after which a slow reader's socket is closed
     writer_backlog: int = 10_000  # sends waiting for the database

@@ -15,7 +15,7 @@ E = TypeVar("E", bound=Event)
 
 
 def _kinds(event: type[E]) -> Iterator[type[E]]:
-    """The kinds below `event` that are sent, in the order in which they are declared."""
+    """Yields the kinds below `event` that are sent, in the order in which they are declared."""
     for kind in event.__subclasses__():
         if hasattr(kind, "example"):
             yield kind

@@ -7,7 +7,7 @@ import foundation.fields
 
 
 def set_fillfactors(apps, schema_editor):
-    """Leave free space in the pages of rows that every send rewrites, so that PostgreSQL updates them in place (HOT)."""
+    """Leaves free space in the pages of rows that every send rewrites, so that PostgreSQL updates them in place (HOT)."""
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.execute("ALTER TABLE rooms_head SET (fillfactor = 50)")
         schema_editor.execute("ALTER TABLE rooms_membership SET (fillfactor = 80)")

@@ -55,7 +55,7 @@ def test_it_accepts_the_largest_body(server: Server, alice: Person) -> None:
 
 
 def post_part(server: Server, person: Person, path: str, part: bytes, framing: str) -> bytes:
-    """Send a request whose body ends early, hang up, and return what the server answers until it closes."""
+    """Sends a request whose body ends early, hangs up, and returns what the server answers until it closes."""
     header, opening = CUT_FRAMINGS[framing]
     lines = [b"POST " + path.encode() + b" HTTP/1.1", b"Host: localhost", b"Content-Type: application/json", header]
     lines += [b": ".join((name.encode(), value.encode())) for name, value in person.headers.items()]

@@ -99,7 +99,7 @@ def test_it_logs_in(db: None) -> None:
 
 @pytest.fixture
 def _one_a_minute(settings: Settings) -> Iterator[None]:
-    """Allow one sign-up and one login per minute. The limits of failed logins keep their defaults."""
+    """Allows one sign-up and one login per minute. The limits of failed logins keep their defaults."""
     settings.ACCOUNT_RATE_LIMITS = {"signup": "1/m/ip", "login": "1/m/ip"}
     cache.clear()
     yield

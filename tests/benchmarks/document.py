@@ -71,7 +71,7 @@ def write(found: dict[str, Any], plan: Plan) -> None:
                 seconds=plan.seconds,
                 date=datetime.now(UTC).strftime("%Y-%m-%d"),
                 cpu=_cpu(),
-                kernel=platform.release(),
+                kernel=".".join(platform.release().split(".")[:2]),
                 python=platform.python_version(),
                 packages=", ".join(f"{name} {version(name)}" for name in PACKAGES),
             )
@@ -91,7 +91,7 @@ def write(found: dict[str, Any], plan: Plan) -> None:
 
 
 def paragraphs(text: str) -> str:
-    """`text`, with its paragraphs wrapped to the width of the documents."""
+    """Returns `text` with its paragraphs wrapped to the width of the documents."""
     wrapper = textwrap.TextWrapper(WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n\n".join(wrapper.fill(part) for part in text.split("\n\n")) + "\n"
 
@@ -109,7 +109,7 @@ def number(value: float | None, places: int = 0) -> str:
 
 
 def targets(found: dict[str, Any]) -> list[Target]:
-    """What is promised, on SQLite unless PostgreSQL is named."""
+    """Returns what is promised, on SQLite unless PostgreSQL is named."""
     fan_out, paced, sends = found["fan_out"], found["paced"], found["sends"]
     rate, cost, late = "deliveries_per_s", "cpu_us_per_delivery", "p99_us"
     least = []
@@ -292,7 +292,7 @@ def _growth_ratio(paced: Table) -> float | None:
 
 
 def _by_size(rows: Sequence[Growth]) -> float | None:
-    """The largest room compared with the empty one, by medians."""
+    """Compares the largest room with the empty one, by medians."""
     if not rows:
         return None
     sizes = sorted({row.size for row in rows})

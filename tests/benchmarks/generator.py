@@ -123,7 +123,7 @@ class Generator:
         return float(self._wait_for("ready")["seconds"])
 
     def closed(self, in_flight: int, *, seconds: float, warm_up_s: float = 1.0) -> Result:
-        """Each sender keeps `in_flight` messages in flight. A message is done when its whole group has received it."""
+        """Keeps `in_flight` messages of each sender in flight. One is done when its whole group has received it."""
         return self._measure(f"closed\t{in_flight}\t{warm_up_s}\t{seconds}")
 
     def paced(self, per_s: float, *, seconds: float, warm_up_s: float = 1.0) -> Result:

@@ -107,7 +107,7 @@ def available(kinds: Sequence[type[Subject]]) -> list[type[Subject]]:
 
 
 def fan_out(plan: Plan) -> Table:
-    """Closed loop: the highest rate of deliveries in one room."""
+    """Measures, in a closed loop, the highest rate of deliveries in one room."""
     table = Table()
     kinds = available([Floor, Broadcast, Plain, PlainRedis, RoomlogPostgresql, Roomlog])
     for _ in range(plan.rounds):
@@ -121,7 +121,7 @@ def fan_out(plan: Plan) -> Table:
 
 
 def paced(plan: Plan) -> Table:
-    """Open loop, at a fixed rate: the CPU time and the latency of a delivery."""
+    """Measures, in an open loop at a fixed rate, the CPU time and the latency of a delivery."""
     table = Table()
     for _ in range(plan.rounds):
         for size in plan.sizes:
@@ -138,7 +138,7 @@ STORES = [PlainStored, PlainStoredRedis, PlainPostgresql, RoomlogPostgresql, Roo
 
 
 def sends(plan: Plan) -> Table:
-    """Durable sends: in fifty rooms of two members, one of whom sends; and by one client in sequence (size 1)."""
+    """Measures durable sends: in fifty rooms of two, one of whom sends; and by one client in sequence (size 1)."""
     table = Table()
     for _ in range(plan.rounds):
         for rooms, in_flight in ((PAIRS, PAIRS_IN_FLIGHT), (1, 1)):
@@ -161,7 +161,7 @@ class Idle(NamedTuple):
 
 
 def idle(plan: Plan) -> list[Idle]:
-    """The server's memory for each socket that is signed in and follows a room, and the time in which they connect."""
+    """Measures the memory for each socket that is signed in and follows a room, and the time in which they connect."""
     found = []
     for kind in available([Plain, PlainRedis, RoomlogPostgresql, Roomlog]):
         for sockets in (PEOPLE, 2 * PEOPLE) if issubclass(kind, Roomlog) else (PEOPLE,):

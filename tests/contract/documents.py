@@ -33,12 +33,12 @@ formats = FormatChecker(formats=())
 
 
 def is_time(value: object) -> bool:
-    """RFC 3339, in UTC with milliseconds."""
+    """Returns whether `value`, if it is text, is a time (RFC 3339) in UTC with milliseconds."""
     return not isinstance(value, str) or bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value))
 
 
 def is_uuid(value: object) -> bool:
-    """RFC 9562, section 4, in lower case."""
+    """Returns whether `value`, if it is text, is a UUID (RFC 9562, section 4) in lower case."""
     return not isinstance(value, str) or bool(re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", value))
 
 
@@ -56,7 +56,7 @@ class Document:
         self._seen: Counter[object] = Counter()
 
     def resolve(self, part: Any) -> Any:
-        """`part`, or the target of its `$ref`."""
+        """Returns `part`, or the target of its `$ref`."""
         while isinstance(part, dict) and "$ref" in part:
             target: Any = self.content
             for name in part["$ref"].removeprefix("#/").split("/"):
@@ -77,7 +77,7 @@ class Document:
         assert error is None, f"{name}: {error.json_path}: {error.message}\nin {value!r}"
 
     def expand(self, schema: Any, *, is_closed: bool) -> Any:
-        """`schema` with its references resolved and, if `is_closed`, without additional properties."""
+        """Returns `schema` with its references resolved and, if `is_closed`, without additional properties."""
         schema = self.resolve(schema)
         if isinstance(schema, list):
             return [self.expand(item, is_closed=is_closed) for item in schema]
@@ -90,7 +90,7 @@ class Document:
 
 
 def shape_of(value: object) -> object:
-    """The keys and types of `value`, without its numbers and texts."""
+    """Returns the keys and types of `value`, without its numbers and texts."""
     if isinstance(value, dict):
         return tuple((key, shape_of(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -124,7 +124,7 @@ class Socket(Document):
         }
 
     def check_frame(self, frame: Any) -> None:
-        """Check a frame that the server sent."""
+        """Checks a frame that the server sent."""
         if "event" in frame:
             self.check_event(frame)
         else:
@@ -136,7 +136,7 @@ class Socket(Document):
         self.check_message(self.events[name], frame)
 
     def check_reply(self, frame: Any) -> None:
-        """Check a reply: with errors, a refusal that the document allows for the action; without, the action's own."""
+        """Checks a reply: with errors, a refusal that the document allows for the action; without, the action's own."""
         if frame.get("errors"):
             self.check_message("Refusal", frame)
             self._check_errors(frame)
@@ -146,7 +146,7 @@ class Socket(Document):
             self.check_message(self.replies[action], frame)
 
     def check_message(self, name: str, payload: Any) -> None:
-        """Check a payload against the document's message `name`."""
+        """Checks a payload against the document's message `name`."""
         self.check(payload, self.messages[name]["payload"], name)
 
     def _check_errors(self, frame: Any) -> None:
@@ -160,7 +160,7 @@ class Socket(Document):
         return self._payloads_of(self.operations[operation])
 
     def _payloads_of(self, part: Any) -> Iterator[tuple[str, Schema]]:
-        """The name and payload schema of each message of an operation or of a reply."""
+        """Yields the name and payload schema of each message of an operation or of a reply."""
         for message in part["messages"]:
             name = message["$ref"].rpartition("/")[2]
             yield name, self.resolve(self.messages[name]["payload"])
@@ -179,7 +179,7 @@ class Rest(Document):
         self.paths = {template: (self._pattern(template, item), item) for template, item in paths}
 
     def check_answer(self, method: str, path: str, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """Check an answer to `method` at `path`, which may have a query. Header names may be in any case."""
+        """Checks an answer to `method` at `path`, which may have a query. Header names may be in any case."""
         path, method = path.partition("?")[0], method.upper()
         headers = {name.lower(): value for name, value in headers.items()}
         found = next((item for pattern, item in self.paths.values() if pattern.fullmatch(path)), None)
@@ -191,13 +191,13 @@ class Rest(Document):
             self.check_problem(status, headers, content)
 
     def operations(self) -> Iterator[tuple[str, str, Any]]:
-        """The method, path template and definition of each operation under /api/v1/."""
+        """Yields the method, path template and definition of each operation under /api/v1/."""
         for template, (_, item) in self.paths.items():
             if template.startswith(ROOT):
                 yield from ((method.upper(), template, item[method]) for method in METHODS if method in item)
 
     def check_problem(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
-        """Check a problem (RFC 9457): its status, its headers and its body must agree."""
+        """Checks a problem (RFC 9457): its status, its headers and its body must agree."""
         assert headers.get("content-type") == PROBLEM, (headers, content)
         problem = msgspec.json.decode(content)
         self.check(problem, {"$ref": "#/components/schemas/Problem"}, PROBLEM)
@@ -228,7 +228,7 @@ class Rest(Document):
             self.check(msgspec.json.decode(content), kinds[kind]["schema"], name, is_closed=is_ours)
 
     def _pattern(self, template: str, item: Any) -> re.Pattern[str]:
-        """A pattern for the addresses of `template`, with parameters of the documented types."""
+        """Returns a pattern for the addresses of `template`, with parameters of the documented types."""
         kinds = {"uuid": r"(?i:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", "integer": r"\d+"}
         lists = [part.get("parameters", ()) for part in (item, *(item[name] for name in METHODS if name in item))]
         parameters = [self.resolve(parameter) for group in lists for parameter in group]

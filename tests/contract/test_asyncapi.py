@@ -26,7 +26,7 @@ def examples(message: str) -> dict[str, Any]:
 
 
 def every_event() -> set[str]:
-    """The names of all structs in the code that are sent as events."""
+    """Returns the names of all structs in the code that are sent as events."""
     structs = {
         item
         for module in WIRE_MODULES

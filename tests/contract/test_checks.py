@@ -16,7 +16,7 @@ Change = Callable[[Any], Any]
 
 
 def example(message: str, name: str) -> Any:
-    """A copy of an example in asyncapi.yaml, which a test may change."""
+    """Returns a copy of an example in asyncapi.yaml, which a test may change."""
     found = next(item["payload"] for item in SOCKET.messages[message]["examples"] if item["name"] == name)
     return msgspec.json.decode(msgspec.json.encode(found))
 

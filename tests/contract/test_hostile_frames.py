@@ -56,7 +56,7 @@ Positions = list[tuple[Any, Any]]
 
 
 def positions(value: Any) -> Positions:
-    """Every container in `value` with each of its keys, the outer ones first."""
+    """Returns every container in `value` with each of its keys, the outer ones first."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     found: Positions = [(value, key) for key in keys]
     return found + [position for key in keys for position in positions(value[key])]
@@ -64,7 +64,7 @@ def positions(value: Any) -> Positions:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
-    """A valid frame with a few fields dropped, renamed, replaced, added or duplicated. It may still be valid."""
+    """Draws a valid frame with a few fields dropped, renamed, replaced, added or duplicated. It may still be valid."""
     frame = json.loads(json.dumps(draw(st.sampled_from(VALID)) | {"request_id": draw(st.just(7) | scalars)}))
     for _ in range(draw(st.integers(1, 3))):
         found = positions(frame)
@@ -96,7 +96,7 @@ complete = mutated() | from_table | mutated()
 
 @st.composite
 def broken(draw: st.DrawFn) -> str | bytes:
-    """A frame that is truncated or has changed bytes. It is a text frame if it is still UTF-8."""
+    """Draws a frame that is truncated or has changed bytes. It is a text frame if it is still UTF-8."""
     frame = draw(complete)
     content = bytearray(frame if isinstance(frame, bytes) else frame.encode())
     if draw(st.booleans()):
@@ -126,11 +126,11 @@ class Prober:
         self.count = 0
 
     def with_room(self, frame: str | bytes) -> str | bytes:
-        """`frame` with the id of the existing room."""
+        """Returns `frame` with the id of the existing room."""
         return frame.replace(ROOM, self.room) if isinstance(frame, str) else frame
 
     def replies(self, frame: str | bytes) -> list[Frame]:
-        """The replies to `frame`. Every received frame is checked against asyncapi.yaml."""
+        """Returns the replies to `frame`. Every received frame is checked against asyncapi.yaml."""
         self.client.connection.send(frame)
         self.count += 1
         # `leave` waits for the sends before it, and stops following the room in case the frame was a `join`.
@@ -144,7 +144,7 @@ class Prober:
 
 
 def _possible_request_ids(frame: str | bytes) -> list[object]:
-    """The request ids that a reply to `frame` may have: its own, or None if it could not be read."""
+    """Returns the request ids that a reply to `frame` may have: its own, or None if it could not be read."""
     try:
         content = json.loads(frame)
     except (ValueError, RecursionError):

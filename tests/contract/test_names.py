@@ -15,7 +15,7 @@ DJANGOS = {"Command", "DatabaseWrapper"}
 
 
 def public_classes() -> dict[str, list[str]]:
-    """The files that define each public class."""
+    """Returns the files that define each public class."""
     found = defaultdict(list)
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):

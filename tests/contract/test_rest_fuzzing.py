@@ -59,7 +59,7 @@ class Requester:
 
 @st.composite
 def cases(draw: st.DrawFn, operation: APIOperation, ids: dict[str, list[object]]) -> Case:
-    """A valid or an invalid request, mostly with ids that exist."""
+    """Draws a valid or an invalid request, mostly with ids that exist."""
     modes = [GenerationMode.POSITIVE, GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     case = draw(operation.as_strategy(generation_mode=draw(st.sampled_from(modes))))
     for part in (case.path_parameters, case.body):
@@ -112,7 +112,7 @@ def test_every_operation_is_covered() -> None:
 
 
 def addresses(**ids: object) -> dict[str, set[str]]:
-    """Every address under /api/v1/, and its documented methods."""
+    """Returns every address under /api/v1/, and its documented methods."""
     found: dict[str, set[str]] = {}
     for method, template, _ in documents.rest().operations():
         found.setdefault(template.format(**ids), set()).add(method)

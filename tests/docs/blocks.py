@@ -44,7 +44,7 @@ def blocks_of(document: Path) -> Iterator[Block]:
 
 
 def all_blocks(*languages: str) -> list[Block]:
-    """The blocks in one of `languages`, or all blocks if none are given."""
+    """Returns the blocks in one of `languages`, or all blocks if none are given."""
     blocks = [block for document in DOCUMENTS for block in blocks_of(document)]
     return [block for block in blocks if not languages or block.language in languages]
 
@@ -54,7 +54,7 @@ def blocks_in(document: str, *languages: str) -> list[Block]:
 
 
 def table_under(document: str, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading, without its header row."""
+    """Returns the cells of the first table under a heading, without its header row."""
     text = (ROOT / document).read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows[2:]]

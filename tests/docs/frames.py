@@ -24,13 +24,13 @@ def components(document: str) -> dict[str, Any]:
 
 
 def check_named(value: object, schema: str) -> None:
-    """Check `value` against the schema of this name in asyncapi.yaml or openapi.yaml."""
+    """Checks `value` against the schema of this name in asyncapi.yaml or openapi.yaml."""
     document = "asyncapi.yaml" if schema in components("asyncapi.yaml")["schemas"] else "openapi.yaml"
     jsonschema.validate(value, _schema(document, schema), format_checker=jsonschema.FormatChecker())
 
 
 def check_frame(frame: Frame) -> None:
-    """Check a request, a reply or an event as it would be on the wire."""
+    """Checks a request, a reply or an event as it would be on the wire."""
     if "event" in frame:
         names = _schemas_for("event", frame["event"], is_reply=False)
     elif "response_status" in frame:
@@ -44,7 +44,7 @@ def check_frame(frame: Frame) -> None:
 
 
 def masked(value: object) -> Any:
-    """`value` without the ids and times, which differ from run to run."""
+    """Returns `value` without the ids and times, which differ from run to run."""
     text = msgspec.json.encode(value).decode()
     return msgspec.json.decode(_TIME.sub("TIME", _UUID.sub("ID", text)))
 
@@ -58,7 +58,7 @@ def _check_reply(frame: Frame) -> None:
 
 
 def _schemas_for(field: str, value: str, *, is_reply: bool) -> list[str]:
-    """The names of the schemas of replies, or of the frames whose `field` may have this value."""
+    """Returns the names of the schemas of replies, or of the frames whose `field` may have this value."""
     found = []
     for name, schema in components("asyncapi.yaml")["schemas"].items():
         properties = schema.get("properties", {})

@@ -23,19 +23,19 @@ class Session:
         (directory / "manage.py").symlink_to(ROOT / "manage.py")
 
     def save(self, blocks: Sequence[Block]) -> None:
-        """Write each block that is marked with a file name to that file."""
+        """Writes each block that is marked with a file name to that file."""
         for block in blocks:
             if "file" in block.marks:
                 (self.directory / block.marks["file"]).write_text(self.localized(block.text))
 
     def run_shell(self, blocks: Sequence[Block], **environment: str) -> str:
-        """Run all blocks as one script, which stops at the first failure. Returns its output."""
+        """Runs all blocks as one script, which stops at the first failure. Returns its output."""
         script = self.directory / "session.sh"
         script.write_text("".join(self.localized(block.text) for block in blocks))
         return self.run(["bash", "-euo", "pipefail", str(script)], **environment)
 
     def run(self, command: Sequence[str], **environment: str) -> str:
-        """Run a command; return its output, which goes to a file so that background processes do not block the test."""
+        """Runs a command. Returns its output, which goes to a file so that background processes do not block."""
         log = self.directory / "output.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -59,7 +59,7 @@ class Session:
 
 
 def _end_group(leader: int) -> None:
-    """Kill the processes that a session left running; they are in a process group of their own."""
+    """Kills the processes that a session left running; they are in a process group of their own."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,6 +1,9 @@
 """The lists in the documents agree with the code, and the links in them have targets."""
 
+import ast
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,10 +16,12 @@ from messaging.wire.closes import CLOSES
 from messaging.wire.limits import ANNOUNCED, Limits
 from messaging.wire.registry import ACTIONS, EVENTS
 from rooms.permissions import Permission, Role
-from tests.docs.blocks import ROOT, table_under
+from tests.docs.blocks import ROOT, all_blocks, table_under
 from tests.engine import only_on
 
 PROTOCOL = "docs/protocol.md"
+PACKAGES = ("accounts", "api", "config", "foundation", "messaging", "rooms")
+LOG_CALLS = ("log.info", "log.warning", "log.error", "log.exception")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 pytestmark = only_on("sqlite")
@@ -44,6 +49,14 @@ def test_it_lists_every_error_code() -> None:
         [f"`{code}`", str(error.status), "yes" if error.retryable else "no", error.summary]
         for code, error in sorted(DomainError.registry.items(), key=lambda item: (item[1].status, item[0]))
     ]
+
+
+def test_its_problems_have_the_text_of_their_codes() -> None:
+    problems = [json.loads(block.text) for block in all_blocks("json") if block.marks.get("schema") == "Problem"]
+    assert problems
+    for problem in problems:
+        for error in (problem, *problem["errors"]):
+            assert error["detail"] == DomainError.registry[error["code"]].summary
 
 
 def test_it_describes_every_action_and_its_fields(text: str) -> None:
@@ -89,8 +102,25 @@ def test_the_settings_list_every_limit() -> None:
         assert (mark == "•") is (field.name in ANNOUNCED), field.name
 
 
+def logged() -> Iterator[tuple[str, str]]:
+    """Yields level and text of each line that the code logs, without that of the tests."""
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in LOG_CALLS:
+                yield name.removeprefix("log."), ast.literal_eval(node.args[0])
+
+
+def test_the_deployment_lists_every_line_to_set_an_alarm_on() -> None:
+    listed = {text for row in table_under("docs/deploy.md", "Logs") for text in re.findall(r"`([^`]+)`", row[0])}
+    errors = {text for level, text in logged() if level in ("error", "exception")}
+
+    assert errors
+    assert errors - listed == set()
+    assert listed - {"healthy: false"} <= {text for _, text in logged()}
+
+
 def anchors(page: Path) -> set[str]:
-    """The anchors of the headings, as sites that render Markdown generate them."""
+    """Returns the anchors of the headings, as sites that render Markdown generate them."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -128,7 +128,7 @@ def test_its_json_matches_the_published_schemas(block: Block) -> None:
 
 
 def documented_actions() -> list[tuple[Any, Any]]:
-    """Each request on the protocol's page with the reply that follows it."""
+    """Returns each request on the protocol's page with the reply that follows it."""
     values = [json.loads(block.text) for block in blocks_in("docs/protocol.md", "json")]
     return [
         (value, reply)

@@ -96,7 +96,7 @@ def test_the_client_misses_no_message(session: Session, server: Server, open_roo
 
 @contextmanager
 def served(directory: Path, port: int) -> Iterator[str]:
-    """Serve the page as the quickstart describes."""
+    """Serves the page as the quickstart describes."""
     command = [".venv/bin/python", "-m", "http.server", str(port), "--bind", "localhost"]
     process = subprocess.Popen(command, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -1,4 +1,4 @@
-"""The recipe of CONTRIBUTING.md, followed in a copy of the tree: its action works over both doors, and replays."""
+"""The recipe of CONTRIBUTING.md, followed in a copy of the tree: its action works over REST, the socket and replay."""
 
 import ast
 import os

@@ -29,7 +29,7 @@ class Tab:
         self.page.on("websocket", self._on_socket)
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        """Record script errors, violations of the content security policy, and responses that are errors."""
+        """Records script errors, violations of the content security policy, and responses that are errors."""
         if message.type in ("error", "warning"):
             self.errors.append(message.text)
 
@@ -74,7 +74,7 @@ class Console(Tab):
         expect(self.page.locator("#state")).to_have_text("open", timeout=15_000)
 
     def make_room(self, name: str) -> str:
-        """Create a public room, and return its id. The console then selects it."""
+        """Creates a public room, and returns its id. The console then selects it."""
         self.page.get_by_label("Name", exact=True).fill(name)
         self.page.get_by_role("button", name="Make it").click()
         expect(self.room.locator("option:checked")).to_have_text(name)
@@ -82,7 +82,7 @@ class Console(Tab):
         return room
 
     def act(self, action: str, *, status: int = 200, **fields: object) -> None:
-        """Select an action, update its example with `fields`, send it, and wait for a reply with `status`."""
+        """Selects an action, updates its example with `fields`, sends it, and waits for a reply with `status`."""
         said = self.page.locator("#log .in .what", has_text=f"{action} {status}")
         before = said.count()
         self.page.get_by_role("combobox", name="Action", exact=True).select_option(action)
@@ -92,7 +92,7 @@ class Console(Tab):
         expect(said).to_have_count(before + 1)
 
     def expect_messages(self, count: int) -> None:
-        """Wait until the log shows `count` events `message.created`."""
+        """Waits until the log shows `count` events `message.created`."""
         created = self.page.locator("#log .in .what", has_text="message.created")
         expect(created).to_have_count(count, timeout=15_000)
 
@@ -100,11 +100,11 @@ class Console(Tab):
         self.page.get_by_role("button", name="Clear").click()
 
     def frames(self, way: str) -> list[Frame]:
-        """Return the frames in the log. `way` is `in` or `out`."""
+        """Returns the frames in the log. `way` is `in` or `out`."""
         return [msgspec.json.decode(text) for text in self.page.locator(f"#log .{way} pre").all_inner_texts()]
 
     def heard(self) -> list[tuple[int, str]]:
-        """Return seq and text of each message in the log, after a round trip, so that all events have arrived."""
+        """Returns seq and text of each message in the log, after a round trip, so that all events have arrived."""
         self.act("ping")
         created = [frame for frame in self.frames("in") if frame.get("event") == "message.created"]
         return [(frame["seq"], frame["data"]["text"]) for frame in created]
@@ -126,7 +126,7 @@ class Correspondent:
         self._post(f"/api/v1/rooms/{room}/join/")
 
     def say(self, room: str, *texts: str) -> list[tuple[int, str]]:
-        """Post messages, and return seq and text of each."""
+        """Posts messages, and returns seq and text of each."""
         return [(self._post(f"/api/v1/rooms/{room}/messages/", text=text).json()["seq"], text) for text in texts]
 
     def _post(self, path: str, **body: str) -> httpx.Response:

@@ -14,13 +14,13 @@ pytestmark = only_on("sqlite")
 
 
 def check_page(tab: Tab, url: str) -> None:
-    """Assert that the page had no errors and contacted no other host."""
+    """Asserts that the page had no errors and contacted no other host."""
     assert tab.errors == []
     assert tab.hosts == {urlsplit(url).netloc}
 
 
 def test_it_works(browser: Browser, server: Server, bob: Person) -> None:
-    """Sign up, create a room, join it and send; lose the connection, reconnect, and receive exactly what was missed."""
+    """It signs up, creates and joins a room, sends, loses the connection, reconnects, and receives what it missed."""
     with Wire(server) as wire, Correspondent(server, bob) as friend:
         console = Console(browser, wire.url)
         console.open()

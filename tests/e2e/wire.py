@@ -35,7 +35,7 @@ class Wire:
             end.close()
 
     def cut(self) -> None:
-        """Close every connection."""
+        """Closes every connection."""
         self._is_whole.clear()
         for end in self._ends:
             with suppress(OSError):

@@ -44,15 +44,15 @@ class DatabaseProxy:
         self._run(self._open)
 
     def close(self) -> None:
-        """Break every connection and accept no new ones, like a database that has stopped."""
+        """Breaks every connection and accepts no new ones, like a database that has stopped."""
         self._run(self._close)
 
     def cut(self) -> None:
-        """Break every open connection."""
+        """Breaks every open connection."""
         self._run(self._cut)
 
     def cut_after_commit(self) -> None:
-        """Let the next COMMIT reach the database, then break every connection instead of forwarding its answer."""
+        """Lets the next COMMIT reach the database, then breaks every connection instead of forwarding its answer."""
         self.is_waiting_for_commit = True
 
     def _run(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -24,7 +24,7 @@ THREADS, SOCKETS, SENDS_EACH, ROOMS = 20, 30, 20, 3
 
 
 def send_from_thread(person: Person, rooms: list[UUID]) -> list[float]:
-    """Send in this process, through the services. Returns the duration of each send, in seconds."""
+    """Sends in this process, through the services. Returns the duration of each send, in seconds."""
     principal, durations = person.principal, []
     for number, room in zip(range(SENDS_EACH), rooms * SENDS_EACH, strict=False):
         began = time.monotonic()
@@ -37,7 +37,7 @@ def send_from_thread(person: Person, rooms: list[UUID]) -> list[float]:
 
 
 def send_from_socket(server: Server, person: Person, rooms: list[UUID]) -> list[float]:
-    """Send in the process of `server`, over a socket. Returns the duration of each send, in seconds."""
+    """Sends in the process of `server`, over a socket. Returns the duration of each send, in seconds."""
     durations = []
     with Client(server, person) as client:
         for number, room in zip(range(SENDS_EACH), rooms * SENDS_EACH, strict=False):

@@ -46,7 +46,7 @@ def make_socket(person: Person, room: UUID, *, sends: bool) -> Socket:
 
 
 def follow_and_reconnect(server: Server, person: Person, room: UUID, seqs: list[int], until: float) -> None:
-    """Follow, disconnect and resume from the last seq, until the time `until` has passed and nothing is missing."""
+    """Follows, disconnects and resumes from the last seq, until the time `until` has passed and nothing is missing."""
     while True:
         is_last = time.monotonic() > until
         with Client(server, person) as client:

@@ -24,7 +24,7 @@ Acks = dict[tuple[UUID, str], tuple[int, int]]  # (sender, client_id): (id, seq)
 
 
 async def send_all(server: Server, room: UUID, person: Person, acks: Acks, enough: asyncio.Event) -> None:
-    """Send what is not acknowledged yet, and record the acks. Returns after the last one, or when the server dies."""
+    """Sends what is not acknowledged yet, and records the acks. Returns after the last one, or when the server dies."""
     try:
         async with connect(server.ws_url, additional_headers=person.headers, compression=None) as connection:
             await connection.recv()

@@ -60,7 +60,7 @@ def check_received(owner: Client, member: Client, removals: Seqs) -> None:
 
 
 def receive_until(client: Client, last_seqs: Seqs) -> dict[str, list[Frame]]:
-    """The events of each room up to its last seq."""
+    """Returns the events of each room up to its last seq."""
     found: dict[str, list[Frame]] = {room: [] for room in last_seqs}
     while any(not events or events[-1]["seq"] < last_seqs[room] for room, events in found.items()):
         event = client.event()

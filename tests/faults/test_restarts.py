@@ -52,7 +52,7 @@ pytestmark = only_on("postgresql")
 
 
 def restart(server: Server) -> float:
-    """Stop the server with SIGTERM and start it again. Returns how many seconds the stop took."""
+    """Stops the server with SIGTERM and starts it again. Returns how many seconds the stop took."""
     began = time.monotonic()
     server.stop()
     stop_s = time.monotonic() - began

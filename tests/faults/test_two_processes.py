@@ -127,7 +127,7 @@ REVOCATIONS = pytest.mark.parametrize("revoke", [log_out, change_password, deact
 def time_to_close(
     pair: list[Server], bob: Person, revoke: Callable[[Server, Person], int], *, settle_s: float = 0.0
 ) -> float:
-    """The seconds from the end of `revoke` until the user's sockets on both processes are closed."""
+    """Returns the seconds from the end of `revoke` until the user's sockets on both processes are closed."""
     sockets = [Client(server, bob) for server in pair]
     time.sleep(settle_s)
     code = revoke(pair[0], bob)

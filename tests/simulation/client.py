@@ -168,7 +168,7 @@ class Client:
         return None
 
     def _ends(self, stream: Stream, frame: Frame) -> bool:
-        """Whether `frame` is the removal of this user from their present membership, not from an earlier one."""
+        """Returns whether `frame` removes this user from their present membership, not from an earlier one."""
         is_removal = frame.event in EVICTIONS and frame.seq > stream.since
         return is_removal and changes.decode(frame.data).member.user.id == self.user.id
 

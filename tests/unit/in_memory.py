@@ -25,7 +25,7 @@ Caplog = pytest.LogCaptureFixture
 
 
 def notice(seq: int, *, room: UUID = ROOM, size: int = 0, **fields: Any) -> RoomNotice:
-    """An entry whose payload is its seq, padded to `size` bytes."""
+    """Returns an entry whose payload is its seq, padded to `size` bytes."""
     return RoomNotice(room_id=room, seq=seq, payload=str(seq).encode().ljust(size), **fields)
 
 
@@ -42,7 +42,7 @@ class Log:
         return len(self.entries[room])
 
     def commit(self, count: int = 1, *, room: UUID = ROOM, **fields: Any) -> list[RoomNotice]:
-        """Append `count` entries and return them. Nobody is notified."""
+        """Appends `count` entries and returns them. Nobody is notified."""
         head = self.head(room)
         new = [notice(head + place, room=room, **fields) for place in range(1, count + 1)]
         self.entries[room] += new
@@ -116,14 +116,14 @@ class InMemoryChat:
         self.hub = Hub(read_page=self.log.read_page, loop=loop, limits=limits or Limits(), interest=interest)
 
     def follow(self, socket: FakeSocket, room: UUID = ROOM, *, after: int | None = None, since: int = 0) -> Follower:
-        """Follow a room from the head of its log, or from the seq `after`."""
+        """Follows a room from the head of its log, or from the seq `after`."""
         head = self.log.head(room)
         follower = self.hub.hold(socket, room)
         self.hub.release(follower, cursor=head if after is None else after, since=since, head=head)
         return follower
 
     def post(self, count: int = 1, *, room: UUID = ROOM, **fields: Any) -> list[RoomNotice]:
-        """Commit `count` entries and publish them to the hub."""
+        """Commits `count` entries and publishes them to the hub."""
         new = self.log.commit(count, room=room, **fields)
         self.hub.publish(new)
         return new

@@ -55,7 +55,7 @@ async def test_it_does_not_count_the_ring_of_a_room_forgotten_while_a_page_was_r
 
 
 async def assert_rings_are_in_use(chat: InMemoryChat) -> None:
-    """A replay that is well within the bound comes from the ring, and not from the log."""
+    """Asserts that a replay that is well within the bound comes from the ring, and not from the log."""
     alice, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
     chat.log.reads.clear()
     chat.follow(alice, OTHER_ROOM)

@@ -56,7 +56,7 @@ class World:
         return self.chat.log.head()
 
     def deliver(self, order: list[int]) -> None:
-        """Publish the notices in flight at the places `order`, some of them twice. The others are lost."""
+        """Publishes the notices in flight at the places `order`, some of them twice. The others are lost."""
         self.chat.hub.publish([self.in_flight[place % len(self.in_flight)] for place in order if self.in_flight])
         self.in_flight.clear()
 
@@ -68,7 +68,7 @@ class World:
         person.stream = Stream(person.socket, follower, start=len(person.socket.payloads))
 
     def answer(self, person: Person, back: int) -> None:
-        """Release a held follower with a cursor that is `back` entries before the head."""
+        """Releases a held follower with a cursor that is `back` entries before the head."""
         stream = person.stream
         if stream is None or stream.cursor is not None:
             return
@@ -89,7 +89,7 @@ class World:
             person.joined_seq = None
 
     def end_stream(self, person: Person) -> None:
-        """Assert that the stream has received no entry twice and has no hole, so far."""
+        """Asserts that the stream has received no entry twice and has no hole, so far."""
         stream, person.stream = person.stream, None
         if stream is None:
             return
@@ -100,7 +100,7 @@ class World:
             assert len(stream.seqs) <= self.last_seq(stream) - stream.cursor
 
     def last_seq(self, stream: Stream) -> int:
-        """The last seq that the stream may receive: the removal of its user, or the head."""
+        """Returns the last seq that the stream may receive: the removal of its user, or the head."""
         removals = [
             entry.seq
             for entry in self.chat.log.entries[ROOM]
@@ -109,7 +109,7 @@ class World:
         return removals[0] if removals else self.chat.log.head()
 
     async def settle(self) -> None:
-        """Let every socket take more, and hint to the hub how far the log reaches."""
+        """Lets every socket take more, and hints to the hub how far the log reaches."""
         for person in self.people:
             self.answer(person, back=0)
             person.socket.drain(self.chat.hub)

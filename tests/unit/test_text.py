@@ -11,7 +11,7 @@ MOST = 2**53 - 1
 
 
 def nested(depth: int, *, array: bool = False) -> Any:
-    """JSON whose innermost value is nested `depth` levels deep."""
+    """Returns JSON whose innermost value is nested `depth` levels deep."""
     value: Any = 1
     for _ in range(depth):
         value = [value] if array else {"k": value}

@@ -19,7 +19,7 @@ def client(server: Server, room: UUID, alice: Person) -> Client:
 
 
 def request_page(client: Client, room: UUID, **payload: object) -> tuple[list[int], bool, bool]:
-    """The ids of the messages, `has_before` and `has_after`."""
+    """Returns the ids of the messages, `has_before` and `has_after`."""
     with client:
         data = client.act("history", room=str(room), **payload)["data"]
     return [message["id"] for message in data["messages"]], data["has_before"], data["has_after"]

@@ -15,7 +15,7 @@ AUTH = "/_allauth/app/v1"
 
 
 def receive_close(client: Client, timeout_s: float = 5.0) -> tuple[int, str]:
-    """The code and reason with which the server closes the socket."""
+    """Returns the code and reason with which the server closes the socket."""
     with pytest.raises(ConnectionClosed) as closed:
         while True:
             client.events.append(client.receive(timeout_s))

@@ -17,7 +17,7 @@ from rooms.notices import SessionsChanged
 
 
 class Command(BaseCommand):
-    help = "Deactivate a user. Their tokens are refused and their sockets closed, within about a second."
+    help = "Deactivate a user. Their tokens are refused at once, and their sockets are closed within 1.5 s."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")

@@ -36,7 +36,7 @@ class Command(BaseCommand):
             call_command("migrate", verbosity=0, interactive=False)
         connection.close()
         if options["workers"] > 1 and not settings.REDIS_URLS:
-            log.warning("without REDIS_URL, events reach the other workers up to a second late")
+            log.warning("without REDIS_URL, events reach the other workers up to 1.5 s late")
         _raise_file_limit()
         self._greet(options["host"], options["port"])
         uvicorn.run(

@@ -155,7 +155,7 @@ def apis(server: Server, bob: Person) -> Iterator[BothApis]:
 
 
 def _normalized(data: Any, room: UUID) -> Any:
-    """`data` without the room's id and the times, in which two rooms made alike differ."""
+    """Returns `data` without the room's id and the times, in which two rooms made alike differ."""
     text = msgspec.json.encode(data).decode().replace(str(room), "<room>")
     return msgspec.json.decode(re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "<time>", text))
 
