@@ -17,11 +17,11 @@ from foundation.sql import Lookup, as_moment, as_uuid, bound_moment
 
 _CHANGED_SESSIONS = Lookup(
     """
-    SELECT input.key, u.is_active, u.auth_version
+    SELECT input.key, u.is_active, u.auth_version, coalesce(s.expire_date > %s, FALSE)
     FROM input
-    LEFT JOIN accounts_session s ON s.session_key = input.key AND s.expire_date > %s
+    LEFT JOIN accounts_session s ON s.session_key = input.key
     LEFT JOIN accounts_user u ON u.id = s.user_id
-    WHERE NOT coalesce(u.is_active AND u.auth_version = input.number, FALSE)
+    WHERE NOT coalesce(u.is_active AND u.auth_version = input.number AND s.expire_date > %s, FALSE)
     """,
     key="text",
 )
@@ -102,9 +102,12 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Sess
     `auth_versions` has, by session key, the `auth_version` that each session was admitted with. A session has changed
     if its user has another one now or is not active. The value is None if the session has ended or expired.
     """
-    rows = _CHANGED_SESSIONS.run(auth_versions, bound_moment(timezone.now()))
+    now = bound_moment(timezone.now())
+    rows = _CHANGED_SESSIONS.run(auth_versions, now, now)
     return {
-        key: None if version is None else SessionStanding(bool(is_active), version) for key, is_active, version in rows
+        # An inactive user's sessions have ended as well, but the user is the reason.
+        key: SessionStanding(bool(is_active), version) if version is not None and (is_there or not is_active) else None
+        for key, is_active, version, is_there in rows
     }
 
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import models, revocation, selectors
 from accounts.schema import User, UserPatch
@@ -29,8 +30,9 @@ def update_user(*, user_id: UUID, patch: UserPatch) -> User:
 def set_active(*, username: str, active: bool) -> None:
     """Activates or deactivates the user with this username, in any case. Does nothing if they already are.
 
-    Either change raises `auth_version`, so that sockets are closed; the tokens of an inactive user are refused. Opens a
-    transaction, and announces the change after the commit. Raises `NotFound`.
+    Either change raises `auth_version` and ends the user's sessions: sockets are closed, tokens are refused, and a user
+    who is activated again signs in again. Opens a transaction, and announces the change after the commit. Raises
+    `NotFound`.
     """
     with transaction.atomic(durable=True):
         user = models.User.objects.select_for_update(no_key=True).filter(username=username.lower()).first()
@@ -41,4 +43,6 @@ def set_active(*, username: str, active: bool) -> None:
         user.is_active = active
         user.auth_version += 1
         user.save(update_fields=["is_active", "auth_version"])
+        # Kept until they are cleared, so that a sweep can tell an inactive user from a session that has ended.
+        models.Session.objects.filter(user=user).update(expire_date=timezone.now())
     revocation.announce(user.id)

@@ -130,5 +130,6 @@ def changing_room(
 
     One query more than `locked_room`. Raises what `access_room` raises.
     """
+    access_room(user_id=user_id, room_id=room_id, permission=permission)  # so that a stranger takes no lock
     with locked_room(room_id) as change:
         yield change, access_room(user_id=user_id, room_id=room_id, permission=permission)

@@ -154,7 +154,9 @@ def _require_may_grant(access: Access, role: Role) -> None:
 def _require_another_owner(membership: models.Membership) -> None:
     if membership.role < Role.OWNER:
         return
-    owners = models.Membership.objects.filter(room_id=membership.room_id, role=Role.OWNER, left_seq__isnull=True)
+    owners = models.Membership.objects.filter(
+        room_id=membership.room_id, role=Role.OWNER, left_seq__isnull=True, user__is_active=True
+    )
     if not owners.exclude(user_id=membership.user_id).exists():
         raise LastOwner
 

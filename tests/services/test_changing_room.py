@@ -132,3 +132,12 @@ def test_it_reads_the_clock_after_it_locks_the_head_for_a_join(charlie: Person, 
 
 def times_of(room: UUID) -> list[datetime]:
     return list(Entry.objects.filter(room_id=room).order_by("seq").values_list("at", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_refuses_a_stranger_without_waiting_for_the_lock(bob: Person, charlie: Person, room: UUID) -> None:
+    with locked(room):
+        with pytest.raises(NotFound), changing_room(room, user_id=charlie.id):
+            raise AssertionError
+        with pytest.raises(Forbidden), changing_room(room, user_id=bob.id, permission=Permission.ARCHIVE):
+            raise AssertionError

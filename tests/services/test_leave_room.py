@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from accounts import services as accounts
 from foundation.errors import DomainError, NotFound
 from rooms import services
 from rooms.errors import LastOwner, NotAMember
@@ -60,6 +61,14 @@ def test_it_refuses_the_last_owner(alice: Person, bob: Person, room: UUID, ear: 
 def test_it_does_not_count_a_former_owner(alice: Person, bob: Person, room: UUID) -> None:
     set_role(bob, room, Role.OWNER)
     services.leave_room(user_id=bob.id, room_id=room)
+
+    with pytest.raises(LastOwner):
+        services.leave_room(user_id=alice.id, room_id=room)
+
+
+def test_it_does_not_count_an_owner_who_is_deactivated(alice: Person, bob: Person, room: UUID) -> None:
+    set_role(bob, room, Role.OWNER)
+    accounts.set_active(username="bob", active=False)
 
     with pytest.raises(LastOwner):
         services.leave_room(user_id=alice.id, room_id=room)

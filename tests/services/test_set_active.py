@@ -41,6 +41,14 @@ def test_it_activates_a_user_again(alice: Person, announced: list[UUID]) -> None
     assert announced == [alice.id] * 2
 
 
+def test_what_ended_with_a_deactivation_stays_ended(alice: Person) -> None:
+    services.set_active(username="alice", active=False)
+    services.set_active(username="alice", active=True)
+
+    with pytest.raises(Unauthenticated):
+        check_access_token(alice.token)
+
+
 def test_it_does_nothing_if_the_user_is_active_already(alice: Person, announced: list[UUID]) -> None:
     services.set_active(username="alice", active=True)
 
