@@ -131,7 +131,8 @@ class Query:
         if not rows:
             return []
         database = connections[DEFAULT_DB_ALIAS]
-        database.ensure_connection()
+        if database.connection is None:
+            database.ensure_connection()
         with database.wrap_database_errors:
             if database.vendor == "sqlite":
                 return self._run_on_sqlite(database.connection, self._columns.for_sqlite(rows))

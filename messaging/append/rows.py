@@ -62,27 +62,20 @@ READ_COLUMNS: Final = (*(name for name in MessageRow._fields if name != "digest"
 
 def message_row(accepted: Accepted, at: datetime) -> MessageRow:
     submission = accepted.submission
-    return MessageRow(
-        room_id=submission.room_id,
-        id=accepted.id,
-        seq=accepted.seq,
-        sender_id=submission.sender_id,
-        text=submission.text,
-        reply_to=submission.reply_to,
-        # As `ExactJSONField` stores it.
-        data=msgspec.json.encode(submission.data).decode() if submission.data else "{}",
-        client_id=submission.client_id,
-        digest=submission.digests[0],
-        created_at=at,
+    data = msgspec.json.encode(submission.data).decode() if submission.data else "{}"  # as `ExactJSONField` stores it
+    return MessageRow(  # in the order of its fields: by name it takes three times as long
+        submission.room_id,
+        accepted.id,
+        accepted.seq,
+        submission.sender_id,
+        submission.text,
+        submission.reply_to,
+        data,
+        submission.client_id,
+        submission.digests[0],
+        at,
     )
 
 
 def entry_row(message: MessageRow) -> EntryRow:
-    return EntryRow(
-        room_id=message.room_id,
-        seq=message.seq,
-        kind=_CREATED,
-        actor_id=message.sender_id,
-        message_id=message.id,
-        at=message.created_at,
-    )
+    return EntryRow(message.room_id, message.seq, _CREATED, message.sender_id, message.id, message.created_at)
