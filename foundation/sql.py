@@ -7,7 +7,7 @@ would compile it again each time. A `Lookup` reads by keys, bound as one JSON va
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
@@ -45,6 +45,11 @@ def bound_moment(value: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(value)
 
 
+# All rows of a batch have the same time, which takes Django 9 µs to convert.
+_sqlite_moment = lru_cache(maxsize=64)(bound_moment)
+_BOUND_ON_SQLITE: Final = {"uuid": "{value}.hex", "timestamptz": "sqlite_moment({value})"}
+
+
 class Columns:
     """Names columns once, with PostgreSQL's types, and writes the SQL and the values of both engines from them.
 
@@ -58,8 +63,14 @@ class Columns:
         self.empty: SqlRow = (None,) * len(types)
         self._keys = tuple(types)
         self._types = tuple(types.values())
-        self._uuids = [index for index, kind in enumerate(self._types) if kind == "uuid"]
-        self._moments = [index for index, kind in enumerate(self._types) if kind == "timestamptz"]
+        # Compiled once, as `namedtuple` does: a loop over the columns of each row takes three times as long.
+        values = ", ".join(
+            _BOUND_ON_SQLITE.get(kind, "{value}").format(value=f"row[{index}]")
+            for index, kind in enumerate(self._types)
+        )
+        self._bind: Callable[[Iterable[SqlRow]], list[SqlRow]] = eval(  # noqa: S307 - no input in it
+            f"lambda rows: [({values},) for row in rows]", {"sqlite_moment": _sqlite_moment}
+        )
 
     @classmethod
     def of(cls, row: type[tuple[Any, ...]]) -> "Columns":
@@ -88,15 +99,7 @@ class Columns:
 
     def for_sqlite(self, rows: Iterable[SqlRow]) -> list[SqlRow]:
         """Returns the rows as SQLite's driver binds them. UUIDs and times must not be None."""
-        bound = []
-        for row in rows:
-            values = list(row)
-            for index in self._uuids:
-                values[index] = values[index].hex
-            for index in self._moments:
-                values[index] = _sqlite_moment(values[index])
-            bound.append(tuple(values))
-        return bound
+        return self._bind(rows)
 
     def for_postgresql(self, rows: Iterable[SqlRow]) -> list[dict[str, Any]]:
         """Returns the rows as objects for `recordset`."""
@@ -192,9 +195,6 @@ def _without_none(hint: Any) -> type:
     kind: type = next((kind for kind in get_args(hint) if kind is not NoneType), hint)
     return kind
 
-
-# All rows of a batch have the same time, which takes Django 9 µs to convert.
-_sqlite_moment = lru_cache(maxsize=64)(bound_moment)
 
 _TYPES: Final[dict[type, str]] = {
     UUID: "uuid", int: "bigint", str: "text", bytes: "bytea", datetime: "timestamptz"
