@@ -182,6 +182,6 @@ class Engine:
 
 async def _close_in_slices(sinks: Sequence[Sink], *, pause_s: float) -> None:
     """Closes `sinks` in slices, so that their clients do not all reconnect in the same moment."""
-    for place in range(min(DRAIN_SLICES, len(sinks))):
-        await asyncio.gather(*(sink.leave(closes.DRAINING) for sink in sinks[place::DRAIN_SLICES]))
+    for index in range(min(DRAIN_SLICES, len(sinks))):
+        await asyncio.gather(*(sink.leave(closes.DRAINING) for sink in sinks[index::DRAIN_SLICES]))
         await asyncio.sleep(pause_s)

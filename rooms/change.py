@@ -82,6 +82,11 @@ class Change:
         if self._entries:
             log.write_entries(self.room_id, self._entries)
 
+    def broadcast(self) -> None:
+        """Broadcasts what was appended. Called after the commit."""
+        if self.notices:
+            broadcast(self.notices)
+
 
 @contextmanager
 def creating_room(new: NewRoom) -> Iterator[tuple[Change, models.Room]]:
@@ -101,8 +106,7 @@ def creating_room(new: NewRoom) -> Iterator[tuple[Change, models.Room]]:
         yield change, room
         change.write()
         room.head.seq = change.head.seq
-    if change.notices:
-        broadcast(change.notices)
+    change.broadcast()
 
 
 @contextmanager
@@ -118,8 +122,7 @@ def locked_room(room_id: UUID) -> Iterator[Change]:
         change = Change(room_id, head, at=log.now())  # after the lock, so that times follow the order of the log
         yield change
         change.write()
-    if change.notices:
-        broadcast(change.notices)
+    change.broadcast()
 
 
 @contextmanager
@@ -128,8 +131,9 @@ def changing_room(
 ) -> Iterator[tuple[Change, Access]]:
     """Does what `locked_room` does, and yields also the user's `Access`, checked for `permission` after the lock.
 
-    One query more than `locked_room`. Raises what `access_room` raises.
+    Checks it before the lock as well, so that a stranger takes none. Two queries more than `locked_room`. Raises what
+    `access_room` raises.
     """
-    access_room(user_id=user_id, room_id=room_id, permission=permission)  # so that a stranger takes no lock
+    access_room(user_id=user_id, room_id=room_id, permission=permission)
     with locked_room(room_id) as change:
         yield change, access_room(user_id=user_id, room_id=room_id, permission=permission)

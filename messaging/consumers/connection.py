@@ -107,6 +107,9 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
                 principal, epoch = await self.authenticate()
+            refusal = self.refusal_of(principal)
+            if refusal is None:
+                self.begin(principal, epoch)
         except Unauthenticated as error:
             await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
         except (TimeoutError, Overloaded, Unavailable):
@@ -115,18 +118,8 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             log.exception("handshake failed")
             await self.close_with(closes.OVERLOADED)
         else:
-            await self.admit(principal, epoch)
-
-    async def admit(self, principal: Principal, epoch: UUID) -> None:
-        """Opens the socket of an authenticated user, or closes it with the reason."""
-        if (refusal := self.refusal_of(principal)) is not None:
-            await self.close_with(refusal)
-            return
-        try:
-            self.begin(principal, epoch)
-        except Exception:
-            log.exception("handshake failed")
-            await self.close_with(closes.OVERLOADED)
+            if refusal is not None:  # out of the `try`, because closing fails if the client has gone
+                await self.close_with(refusal)
 
     async def authenticate(self) -> tuple[Principal, UUID]:
         """Returns the user who opens the socket, and the epoch. Raises `Unauthenticated`."""

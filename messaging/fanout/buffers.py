@@ -44,8 +44,8 @@ class Ring:
             return None
         found: list[RoomNotice] = []
         size = 0
-        for place in range(cursor + 1 - self.notices[0].seq, len(self.notices)):
-            notice = self.notices[place]
+        for index in range(cursor + 1 - self.notices[0].seq, len(self.notices)):
+            notice = self.notices[index]
             size += len(notice.payload)
             if found and size > max_bytes:
                 break

@@ -37,13 +37,13 @@ class Delivery:
         """
         frames = Frames(tuple(notice.payload for notice in notices))
         roster = feed.roster()
-        unready = self._unready.among(roster.places.keys())
+        unready = self._unready.among(roster.indexes.keys())
         are_ready = bytearray(b"\1") * len(roster.outlets)
         for sink in unready:
-            are_ready[roster.places[sink]] = 0
+            are_ready[roster.indexes[sink]] = 0
         sent = fan_out(compress(roster.outlets, are_ready), frames.wire)
         if sent.count(len(frames.wire)) < len(sent):
-            for sink, size in zip(compress(roster.places, are_ready), sent, strict=True):
+            for sink, size in zip(compress(roster.indexes, are_ready), sent, strict=True):
                 if size < len(frames.wire):
                     sink.keep(frames.wire[size:])
         for sink in [sink for sink in (*roster.without_outlet, *unready) if not sink.offer(frames)]:
@@ -101,9 +101,9 @@ class Delivery:
     def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
         """Writes `notices` to a follower that is behind, but nothing after its own removal."""
         user_id = follower.sink.user_id
-        for place, notice in enumerate(notices):
+        for index, notice in enumerate(notices):
             if notice.evicts == user_id and notice.seq > follower.since:
-                follower.sink.write(Frames(tuple(n.payload for n in notices[: place + 1])))
+                follower.sink.write(Frames(tuple(n.payload for n in notices[: index + 1])))
                 self._unfollow(follower.sink, notice.room_id)
                 return
         follower.sink.write(Frames(tuple(notice.payload for notice in notices)))

@@ -35,7 +35,7 @@ class Sink(Protocol):
 
     @property
     def congested(self) -> bool:
-        """Whether its buffer is full. When it no longer is, the sink calls `Hub.drained`."""
+        """Whether its buffer is full, or it is closed. When the buffer drains, the sink calls `Hub.drained`."""
 
     def write(self, frames: Frames) -> None:
         """Sends or buffers `frames`."""
@@ -100,9 +100,9 @@ class Follower:
 
 
 class Roster(NamedTuple):
-    """The sinks of a feed's live followers. `places` gives the index in `outlets` of each sink that has an outlet."""
+    """The sinks of a feed's live followers. `indexes` gives the index in `outlets` of each sink that has an outlet."""
 
-    places: dict[Sink, int]
+    indexes: dict[Sink, int]
     outlets: list[Outlet]
     without_outlet: list[Sink]
 
@@ -176,7 +176,7 @@ class Feed:
         if self._roster is None:
             direct = [sink for sink in self.live if sink.outlet is not None]
             self._roster = Roster(
-                places={sink: place for place, sink in enumerate(direct)},
+                indexes={sink: index for index, sink in enumerate(direct)},
                 outlets=[outlet for sink in direct if (outlet := sink.outlet) is not None],
                 without_outlet=[sink for sink in self.live if sink.outlet is None],
             )
@@ -231,10 +231,10 @@ class Feed:
 def chunks_of(notices: Sequence[RoomNotice]) -> Iterable[Sequence[RoomNotice]]:
     """Splits `notices` after every removal of a member, and wherever a chunk has reached `CHUNK_BYTES`."""
     start = size = 0
-    for place, notice in enumerate(notices):
+    for index, notice in enumerate(notices):
         size += len(notice.payload)
         if notice.evicts is not None or size >= CHUNK_BYTES:
-            yield notices[start : place + 1]
-            start, size = place + 1, 0
+            yield notices[start : index + 1]
+            start, size = index + 1, 0
     if start < len(notices):
         yield notices[start:]

@@ -156,8 +156,8 @@ class Pages:
 
 
 def _contiguous(cursor: int, notices: list[RoomNotice]) -> list[RoomNotice]:
-    for place, notice in enumerate(notices, start=1):
-        if notice.seq != cursor + place:
-            log.error("hole in the log", room=str(notice.room_id), expected=cursor + place, found=notice.seq)
-            return notices[: place - 1]
+    for index, notice in enumerate(notices, start=1):
+        if notice.seq != cursor + index:
+            log.error("hole in the log", room=str(notice.room_id), expected=cursor + index, found=notice.seq)
+            return notices[: index - 1]
     return notices
