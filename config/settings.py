@@ -119,8 +119,10 @@ _SQLITE_OPTIONS = {
     # IMMEDIATE: a deferred transaction that starts to write fails at once while another one writes.
     "transaction_mode": "IMMEDIATE",
     # FULL: an acknowledged message survives a power failure, not only a crash.
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000",
-    "timeout": 30,  # s
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+    f" PRAGMA busy_timeout={round(ROOMLOG_LIMITS.writer_patience_s * 1000)}",
+    # While another process writes: no longer than the writer keeps a send.
+    "timeout": ROOMLOG_LIMITS.writer_patience_s,  # s
 }
 _KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1  # by the reader threads and the writer thread
 # Seconds to wait for a connection if all are in use or none can be opened.

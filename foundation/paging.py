@@ -1,5 +1,6 @@
 """Keyset pagination: pages are addressed by key, never by offset, so that every page costs the same."""
 
+from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db.models import Model, QuerySet
@@ -30,3 +31,14 @@ def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, li
         queryset = queryset.filter(**{f"{key}__gt": after})
     rows = list(queryset.order_by(key)[: limit + 1])
     return KeysetPage(rows[:limit], has_before=after is not None, has_after=len(rows) > limit)
+
+
+def count_within(sizes: Iterable[int], max_bytes: int) -> int:
+    """Returns how many of the first `sizes` (bytes) are within `max_bytes` together: at least one, if there is one."""
+    count = total = 0
+    for size in sizes:
+        total += size
+        if count and total > max_bytes:
+            break
+        count += 1
+    return count

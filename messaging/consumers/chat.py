@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from foundation.errors import DomainError, LimitReached, Overloaded
+from foundation.errors import DomainError, LimitReached, NotFound, Overloaded
 from foundation.schema import timestamp
 from messaging.append.decide import Verdict
 from messaging.append.submissions import submission_of
@@ -19,6 +19,7 @@ from messaging.wire import frames
 from messaging.wire.actions import History, Join, Leave, Ping, Read, Send, Sync
 from messaging.wire.shapes import Pong, SyncedRooms
 from rooms import services
+from rooms.errors import NotAMember
 from rooms.log import now
 
 
@@ -33,8 +34,11 @@ class ChatConsumer(Connection):
         follower = None if keeps_following else self.engine.hub.hold(self.socket, frame.room)
         try:
             answer, plan = await self.run(follow_room, join=frame)
-        except BaseException:
-            self.engine.hub.unfollow(self.socket, frame.room)
+        except BaseException as error:
+            if follower is not None:  # an earlier follow of the room goes on
+                self.engine.hub.discard(follower)
+            if isinstance(error, NotFound | NotAMember):  # unless the user may not follow it any more
+                self.engine.hub.unfollow(self.socket, frame.room)
             raise
         self.answer(frame, answer)
         since, head = answer.membership.joined_seq, answer.head.seq
@@ -51,9 +55,11 @@ class ChatConsumer(Connection):
         try:
             answers, plans = await self.run(follow_rooms, sync=frame)
         except BaseException:
-            self.unfollow(frame.rooms)
+            self.discard(followers.values())
             raise
-        self.unfollow(frame.rooms.keys() - plans.keys())
+        refused = frame.rooms.keys() - plans.keys()
+        self.discard(followers[room_id] for room_id in refused & followers.keys())
+        self.unfollow(refused)
         self.answer(frame, SyncedRooms(answers))
         for room_id, plan in plans.items():
             self.start_delivery(room_id, followers.get(room_id), cursor=plan.cursor, since=plan.since, head=plan.head)
@@ -117,6 +123,11 @@ class ChatConsumer(Connection):
         limit = self.engine.limits.max_followed_rooms
         if len(rooms | self.socket.followers.keys()) > limit:
             raise LimitReached(f"A socket can follow at most {limit} rooms.")
+
+    def discard(self, followers: Iterable[Follower]) -> None:
+        """Ends follows that were held and not released."""
+        for follower in followers:
+            self.engine.hub.discard(follower)
 
     def unfollow(self, rooms: Iterable[UUID]) -> None:
         """Stops following those of `rooms` that the socket follows."""

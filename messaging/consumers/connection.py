@@ -21,6 +21,7 @@ from messaging.engine import Engine
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import RawFrame, run_now
+from messaging.transport.intake import Allowance
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
@@ -65,7 +66,10 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         """Runs the connection. Replaces Channels' loop, which costs a task and a change of thread for each message."""
         self.scope, self.base_send = scope, send
         self.engine: Engine = scope["state"]["engine"]
-        self.refusals = 0
+        limits = self.engine.limits
+        self.refusals = Allowance(
+            per_s=limits.flood_refusals_per_s, burst=limits.flood_refusals - 1, now=self.engine.loop.time()
+        )
         try:
             while True:
                 await self.dispatch(await receive())
@@ -193,7 +197,6 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         except Rejected as rejected:
             self.refuse(rejected.action, rejected.request_id, rejected.error)
         else:
-            self.refusals = 0
             return frame
         return None
 
@@ -211,9 +214,8 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         await self.handle_action(frame.name(), frame.request_id, frame=frame)
 
     def count_refusal(self) -> None:
-        """Closes the socket after too many refusals in a row."""
-        self.refusals += 1
-        if self.refusals >= self.engine.limits.flood_refusals:
+        """Closes the socket of a client that goes on against too many refusals, whatever else it sends between them."""
+        if self.refusals.spend(1, now=self.engine.loop.time()):
             self.socket.close(closes.FLOOD)
 
     async def handle_exception(self, exc: Exception, action: str | None, request_id: RequestId | None) -> None:

@@ -110,7 +110,7 @@ class Hub:
         """Begins to follow a room. Nothing is written to the follower until it is released.
 
         Call this before reading the head that the join is answered with, so that no entry falls between the two. If
-        the sink follows the room already, the new follower replaces the old one.
+        the sink follows the room already, that follow goes on until the new one is released. Otherwise `discard` it.
         """
         feed = self._feeds.get(room_id)
         if feed is None:
@@ -118,36 +118,42 @@ class Hub:
             self._interest.room_followed(room_id)
         follower = Follower(feed, sink)
         feed.not_live.add(follower)
-        self.unfollow(sink, room_id)
-        sink.followers[room_id] = follower
         return follower
 
     def release(self, follower: Follower, *, cursor: int, since: int, head: int) -> None:
         """Writes to a held follower what comes after `cursor`, and from then on whatever is published.
 
-        `head` is the seq that the log had reached when the membership was read, and `since` the seq at which that
-        membership began. Does nothing if the follower was unfollowed or replaced meanwhile.
+        An earlier follow of the room by the same sink ends. `head` is the seq that the log had reached when the
+        membership was read, and `since` the seq at which that membership began.
         """
         feed = follower.feed
         if follower not in feed.not_live:
             return
+        self.unfollow(follower.sink, feed.room_id)
+        follower.sink.followers[feed.room_id] = follower
         follower.cursor, follower.since = cursor, since
         feed.start(head)
         self._accept(feed, ())
         self._delivery.catch_up(follower)
 
+    def discard(self, follower: Follower) -> None:
+        """Ends a follow that was held and not released. Nothing is written for it."""
+        self._remove(follower)
+
     def unfollow(self, sink: Sink, room_id: UUID) -> None:
         """Ends a follow. Nothing more is written for it. Does nothing if there is none."""
         follower = sink.followers.pop(room_id, None)
-        if follower is None:
-            return
+        if follower is not None:
+            self._remove(follower)
+
+    def _remove(self, follower: Follower) -> None:
         feed = follower.feed
         feed.remove(follower)
-        if feed.is_idle and self._feeds.get(room_id) is feed:
-            del self._feeds[room_id]
+        if feed.is_idle and self._feeds.get(feed.room_id) is feed:
+            del self._feeds[feed.room_id]
             self._budget.discard(feed)
             feed.cancel_refill()
-            self._interest.room_unfollowed(room_id)
+            self._interest.room_unfollowed(feed.room_id)
 
     def known_heads(self) -> dict[UUID, int]:
         """Returns the newest seq that is known to exist in each room that is followed."""

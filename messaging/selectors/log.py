@@ -5,9 +5,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 
 from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
+from foundation.paging import count_within
 from messaging.fanout.pages import EntryPage
 from messaging.selectors.messages import messages_by_id
 from messaging.wire.registry import LOG_EVENTS
@@ -33,7 +35,8 @@ def read_page(*, room_id: UUID, after: int, limit: int) -> EntryPage:
 def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage:
     """Returns up to `limit` events with a seq above `after`, oldest first, for a member of the room.
 
-    If the first of them are no longer stored, the page begins with a `gap`. At most seven queries. Raises what
+    If the first of them are no longer stored, the page begins with a `gap`. It is bounded by `page_max_bytes`, too, but
+    holds at least one event. At most seven queries. Raises what
     `access_room` raises.
     """
     head = access_room(user_id=user_id, room_id=room_id).room.head.seq
@@ -41,6 +44,9 @@ def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage
     notices = [notice for notice in page.notices if notice.seq <= head]
     if after + 1 < page.floor:
         notices = [render_gap(room_id, after + 1, page.floor - 1), *notices]
+    notices = notices[
+        : count_within((len(notice.payload) for notice in notices), settings.ROOMLOG_LIMITS.page_max_bytes)
+    ]
     last = notices[-1].seq if notices else after
     return LogPage(
         results=[msgspec.Raw(notice.payload) for notice in notices], has_before=after > 0, has_after=last < head

@@ -19,10 +19,14 @@ from websockets.http11 import Request
 from messaging.fanout.feed import Outlet
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import RawFrame
+from messaging.transport.intake import Intake, budgets_of
 from messaging.transport.waiting import LeanEvent, LeanQueue
 from messaging.transport.write_deadline import WriteDeadline
-from messaging.wire.closes import SLOW_READER
+from messaging.wire.closes import FLOOD, SLOW_READER
 from messaging.wire.limits import Limits
+
+CLOSE_WAIT_S = 2.0  # for the client's close frame, once ours was sent
+AFTER_CLOSE_BYTES = 1024  # in which it is looked for
 
 
 class RoomlogProtocol(WebSocketsSansIOProtocol):
@@ -38,6 +42,9 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._deadline: WriteDeadline | None = None  # most connections never need one
         self._kernel_socket: socket.socket | None = None  # shares the file descriptor of the transport
         self._pong = b""  # the newest pong that waits until the connection is no longer full
+        self._intake: Intake | None = None  # from the end of the request's head
+        self._is_read = True  # whether the transport reads
+        self._after_close_bytes = AFTER_CLOSE_BYTES
 
     # -- as a `DirectConnection` --------------------------------------------------------------------------------------
 
@@ -75,21 +82,31 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self.resume_reading()
 
     def pause_reading(self) -> None:
-        if not self.read_paused:
-            self.read_paused = True
-            self.transport.pause_reading()
+        self.read_paused = True
+        self._read_or_pause()
 
     def resume_reading(self) -> None:
         if self.read_paused:
             self.read_paused = False
+            if self._intake is not None:
+                self._intake.resume()
+            self._read_or_pause()
+
+    def _read_or_pause(self) -> None:
+        """Reads from the kernel while the application wants frames and the client is within its budgets."""
+        wanted = not self.read_paused and not (self._intake is not None and self._intake.is_full)
+        if wanted and not self._is_read:
+            self._is_read = True
             self.transport.resume_reading()
+        elif not wanted and self._is_read:
+            self._is_read = False
+            self.transport.pause_reading()
 
     def close_with(self, code: int, reason: str) -> None:
         """Sends a close frame, unless the connection is closing. The application receives `websocket.disconnect`."""
         if self._can_write:
             self._send_close(code, reason)
-            self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
-            self.resume_reading()
+            self._linger()
 
     @property
     def _can_write(self) -> bool:
@@ -117,6 +134,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_socket()
+        if self._intake is not None:
+            self._intake.stop()
         if self._deadline is not None:
             self._deadline.stop()
         if self._kernel_socket is not None:
@@ -163,7 +182,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def _break_cycles(self) -> None:
         """Drops the references that lead back to this object, so that it does not wait for the garbage collector."""
-        self._socket = self._on_frame = self._deadline = None
+        self._socket = self._on_frame = self._deadline = self._intake = None
         if (scope := getattr(self, "scope", None)) is not None:
             scope["extensions"].pop(EXTENSION, None)
         self.conn.parser.close()
@@ -180,8 +199,12 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         return event  # type: ignore[return-value]
 
     async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "websocket.close":
+            self.resume_reading()  # as the base class is about to do
         await super().send(message)
-        if message["type"] == "websocket.accept":
+        if message["type"] == "websocket.close":
+            self._linger()
+        elif message["type"] == "websocket.accept":
             self.request = self.response = None  # type: ignore[assignment]
         elif message["type"] == "websocket.http.response.body":
             self.handshake_complete = True  # otherwise the base class logs that the handshake was not completed
@@ -189,11 +212,44 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
     # -- data of the client -------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """Takes the head of the request as a whole, as uvicorn's HTTP protocol hands it on; the frames by budgets."""
+        if self.close_sent:
+            self._take_after_close(data)
+            return
+        if self._intake is not None:
+            self._intake.put(data)
+            self._read_or_pause()
+            return
         super().data_received(data)
-        if not self.handshake_initiated and self.conn.handshake_exc is not None:
+        if self.handshake_initiated:
+            self._intake = Intake(
+                parse=super().data_received,
+                is_paused=self._is_app_busy,
+                on_changed=self._read_or_pause,
+                on_flood=self._cut_flood,
+                budgets=budgets_of(self.limits, now=self.loop.time()) if settings.ROOMLOG_RATE_LIMITS else (),
+                patience_s=self.limits.flood_patience_s,
+                loop=self.loop,
+            )
+        elif self.conn.handshake_exc is not None:
             # The request is malformed or too large. The base class would not answer it.
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
+
+    def _is_app_busy(self) -> bool:
+        return self.read_paused
+
+    def _cut_flood(self) -> None:
+        """Closes a client that has sent more than its budgets for too long."""
+        self.close_with(FLOOD.code, FLOOD.reason)
+
+    def _take_after_close(self, data: bytes) -> None:
+        """Looks for the client's close frame in the first bytes after ours. What comes after them is not read."""
+        self._after_close_bytes -= len(data)
+        if self._after_close_bytes < 0:
+            self.pause_reading()
+        else:
+            super().data_received(data)
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -253,7 +309,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         super().handle_parser_exception()
 
     def keepalive_timeout(self) -> None:
-        if self.read_paused:  # the pong may have arrived, but is not read while an action runs
+        if not self._is_read:  # the pong may have arrived, but is not read while an action runs or a budget is spent
             self.pong_timer = self.pending_ping_payload = None
             self.schedule_ping()
             return
@@ -271,6 +327,22 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         """Keeps the socket from writing after the close frame that is about to be sent."""
         if self._socket is not None:
             self._socket.ended()
+
+    def _linger(self) -> None:
+        """Gives the client a moment to answer the close frame."""
+        if self._intake is not None:
+            self._intake.stop()
+        self.resume_reading()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(CLOSE_WAIT_S, self._end_linger)
+
+    def _end_linger(self) -> None:
+        """Ends the connection. If the client has yet to take what it was sent, the write deadline goes on."""
+        if self.transport.get_write_buffer_size():
+            self.transport.close()
+        else:
+            self.transport.abort()
 
     def _send_close(self, code: int, reason: str) -> None:
         self._end_socket()

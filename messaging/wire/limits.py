@@ -17,18 +17,25 @@ class Limits(msgspec.Struct, frozen=True):
     max_followed_rooms: int = 1_000  # by one socket
     max_sockets: int = 100  # of one user, in each process
     history_page_max: int = 100  # messages
+    page_max_bytes: int = 64 * 1024  # messages or events of one page; one that is larger comes alone
     actions_per_s: float = 20.0  # of one user, on average (token bucket)
     actions_burst: int = 40
-    flood_refusals: int = 200  # `rate_limited` replies in a row after which the socket is closed
+    flood_refusals: int = 200  # `rate_limited` replies after which the socket is closed (token bucket)
+    flood_refusals_per_s: float = 10.0  # of them, what a client may go on to receive
+    bytes_per_s: int = 1024 * 1024  # read from one connection, on average (token bucket)
+    bytes_burst: int = 4 * 1024 * 1024
+    frames_per_s: float = 100.0  # read from one connection, with fragments, on average
+    frames_burst: int = 400
+    control_frames_per_s: float = 10.0  # pings, pongs and closes read from one connection, on average
+    control_frames_burst: int = 50
+    flood_patience_s: float = 10.0  # for which a connection may stay over these budgets before it is closed
     # Bounds on what a process keeps, and how long it waits.
     replay_page_entries: int = 200
     pages_max_bytes: int = 32 * 1024 * 1024  # of log pages that are cached for followers who catch up
     ring_max_frames: int = 64  # latest frames of one room, which are kept encoded
     ring_max_bytes: int = 64 * 1024
     parked_max_bytes: int = 512 * 1024  # entries of one room that arrived ahead of those they follow
-    rings_max_bytes: int = (
-        64 * 1024 * 1024
-    )  # newest and early entries of all rooms; the least recently active drop theirs
+    rings_max_bytes: int = 64 * 1024 * 1024  # of newest and early entries; the least recently active rooms drop theirs
     send_buffer_bytes: int = 64 * 1024  # unsent bytes of one socket above which nothing more is written to it
     stalled_writer_s: float = 10.0  # time without progress after which a slow reader's socket is closed
     writer_backlog: int = 10_000  # sends waiting for the database
@@ -55,8 +62,15 @@ ANNOUNCED = (
     "max_followed_rooms",
     "max_sockets",
     "history_page_max",
+    "page_max_bytes",
     "actions_per_s",
     "actions_burst",
+    "bytes_per_s",
+    "bytes_burst",
+    "frames_per_s",
+    "frames_burst",
+    "control_frames_per_s",
+    "control_frames_burst",
     "handshake_timeout_s",
     "stalled_writer_s",
 )

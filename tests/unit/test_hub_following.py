@@ -75,12 +75,24 @@ async def test_it_ignores_the_release_of_a_follower_that_left(chat: InMemoryChat
     alice = FakeSocket()
     follower = chat.hub.hold(alice, ROOM)
     chat.post()
-    chat.hub.unfollow(alice, ROOM)
+    chat.hub.discard(follower)
 
     chat.hub.release(follower, cursor=0, since=0, head=0)
     chat.post()
 
     assert alice.seqs == []
+
+
+async def test_an_earlier_follow_goes_on_until_the_new_one_is_released(chat: InMemoryChat) -> None:
+    alice = FakeSocket()
+    chat.follow(alice)
+    follower = chat.hub.hold(alice, ROOM)
+    chat.post(2)
+    assert alice.seqs == [1, 2]
+
+    chat.hub.discard(follower)
+    chat.post(2)
+    assert alice.seqs == [1, 2, 3, 4]
 
 
 async def test_it_starts_a_new_follow_if_a_socket_joins_again(chat: InMemoryChat) -> None:
