@@ -141,6 +141,8 @@ _POSTGRESQL_OPTIONS = {
         "reconnect_timeout": _PATIENCE_S,
     },
     "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on"
+    # No statement holds a thread, or a lock that others wait for, for longer than the writer keeps a send.
+    f" -c statement_timeout={round(ROOMLOG_LIMITS.writer_patience_s * 1000)}"
     # Only the statements of an append are prepared. Their best plans do not depend on the values.
     " -c plan_cache_mode=force_generic_plan"
     # The data is in memory or on an SSD: prefer an index scan to a sequential scan.

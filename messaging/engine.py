@@ -146,6 +146,7 @@ class Engine:
 
     def user_disconnected(self, user_id: UUID) -> None:
         self.relay.unsubscribe(user_group(user_id))
+        self.sweep.forget_user(user_id)
 
     def sessions_changed(self, user_id: UUID) -> None:
         self.sweep.request_user(user_id)

@@ -208,9 +208,16 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         return is_quick
 
     async def handle(self, frame: Action) -> None:
-        """Handles any action."""
+        """Handles any action. Does nothing if the session of the socket has ended."""
         if not isinstance(frame, Send | Ping):
             await self.socket.window.settled()  # so that it sees the effects of the sends before it
+            try:
+                await self.engine.sweep.checked(self.signed_in.user.id)  # as an append does for a send
+            except DomainError as error:
+                self.refuse(frame.name(), frame.request_id, error)
+                return
+            if self.socket.ignores_frames:
+                return
         await self.handle_action(frame.name(), frame.request_id, frame=frame)
 
     def count_refusal(self) -> None:

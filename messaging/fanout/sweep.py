@@ -5,14 +5,14 @@ delivery and revocation do not depend on the channel layer, and several processe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 
 from accounts.schema import SessionStanding
-from foundation.errors import DomainError
+from foundation.errors import DomainError, Internal
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
@@ -58,6 +58,8 @@ class Sweep:
         self._is_layer_healthy = is_layer_healthy
         self._requested_rooms: set[UUID] = set()
         self._requested_users: set[UUID] = set()
+        # Users whose sessions may have ended, until they have been checked; with what waits for that, if anything does.
+        self._unchecked: dict[UUID, asyncio.Future[None] | None] = {}
         self._is_requested = asyncio.Event()
         # Since the last report:
         self._sweeps = 0
@@ -74,8 +76,29 @@ class Sweep:
 
     def request_user(self, user_id: UUID) -> None:
         """Checks the sessions of one user without waiting for the interval to end."""
+        self._unchecked.setdefault(user_id, None)
         self._requested_users.add(user_id)
         self._is_requested.set()
+
+    def forget_user(self, user_id: UUID) -> None:
+        """Must be called when the user has no socket here any more."""
+        waiting = self._unchecked.pop(user_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    async def checked(self, user_id: UUID) -> None:
+        """Waits until the sockets of sessions that have ended are closed, if the user has any.
+
+        Does not wait unless `request_user` was called and the check has not been made since. Raises `Overloaded` or
+        `Unavailable` if the database fails.
+        """
+        if user_id not in self._unchecked:
+            return
+        waiting = self._unchecked[user_id]
+        if waiting is None:
+            waiting = self._unchecked[user_id] = self._loop.create_future()
+            self.request_user(user_id)  # again, in case the check failed before
+        await asyncio.shield(waiting)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -113,10 +136,28 @@ class Sweep:
                     {room_id: heads[room_id] for room_id in rooms & heads.keys()},
                     {session_key: versions[session_key] for session_key in sessions},
                 )
-            except DomainError:
-                pass  # as above; the next sweep covers these, too
+            except DomainError as error:  # as above; the next sweep covers these, too
+                self._end_checks(users, error)
             except Exception:
                 log.exception("sweep failed; the next one covers it")
+                self._end_checks(users, Internal())
+            else:
+                self._end_checks(users, None)
+
+    def _end_checks(self, users: Set[UUID], error: DomainError | None) -> None:
+        """Wakes those who wait for the check of `users`. After an error, the users are still unchecked."""
+        # Those that were requested meanwhile are checked once more.
+        for user_id in (users - self._requested_users) & self._unchecked.keys():
+            waiting = self._unchecked.pop(user_id)
+            if error is not None:
+                self._unchecked[user_id] = None
+            if waiting is None or waiting.done():
+                continue
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+                waiting.exception()  # those who waited may have gone
 
     async def _sweep(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
         """Passes new heads to the hub, and closes the sockets of sessions that have ended.

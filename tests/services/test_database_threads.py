@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.db import OperationalError, connection, connections, transaction
 
 from foundation.errors import DomainError, Overloaded, Unavailable
@@ -84,6 +85,23 @@ async def test_it_translates_failures_of_the_database(
         await threads.run(fail)
     assert refused.value.retry_after
     assert await threads.run(select, 1) == 1
+
+
+@only_on("postgresql")
+async def test_a_statement_that_takes_too_long_is_ended(threads: DatabaseThreads) -> None:
+    def sleep(seconds: float) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            assert cursor.fetchone() == (f"{settings.ROOMLOG_LIMITS.writer_patience_s:.0f}s",)
+            cursor.execute("SET statement_timeout = 100")
+            try:
+                cursor.execute("SELECT pg_sleep(%s)", [seconds])
+            finally:
+                cursor.execute("RESET statement_timeout")
+
+    with pytest.raises(Unavailable):
+        await threads.run(sleep, LONG_S)
+    await threads.run(sleep, 0.0)
 
 
 @only_on("postgresql")

@@ -176,6 +176,70 @@ async def test_it_checks_a_requested_user_without_waiting_for_the_interval(proce
     assert alice.closed == SESSION_REVOKED
 
 
+# -- actions wait for the check of a session that may have ended -------------------------------------------------------
+
+
+async def test_an_action_does_not_wait_if_nothing_has_happened_to_its_session(process: Process) -> None:
+    process.chat.hub.register(FakeSocket())
+    async with asyncio.timeout(0):
+        await process.sweep.checked(ALICE.id)
+
+
+async def test_an_action_waits_until_the_session_has_been_checked(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.standings[alice.session_key] = None
+
+    process.sweep.request_user(alice.user_id)
+    assert alice.closed is None
+    await process.sweep.checked(alice.user_id)
+
+    assert alice.closed == SESSION_REVOKED
+
+
+async def test_an_action_waits_for_the_check_of_the_last_revocation(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.sweep.request_user(alice.user_id)
+    waiting = asyncio.ensure_future(process.sweep.checked(alice.user_id))
+    await asyncio.sleep(READ_S / 2)  # the first check has asked already
+    process.database.standings[alice.session_key] = None
+    process.sweep.request_user(alice.user_id)
+
+    await waiting
+
+    assert alice.closed == SESSION_REVOKED
+
+
+async def test_an_action_is_refused_while_the_session_cannot_be_checked(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.error = Unavailable()
+    process.sweep.request_user(alice.user_id)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await process.sweep.checked(alice.user_id)
+
+    process.database.error = None
+    process.database.standings[alice.session_key] = None
+    await process.sweep.checked(alice.user_id)
+
+    assert alice.closed == SESSION_REVOKED
+
+
+async def test_an_action_of_a_user_who_has_gone_does_not_wait(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.error = Unavailable()
+    process.sweep.request_user(alice.user_id)
+    waiting = asyncio.ensure_future(process.sweep.checked(alice.user_id))
+    await asyncio.sleep(0)
+    process.sweep.forget_user(alice.user_id)
+
+    await waiting
+    await process.sweep.checked(alice.user_id)
+
+
 async def test_it_ends_its_tasks_when_closed() -> None:
     process = Process()
 

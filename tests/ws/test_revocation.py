@@ -59,6 +59,18 @@ def test_it_refuses_sends_after_a_logout_was_answered(server: Server, room: UUID
         assert reply["errors"][0]["code"] == "unauthenticated"
 
 
+def test_it_reads_nothing_after_a_logout_was_answered(server: Server, room: UUID, bob: Person) -> None:
+    from accounts.models import User
+
+    actions = [("history", {}), ("join", {"after": 0}), ("read", {"id": 1}), ("leave", {})]
+    for action, fields in actions * 3:
+        person = sign_in(User.objects.get(id=bob.id))
+        phone = Client(server, person)
+        log_out(server, person)
+        with pytest.raises(ConnectionClosed):
+            phone.act(action, room=str(room), **fields)
+
+
 def change_password(server: Server, person: Person) -> None:
     from accounts.adapter import AccountAdapter
     from accounts.models import User
