@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
+from django.http import HttpResponse
 from django.urls import register_converter
 from django.urls.converters import UUIDConverter
 from msgspec import NODEFAULT, Meta
@@ -19,6 +20,7 @@ from accounts.schema import Principal
 from foundation.errors import Invalid
 from foundation.schema import Struct
 from foundation.text import check_json
+from messaging.metering import charge_reading, throttle_reading
 from messaging.throttling import throttle
 from messaging.wire.actions import Action, PageLimit
 from messaging.wire.checks import check_fields, invalid
@@ -26,6 +28,8 @@ from messaging.wire.limits import Limits
 
 T = TypeVar("T", bound=msgspec.Struct)
 A = TypeVar("A", bound=Action)
+
+READS = ("GET", "HEAD")  # methods whose answers are charged to the user
 
 
 class Id(UUIDConverter):
@@ -112,6 +116,8 @@ class Endpoint(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         throttle(self.user_id)
+        if request.method in READS:
+            throttle_reading(self.user_id)
         if request.method in self.allowed_methods:
             self.check_expected(request)
 
@@ -128,7 +134,13 @@ class Endpoint(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         finalized = super().finalize_response(request, response, *args, **kwargs)
         finalized["Cache-Control"] = "no-store"
+        if request.method in READS and request.user is not None:
+            finalized.add_post_render_callback(self.charge)
         return finalized
+
+    def charge(self, rendered: HttpResponse) -> None:
+        """Charges the user for what they are sent."""
+        charge_reading(self.user_id, len(rendered.content))
 
     def body(self, kind: type[T]) -> T:
         """Returns the body of the request as a `kind`, with its fields checked. Raises `Invalid` and `TooLarge`."""

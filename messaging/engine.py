@@ -21,6 +21,7 @@ from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import EntryPage
 from messaging.fanout.relay import NoRelay, Relay
 from messaging.fanout.sweep import Sweep
+from messaging.metering import charge_reading
 from messaging.selectors.log import list_changes, read_page
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
@@ -67,7 +68,7 @@ class Engine:
         self.is_draining = False
         self.readers = readers
         self._writer_thread = writer_thread
-        self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self)
+        self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self, charge=charge_reading)
         self.writer = Writer(
             append=lambda submissions: writer_thread.run(append, submissions),
             broadcast=broadcast,

@@ -14,14 +14,15 @@ from djangochannelsrestframework.decorators import action
 from djangochannelsrestframework.permissions import BasePermission
 
 from accounts.schema import Principal
+from foundation.allowance import Allowance
 from foundation.errors import DomainError, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
 from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
+from messaging.metering import charge_reading, throttle_reading
 from messaging.throttling import throttle
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import RawFrame, run_now
-from messaging.transport.intake import Allowance
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
 from messaging.wire import closes, frames
@@ -191,6 +192,8 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         try:
             throttle(self.signed_in.user.id)
             frame = frames.decode(data, self.engine.limits)
+            if frame.contract.reads:
+                throttle_reading(self.signed_in.user.id)
         except RateLimited as error:
             self.refuse(*frames.peek(data), error)
             self.count_refusal()
@@ -235,7 +238,10 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
 
     def answer(self, frame: Action, data: object) -> None:
         """Replies to `frame` with `data`, and with the status of its contract."""
-        self.socket.write(Frames((frames.encode_answer(frame, data),)))
+        reply = frames.encode_answer(frame, data)
+        if frame.contract.reads:
+            charge_reading(self.signed_in.user.id, len(reply))
+        self.socket.write(Frames((reply,)))
 
     def refuse(self, action: str | None, request_id: RequestId | None, error: DomainError) -> None:
         self.socket.write(Frames((frames.encode_refusal(action, request_id, error),)))

@@ -1,5 +1,6 @@
 """Writes entries to the followers of a room: to live ones at once, to the others as fast as they read. Pure."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import compress, repeat
 from operator import call
@@ -8,8 +9,15 @@ from uuid import UUID
 
 from messaging.fanout.feed import CHUNK_BYTES, Feed, Follower, Outlet, Sink, Unready, chunks_of
 from messaging.fanout.pages import Pages
+from messaging.fanout.turns import Turns
 from messaging.wire.framing import Frames
 from rooms.notices import RoomNotice
+
+LEAST_ENTRY_BYTES = 1024  # that a replayed entry counts as, because reading and rendering it costs as much
+LEAST_WAIT_S, MOST_WAIT_S = 0.01, 1.0  # after which a follower whose user was sent too much is looked at again
+
+# Charges a user for bytes that they are sent. Returns the seconds until they may be sent more, or 0.0.
+Charge = Callable[[UUID, int], float]
 
 
 class Delivery:
@@ -22,11 +30,15 @@ class Delivery:
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         unfollow: Callable[[Sink, UUID], None],
         unready: Unready,
+        turns: Turns,
+        charge: Charge,
     ) -> None:
         self._pages = pages
         self._spawn = spawn
         self._unfollow = unfollow
         self._unready = unready
+        self._turns = turns
+        self._charge = charge
         # The follower that reads a page, for each socket: one at a time, because its page may fill the socket.
         self._pulling: dict[Sink, Follower] = {}
 
@@ -85,11 +97,19 @@ class Delivery:
                 self.catch_up(follower)
 
     async def _pull(self, follower: Follower) -> None:
-        """Reads the page of the log after the follower's cursor, and writes as much of it as the socket takes."""
-        assert follower.cursor is not None  # noqa: S101
-        sink = follower.sink
+        """Reads the page of the log after the follower's cursor, and writes as much of it as the socket takes.
+
+        Waits for the user's turn, and for as long as the user has been sent too much.
+        """
+        sink, page = follower.sink, []
         try:
-            page = await self._pages.poll_after(follower.feed.room_id, follower.cursor)
+            if wait_s := self._charge(sink.user_id, 0):
+                await asyncio.sleep(min(max(wait_s, LEAST_WAIT_S), MOST_WAIT_S))
+            else:
+                async with self._turns.turn(sink.user_id):
+                    if follower in follower.feed.not_live:
+                        assert follower.cursor is not None  # noqa: S101
+                        page = await self._pages.poll_after(follower.feed.room_id, follower.cursor)
         finally:
             del self._pulling[sink]
         for chunk in chunks_of(page):
@@ -99,8 +119,9 @@ class Delivery:
         self.drained(sink)
 
     def _write(self, follower: Follower, notices: Sequence[RoomNotice]) -> None:
-        """Writes `notices` to a follower that is behind, but nothing after its own removal."""
+        """Writes `notices` to a follower that is behind, but nothing after its own removal. Charges its user."""
         user_id = follower.sink.user_id
+        self._charge(user_id, sum(max(len(notice.payload), LEAST_ENTRY_BYTES) for notice in notices))
         for index, notice in enumerate(notices):
             if notice.evicts == user_id and notice.seq > follower.since:
                 follower.sink.write(Frames(tuple(n.payload for n in notices[: index + 1])))

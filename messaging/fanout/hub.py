@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from messaging.fanout.budget import Budget
-from messaging.fanout.delivery import Delivery
+from messaging.fanout.delivery import Charge, Delivery
 from messaging.fanout.feed import Feed, Follower, Sink, Unready, chunks_of
 from messaging.fanout.pages import PageReader, Pages
 from messaging.fanout.sinks import Sinks
+from messaging.fanout.turns import Turns
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
 from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
@@ -60,13 +61,21 @@ class Hub:
         loop: asyncio.AbstractEventLoop,
         limits: Limits,
         interest: Interest | None = None,
+        charge: Charge = lambda user_id, size: 0.0,
     ) -> None:
         self._loop = loop
         self._limits = limits
         self._interest = interest or NoInterest()
         self._pages = Pages(read_page, loop=loop, size=limits.replay_page_entries, max_bytes=limits.pages_max_bytes)
         self.unready = Unready()
-        self._delivery = Delivery(pages=self._pages, spawn=self._spawn, unfollow=self.unfollow, unready=self.unready)
+        self._delivery = Delivery(
+            pages=self._pages,
+            spawn=self._spawn,
+            unfollow=self.unfollow,
+            unready=self.unready,
+            turns=Turns(limits.replay_reads),
+            charge=charge,
+        )
         self._feeds: dict[UUID, Feed] = {}
         self._budget = Budget(limits.rings_max_bytes)
         self._sinks = Sinks()

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from foundation.allowance import Allowance
 from messaging.wire.limits import Limits
 
 # Frames that are parsed in one step of the loop. The loop serves everybody else between two steps.
@@ -66,28 +67,6 @@ def _payload_size(header: bytes) -> int:
     if length == 127:
         return int.from_bytes(header[2:10], "big")
     return length
-
-
-class Allowance:
-    """A token bucket that may go into debt: what has arrived has arrived, and the debt says how long not to read."""
-
-    __slots__ = ("_burst", "_level", "_per_s", "_since")
-
-    def __init__(self, *, per_s: float, burst: float, now: float) -> None:
-        self._per_s = per_s
-        self._burst = burst
-        self._level = burst
-        self._since = now
-
-    def has_recovered(self, *, now: float) -> bool:
-        """Whether at least half of the burst is there again."""
-        return self._level + (now - self._since) * self._per_s >= self._burst / 2
-
-    def spend(self, amount: float, *, now: float) -> float:
-        """Takes `amount` tokens. Returns the seconds until the debt is paid, or 0.0 if there is none."""
-        self._level = min(self._burst, self._level + (now - self._since) * self._per_s) - amount
-        self._since = now
-        return max(0.0, -self._level / self._per_s)
 
 
 def budgets_of(limits: Limits, *, now: float) -> tuple[Allowance, Allowance, Allowance]:

@@ -66,6 +66,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     answer: type[msgspec.Struct] | None  # the type of `data` in the reply
     status: int = 200  # of the reply
     refusals: tuple[type[DomainError], ...]  # in addition to `invalid` and `rate_limited`, which every action has
+    reads: bool = False  # whether it is refused with `rate_limited` to a user who has been sent too much
     features: tuple[str, ...] = ()  # names that it adds to `features` in `hello`
     request: Mapping[str, object]  # the fields of the example of a request
     reply: msgspec.Struct | None  # `data` in the example of a reply
@@ -106,6 +107,7 @@ class Join(Action, frozen=True, tag="join"):
 
     contract = Contract(
         answer=Followed,
+        reads=True,
         refusals=(NotFound, NotAMember, Archived, LimitReached, *_DATABASE_REFUSALS),
         features=("resume",),
         request={"room": ROOM_ID, "after": 57, "epoch": samples.EPOCH},
@@ -139,6 +141,7 @@ class Sync(Action, frozen=True, tag="sync"):
 
     contract = Contract(
         answer=SyncedRooms,
+        reads=True,
         refusals=(LimitReached, *_DATABASE_REFUSALS),
         features=("sync",),
         request={"rooms": {str(ROOM_ID): 57, str(OTHER_ROOM_ID): None}, "epoch": samples.EPOCH},
@@ -193,6 +196,7 @@ class History(Action, frozen=True, tag="history"):
 
     contract = Contract(
         answer=MessagePage,
+        reads=True,
         refusals=(NotFound, NotAMember, *_DATABASE_REFUSALS),
         features=("history",),
         request={"room": ROOM_ID, "before": 42, "limit": 20},

@@ -20,6 +20,8 @@ class Limits(msgspec.Struct, frozen=True):
     page_max_bytes: int = 64 * 1024  # messages or events of one page; one that is larger comes alone
     actions_per_s: float = 20.0  # of one user, on average (token bucket)
     actions_burst: int = 40
+    read_bytes_per_s: int = 2 * 1024 * 1024  # of pages and replays that one user is sent, on average (token bucket)
+    read_bytes_burst: int = 128 * 1024 * 1024
     flood_refusals: int = 200  # `rate_limited` replies after which the socket is closed (token bucket)
     flood_refusals_per_s: float = 10.0  # of them, what a client may go on to receive
     bytes_per_s: int = 1024 * 1024  # read from one connection, on average (token bucket)
@@ -31,6 +33,7 @@ class Limits(msgspec.Struct, frozen=True):
     flood_patience_s: float = 10.0  # for which a connection may stay over these budgets before it is closed
     # Bounds on what a process keeps, and how long it waits.
     replay_page_entries: int = 200
+    replay_reads: int = 2  # pages of logs that are read at the same time for followers who catch up
     pages_max_bytes: int = 32 * 1024 * 1024  # of log pages that are cached for followers who catch up
     ring_max_frames: int = 64  # latest frames of one room, which are kept encoded
     ring_max_bytes: int = 64 * 1024
@@ -65,6 +68,8 @@ ANNOUNCED = (
     "page_max_bytes",
     "actions_per_s",
     "actions_burst",
+    "read_bytes_per_s",
+    "read_bytes_burst",
     "bytes_per_s",
     "bytes_burst",
     "frames_per_s",

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from messaging.fanout.feed import Follower, Outlet
-from messaging.fanout.hub import Hub, Interest
+from messaging.fanout.hub import Hub
 from messaging.fanout.pages import EntryPage
 from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
@@ -110,10 +110,10 @@ class FakeSocket:
 class InMemoryChat:
     """A hub whose log is in memory. Must be made on a running loop."""
 
-    def __init__(self, limits: Limits | None = None, *, interest: Interest | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, **options: Any) -> None:
         self.log = Log()
         loop = asyncio.get_running_loop()
-        self.hub = Hub(read_page=self.log.read_page, loop=loop, limits=limits or Limits(), interest=interest)
+        self.hub = Hub(read_page=self.log.read_page, loop=loop, limits=limits or Limits(), **options)
 
     def follow(self, socket: FakeSocket, room: UUID = ROOM, *, after: int | None = None, since: int = 0) -> Follower:
         """Follows a room from the head of its log, or from the seq `after`."""

@@ -3,6 +3,7 @@
 import asyncio
 from uuid import UUID
 
+from messaging.metering import Meter
 from messaging.wire.limits import Limits
 from rooms.notices import RoomNotice
 from tests.unit.examples import ALICE, BOB, ROOM
@@ -121,3 +122,37 @@ async def test_it_replays_no_page_that_was_read_before_a_revision(small_chat: In
 
     assert alice.seqs == [1, 2, 3, 4, 5, 6, 7, 8]
     assert bob.seqs == [100, 2, 3, 4, 5, 6, 7, 8]
+
+
+async def test_it_replays_more_slowly_to_a_user_who_was_sent_too_much() -> None:
+    meter = Meter(per_s=5 * 1024, burst=5 * 1024, clock=asyncio.get_running_loop().time)
+    chat = InMemoryChat(Limits(replay_page_entries=5, ring_max_frames=1), charge=meter.charge)
+    greedy, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
+    chat.log.commit(30)
+
+    chat.follow(greedy, after=0)
+    await asyncio.sleep(1)
+    chat.follow(bob, after=25)
+    await asyncio.sleep(0.01)
+    assert bob.seqs == [26, 27, 28, 29, 30]
+    assert len(greedy.seqs) <= 15
+
+    await asyncio.sleep(10)
+    assert greedy.seqs == list(range(1, 31))
+    await chat.hub.close()
+
+
+async def test_it_reads_pages_for_one_user_after_the_other() -> None:
+    chat = InMemoryChat(Limits(replay_page_entries=5, ring_max_frames=1, replay_reads=1))
+    rooms = [UUID(int=number) for number in range(1, 21)]
+    for room in rooms:
+        chat.log.commit(5, room=room)
+    for room in rooms[:-1]:
+        chat.follow(FakeSocket(ALICE.id), room, after=0)
+    bob = FakeSocket(BOB.id)
+    chat.follow(bob, rooms[-1], after=0)
+
+    await asyncio.sleep(4 * READ_S)
+
+    assert bob.seqs == [1, 2, 3, 4, 5]
+    await chat.hub.close()

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging.transport.intake import FRAMES_PER_STEP, Allowance, FrameScanner, Intake
+from foundation.allowance import Allowance
+from messaging.transport.intake import FRAMES_PER_STEP, FrameScanner, Intake
 from tests.unit.virtual_time import run
 
 PING = b"\x89\x80\x00\x00\x00\x00"  # masked and empty, as a client sends it
@@ -73,25 +73,6 @@ def test_it_finds_the_same_frames_however_they_are_cut(
         frames, controls = frames + begun, controls + control
 
     assert (frames, controls) == (len(sizes), sum(opcode >= 8 for _, opcode, _ in sizes))
-
-
-# -- the budget ---------------------------------------------------------------------------------------------------
-
-
-def test_a_budget_says_how_long_its_debt_takes() -> None:
-    budget = Allowance(per_s=10, burst=20, now=100.0)
-
-    assert budget.spend(20, now=100.0) == 0
-    assert budget.spend(5, now=100.0) == pytest.approx(0.5)
-    assert budget.spend(0, now=100.4) == pytest.approx(0.1)
-    assert budget.spend(0, now=100.6) == 0
-
-
-def test_a_budget_holds_no_more_than_its_burst() -> None:
-    budget = Allowance(per_s=10, burst=20, now=0.0)
-
-    assert budget.spend(20, now=1_000.0) == 0
-    assert budget.spend(1, now=1_000.0) == pytest.approx(0.1)
 
 
 # -- the intake ---------------------------------------------------------------------------------------------------
