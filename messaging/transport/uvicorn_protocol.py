@@ -27,6 +27,7 @@ from messaging.wire.limits import Limits
 
 CLOSE_WAIT_S = 2.0  # for the client's close frame, once ours was sent
 AFTER_CLOSE_BYTES = 1024  # in which it is looked for
+IGNORED_CLOSE_WAIT_S = 0.5  # for a client that goes on sending more than these: long enough to read why it was closed
 
 
 class RoomlogProtocol(WebSocketsSansIOProtocol):
@@ -200,6 +201,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         if message["type"] == "websocket.close":
+            if self._intake is not None:
+                self._intake.stop()
             self.resume_reading()  # as the base class is about to do
         await super().send(message)
         if message["type"] == "websocket.close":
@@ -248,6 +251,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._after_close_bytes -= len(data)
         if self._after_close_bytes < 0:
             self.pause_reading()
+            self._wait_for_close(IGNORED_CLOSE_WAIT_S)
         else:
             super().data_received(data)
 
@@ -333,9 +337,12 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if self._intake is not None:
             self._intake.stop()
         self.resume_reading()
+        self._wait_for_close(CLOSE_WAIT_S)
+
+    def _wait_for_close(self, seconds: float) -> None:
         if self.close_timer is not None:
             self.close_timer.cancel()
-        self.close_timer = self.loop.call_later(CLOSE_WAIT_S, self._end_linger)
+        self.close_timer = self.loop.call_later(seconds, self._end_linger)
 
     def _end_linger(self) -> None:
         """Ends the connection. If the client has yet to take what it was sent, the write deadline goes on."""

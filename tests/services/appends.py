@@ -30,10 +30,10 @@ def submission(person: Person, room_id: UUID, text: str = "hi", **send: Any) -> 
     return submission_of(action, sender=person.principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS)
 
 
-def submissions(person: Person, rooms: Sequence[UUID], count: int) -> list[Submission]:
-    """Returns `count` submissions, which go to `rooms` in turn."""
+def submissions(person: Person, rooms: Sequence[UUID], count: int, *, text: str | None = None) -> list[Submission]:
+    """Returns `count` submissions, which go to `rooms` in turn. Without a `text`, each has its number."""
     principal = person.principal
-    sends = [Send(room=rooms[number % len(rooms)], text=str(number)) for number in range(count)]
+    sends = [Send(room=rooms[number % len(rooms)], text=text or str(number)) for number in range(count)]
     return [submission_of(send, sender=principal, secret_keys=settings.ROOMLOG_DIGEST_KEYS) for send in sends]
 
 
