@@ -16,12 +16,13 @@ export DATA_DIR
 # Without cached bytecode, each server that a test starts would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test bench check format install documents lock clean
+.PHONY: help run test bench abuse-long check format install documents lock clean
 
 help:
 	@echo "make run        install the dependencies and serve on $(BIND):$(PORT)   (BIND=, PORT=, DATA_DIR=)"
 	@echo "make test       install the dependencies and run the tests on SQLite and PostgreSQL   (ARGS=)"
 	@echo "make bench      compare with other servers, write docs/benchmarks.md (half an hour, idle machine)   (ARGS=)"
+	@echo "make abuse-long attack a server for an hour, write docs/abuse.md   (MINUTES=)"
 	@echo "make check      check style, types, import contracts, migrations and documents"
 	@echo "make format     format the code"
 	@echo "make install    only install the dependencies"
@@ -37,6 +38,9 @@ test: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+abuse-long: $(VENV)/.dev
+	$(BIN)/python -m pytest --engine postgresql -s tests/abuse/long.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

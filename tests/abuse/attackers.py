@@ -232,7 +232,8 @@ def connect_without_a_token(target: Target, stop: Event, report: Report) -> None
         with suppress(OSError):
             connection = RawSocket(target, report, token="none")
             connection.socket.settimeout(1)
-            connection.read()
+            if connection.is_open:
+                connection.read()
             connection.close()
 
 
