@@ -13,8 +13,13 @@ from messaging.wire.limits import Limits
 
 # Frames that are parsed in one step of the loop. The loop serves everybody else between two steps.
 FRAMES_PER_STEP: Final = 16
+# Small frames that are paid for together, because paying for one costs more than looking for its end.
+PREPAID_FRAMES: Final = 16
 
-_OPCODE, _CONTROL, _MASK, _LENGTH = 0x0F, 0x08, 0x80, 0x7F
+_TEXT = 0x81  # a text frame that is not a fragment
+_CONTROL, _MASK, _LENGTH = 0x08, 0x80, 0x7F
+_SMALL_BYTES: Final = 131  # the most that a small frame has, with its header
+_NEVER: Final = 2**63
 
 
 class FrameScanner:
@@ -26,6 +31,10 @@ class FrameScanner:
         self._header = b""  # the beginning of a header whose rest has not arrived
         self._left = 0  # bytes of the present frame that have not arrived
 
+    def is_small_frame(self, data: bytes) -> bool:
+        """Whether `data` is one text frame of at most 125 bytes, whole, as most reads of a connection are."""
+        return not self._left and not self._header and data[0] == _TEXT and _end_of_small(data, 0) == len(data)
+
     def scan(self, data: bytes | bytearray, *, most: int) -> tuple[int, int, int]:
         """Returns how many bytes of `data` belong to at most `most` new frames, and how many frames and control frames
         begin there.
@@ -36,6 +45,10 @@ class FrameScanner:
         self._left -= position
         frames = controls = 0
         while position < len(data) and frames < most:
+            if not self._header and data[position] == _TEXT and (end := _end_of_small(data, position)) <= len(data):
+                position = end
+                frames += 1
+                continue
             header = self._header + bytes(data[position : position + 14 - len(self._header)])
             size = _header_size(header)
             if size is None:
@@ -50,6 +63,13 @@ class FrameScanner:
             position += taken
             self._left = length - taken
         return position, frames, controls
+
+
+def _end_of_small(data: bytes | bytearray, start: int) -> int:
+    """Returns where the masked frame of at most 125 bytes that begins at `start` ends, or `_NEVER` for any other."""
+    if start + 1 < len(data) and _MASK <= (size := data[start + 1]) < _MASK + 126:
+        return start + size - _MASK + 6
+    return _NEVER
 
 
 def _header_size(header: bytes) -> int | None:
@@ -88,7 +108,7 @@ class Intake:
 
     __slots__ = (
         "_backlog", "_budgets", "_debt_since", "_is_paused", "_loop", "_on_changed", "_on_flood", "_parse",
-        "_patience_s", "_scanner", "_timer",
+        "_patience_s", "_prepaid", "_scanner", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -111,6 +131,7 @@ class Intake:
         self._loop = loop
         self._scanner = FrameScanner()
         self._backlog = b""
+        self._prepaid = 0  # small frames that are paid for and have not arrived
         self._timer: asyncio.Handle | None = None
         self._debt_since: float | None = None
 
@@ -121,8 +142,12 @@ class Intake:
 
     def put(self, data: bytes) -> None:
         """Takes bytes that have been read."""
-        self._backlog = self._backlog + data if self._backlog else data
-        if self._timer is None:
+        if self.is_full:
+            self._backlog += data
+        elif self._scanner.is_small_frame(data) and not self._is_paused() and self._pay_for_small():
+            self._parse(data)
+        else:
+            self._backlog = data
             self._step()
 
     def resume(self) -> None:
@@ -146,6 +171,9 @@ class Intake:
         else:
             chunk, self._backlog = self._backlog[:end], self._backlog[end:]
         wait_s = self._spend(len(chunk), frames, controls)
+        if self._is_flood():
+            self._on_flood()
+            return
         if wait_s:
             self._timer = self._loop.call_later(wait_s, self._continue)
         elif self._backlog:
@@ -158,6 +186,15 @@ class Intake:
             self._step()
         self._on_changed()
 
+    def _pay_for_small(self) -> bool:
+        """Pays for one small frame. Returns false if the client must wait for it."""
+        if not self._prepaid:
+            if self._debt_since is not None or self._spend(PREPAID_FRAMES * _SMALL_BYTES, PREPAID_FRAMES, 0):
+                return False
+            self._prepaid = PREPAID_FRAMES
+        self._prepaid -= 1
+        return True
+
     def _spend(self, *amounts: int) -> float:
         """Returns the seconds for which the client must wait, after these bytes, frames and control frames."""
         now, wait_s = self._loop.time(), 0.0
@@ -167,6 +204,7 @@ class Intake:
             wait_s = max(wait_s, budget.spend(amount, now=now))
         if wait_s and self._debt_since is None:
             self._debt_since = now
-        if self._debt_since is not None and now - self._debt_since >= self._patience_s:
-            self._on_flood()
         return wait_s
+
+    def _is_flood(self) -> bool:
+        return self._debt_since is not None and self._loop.time() - self._debt_since >= self._patience_s

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.allowance import Allowance
-from messaging.transport.intake import FRAMES_PER_STEP, FrameScanner, Intake
+from messaging.transport.intake import FRAMES_PER_STEP, PREPAID_FRAMES, FrameScanner, Intake
 from tests.unit.virtual_time import run
 
 PING = b"\x89\x80\x00\x00\x00\x00"  # masked and empty, as a client sends it
@@ -197,6 +197,31 @@ def test_it_drops_what_is_left_when_it_is_stopped() -> None:
         await asyncio.sleep(1)
 
         assert len(reader.parsed) == 1
+        assert not reader.intake.is_full
+
+    run(story())
+
+
+def test_small_frames_that_come_one_by_one_are_paid_for_too() -> None:
+    async def story() -> None:
+        reader = Reader(per_s=10, burst=4 * PREPAID_FRAMES, patience_s=5)
+        sent = 0
+        while not reader.intake.is_full:
+            reader.intake.put(frame(5))
+            sent += 1
+
+        assert len(reader.parsed) == sent
+        assert sent <= 5 * PREPAID_FRAMES
+
+    run(story())
+
+
+def test_a_flood_is_not_parsed_after_it_was_reported() -> None:
+    async def story() -> None:
+        reader = Reader(per_s=10, burst=10, patience_s=0)
+        reader.intake.put(PING * (2 * FRAMES_PER_STEP))
+
+        assert (reader.floods, reader.parsed) == (1, [])
         assert not reader.intake.is_full
 
     run(story())
