@@ -78,13 +78,22 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return response
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Verifies an address, and reports it to the address that the user had verified before, if any."""
+        """Verifies an address, and reports it to the address that the user had verified before, if any.
+
+        Opens a transaction. If two accounts verify the same address at once, the second gets `email_taken`.
+        """
         earlier = EmailAddress.objects.get_verified(email_address.user)
-        confirmed: bool = super().confirm_email(request, email_address)
-        if confirmed and earlier:
+        try:
+            with transaction.atomic():
+                is_free = super().confirm_email(request, email_address)
+        except IntegrityError:
+            is_free = False
+        if not is_free:
+            raise ImmediateHttpResponse(ErrorResponse(request, self.validation_error("email_taken")))
+        if earlier:
             added = {"added_email": email_address.email}
             self.send_notification_mail("accounts/email/address_added", email_address.user, added, email=earlier.email)
-        return confirmed
+        return True
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         """Sends the link if `email` is a verified address of the user. Otherwise nothing is sent."""

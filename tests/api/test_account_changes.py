@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
+import httpx
 import pytest
-from allauth.account.models import EmailAddress
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
 from django.core.cache import cache
 from django.core.mail import EmailMessage
 from pytest_django import Settings
@@ -15,7 +17,7 @@ from accounts.sessions import SessionStore
 from tests.api.accounts import PASSWORD, ask, code_of, log_in, sign_up, status_of
 from tests.api.rest import Answer
 from tests.people import Person
-from tests.servers import free_port
+from tests.servers import Server, free_port
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fast_hashing")]
 
@@ -286,6 +288,22 @@ def test_a_sign_up_does_not_reveal_or_take_an_address(token: str, mailoutbox: li
 
     assert verify(mailoutbox, ADDRESS).body["errors"][0]["code"] == "email_taken"
     assert addresses_of(token)[ADDRESS] == (True, True)
+
+
+def test_one_of_several_accounts_verifies_an_address(server: Server) -> None:
+    users = [User.objects.create_user(f"dora{n}") for n in range(4)]
+    keys = [EmailConfirmationHMAC(EmailAddress.objects.create(user=user, email=ADDRESS)).key for user in users]
+
+    def open_link(key: str) -> httpx.Response:
+        return httpx.post(f"{server.url}/_allauth/app/v1/auth/email/verify", json={"key": key}, timeout=30)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(open_link, keys))
+
+    assert sorted(answer.status_code for answer in answers) == [400, 400, 400, 401]
+    refused = [answer.json()["errors"][0]["code"] for answer in answers if answer.status_code == 400]
+    assert refused == ["email_taken"] * 3
+    assert EmailAddress.objects.filter(verified=True, primary=True).count() == 1
 
 
 def test_a_mail_that_cannot_be_sent_does_not_show(token: str, settings: Settings) -> None:
