@@ -6,7 +6,7 @@ COPY requirements.lock .
 RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 
 FROM python:3.13-slim
-RUN useradd --system --no-create-home roomlog && install -d -o roomlog /data
+RUN useradd --system --no-create-home roomlog && install -d -m 700 -o roomlog /data
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY manage.py openapi.yaml asyncapi.yaml ./

@@ -1,6 +1,6 @@
 """Users and their sessions."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import uuid_utils.compat
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -61,6 +61,16 @@ class Session(AbstractBaseSession):
 
     user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
     label = models.CharField(max_length=200, blank=True)
+    # The id of the newest refresh token, and when earlier ones were first used (s since 1970), by id: see
+    # `accounts.refreshes`.
+    refresh_id = models.CharField(max_length=36, blank=True)
+    refreshed = ExactJSONField(default=dict)
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """Saves the session; its refresh tokens only if it is new, because another request may have refreshed it."""
+        if not options.get("force_insert"):
+            options["update_fields"] = ["session_data", "expire_date", "user", "label"]
+        super().save(*args, **options)
 
     @classmethod
     def get_session_store_class(cls) -> type[SessionBase]:

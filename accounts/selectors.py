@@ -37,6 +37,7 @@ _ACTIVE_SESSION = """
 class ActiveSession(NamedTuple):
     """A session that has not expired, and its active user, who has only the fields that were read: do not save it."""
 
+    session_key: str
     session_data: str
     expires_at: datetime
     user: models.User
@@ -93,7 +94,7 @@ def find_active_session(*, session_key: str) -> ActiveSession | None:
         is_bot=bool(is_bot),
         auth_version=auth_version,
     )
-    return ActiveSession(session_data, as_moment(expires_at), user)
+    return ActiveSession(session_key, session_data, as_moment(expires_at), user)
 
 
 def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, SessionStanding | None]:

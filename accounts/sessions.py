@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+from django.core.signing import BadSignature, Signer
 
 from accounts import revocation
 from accounts.models import Session
@@ -36,5 +37,25 @@ class SessionStore(DatabaseSessionStore):
 
 
 def public_session_id(session_key: str) -> UUID:
-    """Returns an id that may be shown. The key itself is a credential, which cannot be derived from the id."""
+    """Returns an id that may be shown. The key cannot be derived from it."""
     return uuid5(_NAMESPACE, session_key)
+
+
+def session_token_of(session_key: str) -> str:
+    """Returns the credential for the session with this key, which clients send as `X-Session-Token`.
+
+    It is the key, signed with `SECRET_KEY`: who reads the database cannot make one.
+    """
+    return _signer().sign(session_key)
+
+
+def session_key_of(session_token: str) -> str | None:
+    """Returns the key that `session_token` was made for, or None if it was not made with the present `SECRET_KEY`."""
+    try:
+        return _signer().unsign(session_token)
+    except BadSignature:
+        return None
+
+
+def _signer() -> Signer:
+    return Signer(salt="accounts.session_token", fallback_keys=[])

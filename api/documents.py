@@ -154,6 +154,8 @@ def _as_3_1(part: Any) -> Any:
             return {"$ref": f"{path_of_section}/{_ALLAUTH_NAMES}{name}"}
         case {"nullable": True, "type": str(kind), **rest}:
             return _as_3_1(rest | {"type": [kind, "null"]})
+        case {"oneOf": list(kinds), **rest}:  # the kinds overlap: an answer may be of several
+            return _as_3_1(rest | {"anyOf": kinds})
         case dict():
             return {key: _as_3_1(value) for key, value in part.items()}
         case list():

@@ -2,6 +2,9 @@
 
 import os
 
+from config.private import UMASK
+
+os.umask(UMASK)  # before the settings make files
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope

@@ -12,6 +12,7 @@ from django.db import connection
 
 from accounts import revocation
 from config.drain import Drain
+from config.private import close_to_others
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
@@ -33,6 +34,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
     Requests and sockets find the engine in `scope["state"]["engine"]`.
     """
     await receive()
+    close_to_others(settings.DATA_DIR, settings.ROOMLOG_PRIVATE_FILES)
     _warn_about_sqlite()
     engine = Engine(
         limits=settings.ROOMLOG_LIMITS,

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Environment
 from config.logs import configure_logs
+from config.private import make_private_directory
 from config.secret import read_or_make_secret_key
 from messaging.wire.limits import Limits
 
@@ -19,7 +20,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("DATA_DIR", str(BASE_DIR / "var"))).resolve()
 
 DEBUG = False
-SECRET_KEY = env.text("SECRET_KEY") or read_or_make_secret_key(DATA_DIR / "secret_key")
+_SECRET_KEY_FILE = DATA_DIR / "secret_key"
+SECRET_KEY = env.text("SECRET_KEY") or read_or_make_secret_key(_SECRET_KEY_FILE)
 # Earlier keys, still accepted when the digest of a message is compared.
 SECRET_KEY_FALLBACKS = env.listing("SECRET_KEY_FALLBACKS")
 # Host names that requests may use. The default is for local use: set yours in production.
@@ -161,6 +163,8 @@ def _database() -> dict[str, Any]:
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     options = database.setdefault("OPTIONS", {})
     if database["ENGINE"] == "django.db.backends.sqlite3":
+        if not env.text("DATABASE_URL"):
+            make_private_directory(DATA_DIR)
         database["ENGINE"] = "config.sqlite"
         # A file in tests too, because threads and processes share it.
         database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
@@ -174,6 +178,11 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
+# Files that only the server's user may read. The last three exist while SQLite is in use.
+ROOMLOG_PRIVATE_FILES = [_SECRET_KEY_FILE]
+if DATABASES["default"]["ENGINE"] == "config.sqlite":
+    _sqlite = str(DATABASES["default"]["NAME"])
+    ROOMLOG_PRIVATE_FILES += [Path(_sqlite + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 # -- Channel layer: notifies other processes ----------------------------------------------------------------------
 
@@ -206,6 +215,9 @@ HEADLESS_JWT_ALGORITHM = "HS256"
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 3600  # s
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = 30 * 24 * 3600  # s
+# A refresh token that comes again within this time gets the same answer: the first one was lost, or two tabs share the
+# token. Later than that, it ends its session.
+ROOMLOG_REFRESH_GRACE_S = 60
 # The base address of the pages that allauth's emails link to.
 _FRONTEND_URL = env.text("FRONTEND_URL", "http://localhost:8000").rstrip("/")
 HEADLESS_FRONTEND_URLS = {
@@ -217,7 +229,22 @@ HEADLESS_FRONTEND_URLS = {
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = "none"
+# An address that is given at sign-up is mailed a link. Logging in does not require that it was verified.
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+# Changes are reported by mail, a change of the address at the earlier one.
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+# Several accounts may name an address, and only one can verify it. Otherwise a sign-up would reveal that an address is
+# taken, and could keep its owner from using it.
+ACCOUNT_PREVENT_ENUMERATION = "strict"
+# An address that may not reset a password gets no mail, whether or not an account names it.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+# A change of addresses or factors requires the password again. Having just logged in is not enough: the access token
+# of a new session may be stolen as well.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# s; as short as an app needs that asks for the password and then makes the change, because for this time every access
+# token of the session may make it.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 60
 ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_USERNAME_VALIDATORS = None
 # An empty mapping selects allauth's defaults; False turns them off.

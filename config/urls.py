@@ -7,6 +7,7 @@ from api.problems import not_found
 
 urlpatterns = [
     re_path(UNSERVED.pattern, not_found),
+    path("_allauth/app/v1/", include("accounts.urls")),
     path("_allauth/", include("allauth.headless.urls")),
     path("", include("api.urls")),
 ]

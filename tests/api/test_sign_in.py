@@ -8,43 +8,20 @@ import pytest
 from allauth.account import app_settings
 from allauth.core.internal.ratelimit import parse_rates
 from django.core.cache import cache
-from django.core.mail import EmailMessage
 from django.test import AsyncClient
 from pytest_django import Settings
 
 from accounts.middleware import RETRY_AFTER_S
 from accounts.models import Session, User
-from tests.api.rest import Answer, Rest, refusal
+from tests.api.accounts import PASSWORD, ask, log_in, sign_up, status_of
+from tests.api.rest import Rest, refusal
 from tests.people import Person
 from tests.servers import Server
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fast_hashing")]
 
-PASSWORD = "correct-horse-9"
 # Rate limits of allauth that are not answered with 429: failed logins, and emails, which are then not sent.
 SILENT = {"login_failed", "confirm_email"}
-
-
-@pytest.fixture(autouse=True)
-def _fast_hashing(settings: Settings) -> None:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-def ask(method: str, path: str, body: object = None, token: str = "") -> Answer:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return Rest().ask(method, f"/_allauth/app/v1/{path}", body, headers)
-
-
-def sign_up(username: str = "dora", password: str = PASSWORD) -> Answer:
-    return ask("POST", "auth/signup", {"username": username, "password": password})
-
-
-def log_in(username: str = "dora", password: str = PASSWORD) -> Answer:
-    return ask("POST", "auth/login", {"username": username, "password": password})
-
-
-def status_of(token: str) -> int:
-    return Rest().get("users/me/", Authorization=f"Bearer {token}").status
 
 
 def test_it_works(db: None) -> None:
@@ -207,15 +184,6 @@ def test_a_password_change_requires_the_current_password(db: None) -> None:
     assert User.objects.get().auth_version == 0
 
 
-def test_it_mails_a_link_for_resetting_the_password(db: None, mailoutbox: list[EmailMessage]) -> None:
-    ask("POST", "auth/signup", {"username": "dora", "password": PASSWORD, "email": "dora@example.org"})
-
-    for address in ("dora@example.org", "nobody@example.org"):
-        assert ask("POST", "auth/password/request", {"email": address}).status == 200
-
-    assert any("http://localhost:8000/password/reset/" in str(mail.body) for mail in mailoutbox)
-
-
 # -- bodies that would make allauth raise ---------------------------------------------------------------------------
 
 
@@ -267,12 +235,3 @@ def test_it_gives_a_username_to_one_of_several_requests_at_once(server: Server) 
     refused = [answer.json()["errors"][0]["code"] for answer in answers if answer.status_code == 400]
     assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
     assert refused == ["username_taken"] * 3
-
-
-def test_it_accepts_a_refresh_token_once(server: Server) -> None:
-    (entered,) = at_once(server, "auth/signup", {"username": "dora", "password": PASSWORD}, 1)
-    token = entered.json()["meta"]["refresh_token"]
-    for _ in range(3):
-        answers = at_once(server, "tokens/refresh", {"refresh_token": token}, 4)
-        assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
-        (token,) = [answer.json()["data"]["refresh_token"] for answer in answers if answer.status_code == 200]

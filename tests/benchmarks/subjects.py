@@ -223,7 +223,7 @@ class Roomlog(Brokered):
 
     def serve(self, environment: dict[str, str]) -> None:
         self.environment = environment | {
-            "DATA_DIR": str(self.directory),
+            "DATA_DIR": str(self.directory / "data"),
             "ROOMLOG_RATE_LIMITS": "off",
             "DJANGO_SETTINGS_MODULE": "config.settings",
         }

@@ -8,7 +8,7 @@ from django.contrib.auth import SESSION_KEY
 
 from accounts import revocation
 from accounts.models import Session
-from accounts.sessions import SessionStore, public_session_id
+from accounts.sessions import SessionStore, public_session_id, session_key_of, session_token_of
 from tests.people import Person
 
 pytestmark = pytest.mark.django_db
@@ -81,3 +81,22 @@ def test_its_public_id_does_not_reveal_its_key() -> None:
 
     assert public_id == public_session_id("secret") != public_session_id("other")
     assert "secret" not in str(public_id)
+
+
+def test_its_token_is_its_signed_key(alice: Person) -> None:
+    token = session_token_of(alice.session_key)
+
+    assert session_key_of(token) == alice.session_key
+    for forged in ("", alice.session_key, f"{alice.session_key}:", token[:-1], token.upper(), "\x00", "é"):
+        assert session_key_of(forged) is None
+
+
+def test_it_saves_no_refresh_tokens_of_another_request(alice: Person) -> None:
+    session = SessionStore(alice.session_key)
+    session["n"] = 1
+    Session.objects.filter(session_key=alice.session_key).update(refresh_id="newest", refreshed={"first": 1.5})
+
+    session.save()
+
+    row = Session.objects.get(session_key=alice.session_key)
+    assert (row.refresh_id, row.refreshed, SessionStore(alice.session_key)["n"]) == ("newest", {"first": 1.5}, 1)
