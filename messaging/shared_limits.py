@@ -18,22 +18,23 @@ from messaging.throttling import Limiter
 
 INTERVAL_S: Final = 1.0
 TIMEOUT_S: Final = 1.0  # for one round
+MAX_ROUND_S: Final = 5.0  # how far back an account can be read; `ADD` keeps it for as long
 KEYS_PER_SCRIPT: Final = 500  # Redis does nothing else while a script runs
 CANCELLATIONS: Final = 20  # of the task, at the end: clients of Redis have swallowed a cancellation
 CANCEL_EVERY_S: Final = 0.1
 
-# An account is the moment at which everything spent will be regained, in milliseconds of Redis's own clock. It expires
-# then, so Redis keeps the accounts of those who are active.
+# An account is the moment at which everything spent will be regained, in milliseconds of Redis's own clock. What is
+# added was spent since the last round, so it may have been regained in part: the account is read as it was then. It
+# expires once no process can read it as it was before that moment, so Redis keeps the accounts of those who are active.
 ADD: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + time[2] / 1000
+local began = now - tonumber(ARGV[#KEYS + 1])
 local debts = {}
 for i, key in ipairs(KEYS) do
-  local due = math.max(tonumber(redis.call('GET', key) or '') or now, now) + tonumber(ARGV[i])
-  debts[i] = math.ceil(due - now)
-  if debts[i] > 0 then
-    redis.call('SET', key, string.format('%.3f', due), 'PX', debts[i])
-  end
+  local due = math.max(tonumber(redis.call('GET', key) or '') or began, began) + tonumber(ARGV[i])
+  debts[i] = math.max(math.ceil(due - now), 0)
+  redis.call('SET', key, string.format('%.3f', due), 'PX', debts[i] + 5000)
 end
 return debts
 """
@@ -42,8 +43,8 @@ log = structlog.get_logger(__name__)
 
 
 class Ledger(Protocol):
-    async def add(self, spent: Sequence[tuple[str, float]]) -> Iterable[float]:
-        """Adds to each account the seconds in which what was spent is regained.
+    async def add(self, spent: Sequence[tuple[str, float]], *, within_s: float) -> Iterable[float]:
+        """Adds to each account the seconds in which what was spent in the last `within_s` is regained.
 
         Returns for each the seconds until everything on it is regained. Raises whatever fails.
         """
@@ -52,7 +53,7 @@ class Ledger(Protocol):
 
 
 class RedisLedger:
-    """Ledger in one Redis, under keys that begin with `prefix`. One round trip for any number of accounts."""
+    """The accounts in one Redis, under keys that begin with `prefix`. One round trip for any number of accounts."""
 
     def __init__(self, url: str, *, prefix: str) -> None:
         self._prefix = prefix
@@ -60,12 +61,13 @@ class RedisLedger:
             url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=Retry(NoBackoff(), 0)
         )
 
-    async def add(self, spent: Sequence[tuple[str, float]]) -> Iterable[float]:
+    async def add(self, spent: Sequence[tuple[str, float]], *, within_s: float) -> Iterable[float]:
         pipeline = self._client.pipeline(transaction=False)
         for start in range(0, len(spent), KEYS_PER_SCRIPT):
             some = spent[start : start + KEYS_PER_SCRIPT]
             keys = [f"{self._prefix}:spent:{name}" for name, _ in some]
-            pipeline.eval(ADD, len(keys), *keys, *(f"{1000 * seconds:.3f}" for _, seconds in some))
+            amounts = (f"{1000 * seconds:.3f}" for seconds in (*(seconds for _, seconds in some), within_s))
+            pipeline.eval(ADD, len(keys), *keys, *amounts)
         try:
             return [debt / 1000 for debts in await pipeline.execute() for debt in debts]
         except BaseException:
@@ -88,6 +90,7 @@ class SharedLimits:
     def __init__(self, ledger: Ledger, *, limiters: Mapping[str, Limiter], loop: asyncio.AbstractEventLoop) -> None:
         self._ledger = ledger
         self._limiters = limiters
+        self._loop = loop
         self._was_healthy = True  # when it was last logged
         self._task = loop.create_task(self._share())
 
@@ -100,13 +103,15 @@ class SharedLimits:
         await self._ledger.close()
 
     async def _share(self) -> None:
+        began = self._loop.time()
         while True:
             await asyncio.sleep(INTERVAL_S)
+            last, began = began, self._loop.time()
             collected = {name: limiter.collect() for name, limiter in self._limiters.items()}
             if any(collected.values()):
-                await self._exchange(collected)
+                await self._exchange(collected, within_s=min(began - last, MAX_ROUND_S))
 
-    async def _exchange(self, collected: Mapping[str, Mapping[Hashable, float]]) -> None:
+    async def _exchange(self, collected: Mapping[str, Mapping[Hashable, float]], *, within_s: float) -> None:
         """Adds what was collected to the accounts, and settles. What could not be added is forgotten."""
         spent = [
             (f"{name}:{key}", amount / self._limiters[name].per_s)
@@ -115,7 +120,7 @@ class SharedLimits:
         ]
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                debts = iter(await self._ledger.add(spent))
+                debts = iter(await self._ledger.add(spent, within_s=within_s))
         except Exception as error:  # noqa: BLE001 - a client of Redis raises more than its own errors
             self._log(healthy=False, error=repr(error))
             return

@@ -83,3 +83,16 @@ def test_it_refuses_a_float_out_of_bounds(value: str) -> None:
 def test_it_refuses_an_invalid_float() -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
         env("half").number("NAME", 0.5, least=0, most=1)
+
+
+def test_it_reads_networks() -> None:
+    networks = env("10.0.0.5, 172.28.240.0/24,fd00::/8").networks("NAME")
+
+    assert [str(network) for network in networks] == ["10.0.0.5/32", "172.28.240.0/24", "fd00::/8"]
+    assert [str(network) for network in env("").networks("NAME", "127.0.0.1", "::1")] == ["127.0.0.1/32", "::1/128"]
+
+
+@pytest.mark.parametrize("value", ["*", "10.0.0.5,*", "0.0.0.0/0", "::/0", "nginx", "10.0.0.5/24", "10.0.0.256"])
+def test_it_refuses_networks_that_anybody_may_be_in(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must list the addresses or networks of your own proxies"):
+        env(value).networks("NAME")
