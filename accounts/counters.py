@@ -80,7 +80,7 @@ class Counters(BaseCache):
         return operation(_database)
 
 
-class RedisStore:
+class RedisCounters:
     """Counters in one Redis, with a circuit breaker. May be used from any thread."""
 
     def __init__(self, url: str) -> None:
@@ -139,7 +139,7 @@ class RedisStore:
         self._broken_until = time.monotonic() + BREAK_S
 
 
-class DatabaseStore:
+class DatabaseCounters:
     """Counters in the table of `Counter`. A lock is an open transaction of the thread that locked."""
 
     def __init__(self) -> None:
@@ -202,5 +202,5 @@ def locked(key: str) -> Iterator[None]:
         yield
 
 
-_redis_at = cache(RedisStore)
-_database = DatabaseStore()
+_redis_at = cache(RedisCounters)
+_database = DatabaseCounters()

@@ -183,7 +183,7 @@ DATABASES = {"default": _database()}
 
 # -- Channel layer: notifies other processes ----------------------------------------------------------------------
 
-REDIS_URLS = env.listing("REDIS_URL")
+REDIS_URLS = env.urls_of_redis("REDIS_URL")
 # Separates installations that share a Redis: pub/sub ignores the numbers of databases.
 REDIS_PREFIX = env.text("REDIS_PREFIX", "roomlog")
 CHANNEL_LAYERS: dict[str, Any] = {

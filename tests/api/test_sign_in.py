@@ -135,6 +135,17 @@ def test_it_limits_failed_logins(settings: Settings, usernames: list[str], most:
     assert codes == ["username_password_mismatch"] * most + ["too_many_login_attempts"]
 
 
+def test_it_limits_failed_logins_under_whatever_host_and_port(settings: Settings) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login_failed": "5/5m/key"}
+    hosts = [f"localhost:{port}" for port in range(8000, 8006)] + ["127.0.0.1"]
+    body = {"username": "dora", "password": PASSWORD}
+
+    answers = [Rest().post("/_allauth/app/v1/auth/login", body, {"Host": host}) for host in hosts]
+
+    codes = [answer.body["errors"][0]["code"] for answer in answers]
+    assert codes == ["username_password_mismatch"] * 5 + ["too_many_login_attempts"] * 2
+
+
 def test_it_refuses_an_inactive_user(db: None) -> None:
     token = sign_up().body["meta"]["access_token"]
     User.objects.update(is_active=False)

@@ -1,5 +1,7 @@
 """Rate limits hold for all processes together: with Redis, without it, and while it fails."""
 
+import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -40,6 +42,45 @@ def pair(request: pytest.FixtureRequest, start_server: StartServer) -> list[Serv
 @pytest.fixture
 def redis_pair(start_server: StartServer, redis: Redis) -> list[Server]:
     return start_two(start_server, redis.url)
+
+
+class SlowProxy:
+    """Forwards bytes to a Redis, and its answers back after `delay_s` each."""
+
+    def __init__(self, redis: Redis, *, delay_s: float) -> None:
+        self._redis, self._delay_s = redis, delay_s
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self.url = ""
+
+    def __enter__(self) -> "SlowProxy":
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(self._accept, "127.0.0.1", 0), self._loop
+        ).result()
+        self.url = f"redis://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/0"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._server.close)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.1))
+        self._loop.close()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        redis_reader, redis_writer = await asyncio.open_connection("127.0.0.1", self._redis.port)
+        await asyncio.gather(self._pump(reader, redis_writer, 0.0), self._pump(redis_reader, writer, self._delay_s))
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay_s: float) -> None:
+        try:
+            while data := await source.read(65_536):
+                await asyncio.sleep(delay_s)
+                sink.write(data)
+        finally:
+            sink.transport.abort()
 
 
 def start_two(start: StartServer, url: str) -> list[Server]:
@@ -130,6 +171,19 @@ def test_a_redis_that_fails_refuses_and_delays_nobody(redis_pair: list[Server], 
     assert time.monotonic() - began < 10
     for server in redis_pair:
         assert server.log.count("Redis failed; the database counts logins and sign-ups") == 1
+
+
+def test_a_slow_redis_refuses_and_delays_nobody(start_server: StartServer, redis: Redis) -> None:
+    """Each answer of Redis takes 0.2 s, which is within its timeout. One login takes about twenty."""
+    with SlowProxy(redis, delay_s=0.2) as proxy:
+        servers = start_two(start_server, proxy.url)
+        began = time.monotonic()
+        assert post(servers[0], "signup", "erin").status_code == 200
+        assert time.monotonic() - began < 2.5
+        answers = fail(servers, "dora", 14)
+
+    assert 5 <= answers[WRONG] <= 10  # in Redis and in the database
+    assert answers[LOCKED] == 14 - answers[WRONG]
 
 
 def test_it_counts_in_redis_again_once_it_is_back(redis_pair: list[Server], redis: Redis) -> None:

@@ -96,3 +96,17 @@ def test_it_reads_networks() -> None:
 def test_it_refuses_networks_that_anybody_may_be_in(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must list the addresses or networks of your own proxies"):
         env(value).networks("NAME")
+
+
+def test_it_reads_urls_of_redis() -> None:
+    urls = ["redis://:secret@10.0.0.5:6379/0", "rediss://redis.example.org"]
+
+    assert env(", ".join(urls)).urls_of_redis("NAME") == urls
+
+
+@pytest.mark.parametrize("value", ["10.0.0.5:6379", "http://:secret@10.0.0.5", "redis://:secret@10.0.0.5:port/0"])
+def test_it_refuses_other_urls_without_quoting_them(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must list URLs of Redis servers") as refused:
+        env(value).urls_of_redis("NAME")
+
+    assert "secret" not in str(refused.value)
