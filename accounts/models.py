@@ -77,3 +77,24 @@ class Session(AbstractBaseSession):
         from accounts.sessions import SessionStore
 
         return SessionStore
+
+
+class Counter(models.Model):
+    """What allauth's rate limits have counted under a key: the times of the hits, newest first, as `time.time()`.
+
+    `accounts/counters.py` owns these rows and deletes them some time after they have expired.
+    """
+
+    key = models.TextField(primary_key=True)
+    hits = models.JSONField(default=list)
+    expires_at = models.DateTimeField(db_index=True)
+
+
+class SignUp(models.Model):
+    """A sign-up of the last 24 hours, and the network that it came from. Does not say whose it was."""
+
+    network = models.CharField(max_length=43)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["network", "at"], name="accounts_signup_network_at")]

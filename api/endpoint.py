@@ -20,8 +20,7 @@ from accounts.schema import Principal
 from foundation.errors import Invalid
 from foundation.schema import Struct
 from foundation.text import check_json
-from messaging.metering import charge_reading, throttle_reading
-from messaging.throttling import throttle
+from messaging.throttling import charge_reading, throttle, throttle_reading
 from messaging.wire.actions import Action, PageLimit
 from messaging.wire.checks import check_fields, invalid
 from messaging.wire.limits import Limits

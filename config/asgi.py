@@ -15,13 +15,14 @@ django = get_asgi_application()  # sets up Django, which the imports below requi
 from django.conf import settings
 
 from api.bodies import bounded
+from config.forwarded import forwarded
 from config.lifespan import lifespan
 from messaging.consumers.chat import ChatConsumer
 
 http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
 
 
-async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def _route(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     if scope["type"] == "http":
         await http(scope, receive, send)
     elif scope["type"] == "lifespan":
@@ -30,6 +31,9 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
         await ChatConsumer()(scope, receive, send)
     else:
         await _not_found(send)
+
+
+application = forwarded(_route, proxies=settings.ROOMLOG_PROXIES)
 
 
 async def _not_found(send: ASGISendCallable) -> None:

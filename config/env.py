@@ -2,9 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
+from redis.connection import parse_url
+
+from foundation.addresses import Network
 
 T = TypeVar("T", int, float)
 
@@ -33,6 +37,32 @@ class Environment:
     def listing(self, name: str) -> list[str]:
         """Returns the values between commas, without blank ones."""
         return [part.strip() for part in self.text(name).split(",") if part.strip()]
+
+    def urls_of_redis(self, name: str) -> list[str]:
+        """Returns the URLs between commas. The error does not quote them, because they may hold passwords."""
+        urls = self.listing(name)
+        for url in urls:
+            try:
+                parse_url(url)  # type: ignore[no-untyped-call]
+            except ValueError as error:
+                raise ImproperlyConfigured(f"{name} must list URLs of Redis servers: {error}") from None
+        return urls
+
+    def networks(self, name: str, *default: str) -> list[Network]:
+        """Returns the addresses and networks between commas. One that holds every address is invalid."""
+        networks = []
+        for text in self.listing(name) or default:
+            try:
+                network = ip_network(text)
+            except ValueError:
+                network = None
+            if network is None or network.prefixlen == 0:
+                raise ImproperlyConfigured(
+                    f"{name} must list the addresses or networks of your own proxies, such as 10.0.0.5 or"
+                    f" 10.0.0.0/24, not {text!r}"
+                )
+            networks.append(network)
+        return networks
 
     def flag(self, name: str, *, default: bool) -> bool:
         text = self.text(name).lower()

@@ -16,6 +16,7 @@ from config.private import close_to_others
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
+from messaging.shared_limits import RedisLedger
 from rooms import broadcast
 from rooms.notices import SessionsChanged
 
@@ -42,6 +43,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
         readers=DatabaseThreads(settings.ROOMLOG_READER_THREADS, name="reader"),
         writer_thread=DatabaseThreads(1, name="writer"),
         append=Appender().append,
+        ledger=_ledger(),
     )
     broadcast.add_listener(engine.publish)
     revocation.add_listener(_publish_session_change)
@@ -62,6 +64,12 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+
+
+def _ledger() -> RedisLedger | None:
+    if not settings.REDIS_URLS or not settings.ROOMLOG_RATE_LIMITS:
+        return None
+    return RedisLedger(settings.REDIS_URLS[0], prefix=settings.REDIS_PREFIX)
 
 
 def _publish_session_change(user_id: UUID) -> None:

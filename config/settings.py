@@ -11,6 +11,7 @@ from config.env import Environment
 from config.logs import configure_logs
 from config.private import make_private_directory
 from config.secret import read_or_make_secret_key
+from foundation.addresses import IPV6_PREFIX
 from messaging.wire.limits import Limits
 
 env = Environment()
@@ -32,6 +33,9 @@ CORS_ALLOWED_ORIGINS = [origin for origin in env.listing("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_ALL_ORIGINS = "*" in env.listing("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-session-token"]
 CORS_EXPOSE_HEADERS = ["retry-after"]
+
+# Proxies whose X-Forwarded-For is believed.
+ROOMLOG_PROXIES = env.networks("FORWARDED_ALLOW_IPS", "127.0.0.1", "::1")
 
 # -- Limits of the engine (units and defaults are in messaging/wire/limits.py) -----------------------------------------
 
@@ -89,6 +93,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -112,6 +117,9 @@ APPEND_SLASH = False
 # A REST body may be as large as a frame. The middleware of `api.bodies` refuses larger ones first.
 DATA_UPLOAD_MAX_MEMORY_SIZE = ROOMLOG_LIMITS.max_frame_bytes
 SECURE_CONTENT_TYPE_NOSNIFF = True
+# How long a browser that was here over TLS comes back over TLS only. Sent with answers over TLS only; 0 turns it off.
+SECURE_HSTS_SECONDS = env.number("HSTS_SECONDS", 365 * 24 * 3600, least=0, most=10 * 365 * 24 * 3600)
+X_FRAME_OPTIONS = "DENY"
 # Trust X-Forwarded-Proto. Only behind a proxy that terminates TLS and sets it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY", default=False) else None
 
@@ -186,15 +194,26 @@ if DATABASES["default"]["ENGINE"] == "config.sqlite":
 
 # -- Channel layer: notifies other processes ----------------------------------------------------------------------
 
-REDIS_URLS = env.listing("REDIS_URL")
+REDIS_URLS = env.urls_of_redis("REDIS_URL")
+# Separates installations that share a Redis: pub/sub ignores the numbers of databases.
+REDIS_PREFIX = env.text("REDIS_PREFIX", "roomlog")
 CHANNEL_LAYERS: dict[str, Any] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
-        # The prefix separates installations that share a Redis, because pub/sub ignores database numbers.
-        "CONFIG": {"hosts": REDIS_URLS, "prefix": env.text("REDIS_PREFIX", "roomlog")},
+        "CONFIG": {"hosts": REDIS_URLS, "prefix": REDIS_PREFIX},
     }
     if REDIS_URLS
     else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+}
+
+# -- Counters of allauth's rate limits: in the first Redis, if there is one, else in the database ----------------------
+
+CACHES = {
+    "default": {
+        "BACKEND": "accounts.counters.Counters",
+        "LOCATION": REDIS_URLS[0] if REDIS_URLS else "",
+        "KEY_PREFIX": REDIS_PREFIX,
+    }
 }
 
 # -- Accounts: django-allauth, headless, for apps -----------------------------------------------------------------
@@ -249,6 +268,10 @@ ACCOUNT_PRESERVE_USERNAME_CASING = False
 ACCOUNT_USERNAME_VALIDATORS = None
 # An empty mapping selects allauth's defaults; False turns them off.
 ACCOUNT_RATE_LIMITS: dict[str, str] | bool = {} if ROOMLOG_RATE_LIMITS else False
+ALLAUTH_RATE_LIMIT_IPV6_PREFIX = IPV6_PREFIX
+# Sign-ups in any 24 hours, from one address (of IPv6, one /64) and in all. 0 for no bound in all.
+SIGNUPS_PER_ADDRESS_PER_DAY = env.number("SIGNUPS_PER_ADDRESS_PER_DAY", 50, least=1, most=10**6)
+SIGNUPS_PER_DAY = env.number("SIGNUPS_PER_DAY", 0, least=0, most=10**6)
 EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 
 # -- REST ---------------------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import EntryPage
 from messaging.fanout.relay import NoRelay, Relay
 from messaging.fanout.sweep import Sweep
-from messaging.metering import charge_reading
 from messaging.selectors.log import list_changes, read_page
+from messaging.shared_limits import Ledger, SharedLimits
+from messaging.throttling import charge_reading, limiter_of_actions, limiter_of_reading
 from messaging.wire import closes, frames
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
@@ -47,9 +48,9 @@ class Readiness(msgspec.Struct, frozen=True):
 class Engine:
     """Made at start-up on the loop that it serves, and closed at shutdown. Only `publish` may be called by any thread.
 
-    Without a `layer`, processes find in their sweeps what the others committed. `append` runs on `writer_thread`, all
-    reads on `readers`; the engine shuts both down when it is closed. `broadcast` is called with the notices of each
-    batch after its commit.
+    Without a `layer`, processes find in their sweeps what the others committed, and without a `ledger`, each of them
+    counts the rate of a user's actions for itself. `append` runs on `writer_thread`, all reads on `readers`; the engine
+    shuts both down when it is closed. `broadcast` is called with the notices of each batch after its commit.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Engine:
         writer_thread: DatabaseThreads,
         append: Callable[[Sequence[Submission]], Appended],
         broadcast: Callable[[Sequence[Notice]], None] = broadcast,
+        ledger: Ledger | None = None,
     ) -> None:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
@@ -82,6 +84,9 @@ class Engine:
             loop=self.loop,
             limits=limits,
             is_layer_healthy=lambda: self.relay.is_healthy,
+        )
+        self._shared_limits = ledger and SharedLimits(
+            ledger, limiters={"actions": limiter_of_actions(), "reading": limiter_of_reading()}, loop=self.loop
         )
 
     def publish(self, notices: Sequence[Notice]) -> None:
@@ -130,6 +135,8 @@ class Engine:
         await self.writer.drain()
         await self.sweep.close()
         await self.relay.close()
+        if self._shared_limits is not None:
+            await self._shared_limits.close()
         await self.hub.close()
         self._writer_thread.shutdown()
         self.readers.shutdown()

@@ -18,7 +18,7 @@ from tests.servers import SERVE, Server
 class StartServer(Protocol):
     """Starts another server, with these environment variables."""
 
-    def __call__(self, *, command: Sequence[str] = SERVE, is_encrypted: bool = False, **environment: str) -> Server: ...
+    def __call__(self, *, command: Sequence[str] = SERVE, scheme: str = "http", **environment: str) -> Server: ...
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def starting(directory: Path) -> Iterator[StartServer]:
     servers: list[Server] = []
     numbers = count()  # thread-safe: several threads may start servers
 
-    def start(*, command: Sequence[str] = SERVE, is_encrypted: bool = False, **environment: str) -> Server:
+    def start(*, command: Sequence[str] = SERVE, scheme: str = "http", **environment: str) -> Server:
         log = directory / f"server{next(numbers)}.log"
-        server = Server(log, command=command, is_encrypted=is_encrypted, **environment)
+        server = Server(log, command=command, scheme=scheme, **environment)
         servers.append(server)
         return server.start()
 

@@ -7,6 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
+
+import redis
 
 FAKE = "from fakeredis import TcpFakeServer; TcpFakeServer(('127.0.0.1', {port})).serve_forever()"
 
@@ -57,9 +60,15 @@ class Redis:
         self._process.send_signal(signal.SIGCONT)
 
     def flush(self) -> None:
-        with socket.create_connection(("127.0.0.1", self.port)) as connection:
-            connection.sendall(b"*1\r\n$8\r\nFLUSHALL\r\n")
-            assert connection.recv(64).startswith(b"+OK")
+        self.command("FLUSHALL")
+
+    def list_keys(self) -> list[bytes]:
+        found: list[bytes] = self.command("KEYS", "*")
+        return found
+
+    def command(self, *words: str | bytes) -> Any:
+        with redis.Redis(port=self.port) as client:
+            return client.execute_command(*words)
 
     def _command(self) -> Sequence[str]:
         if is_real():

@@ -24,12 +24,11 @@ class Server:
     """One `serve` process. Its log is kept, so that tests can check it for tracebacks."""
 
     def __init__(
-        self, log_path: Path, *, command: Sequence[str] = SERVE, is_encrypted: bool = False, **environment: str
+        self, log_path: Path, *, command: Sequence[str] = SERVE, scheme: str = "http", **environment: str
     ) -> None:
         self.port = free_port()
-        encrypted = "s" if is_encrypted else ""
-        self.url = f"http{encrypted}://127.0.0.1:{self.port}"
-        self.ws_url = f"ws{encrypted}://127.0.0.1:{self.port}/ws/"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.ws_url = f"{scheme.replace('http', 'ws')}://127.0.0.1:{self.port}/ws/"
         self._command = command
         self._log_path = log_path
         self._environment = environment

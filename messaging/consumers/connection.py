@@ -19,8 +19,7 @@ from foundation.errors import DomainError, Internal, Overloaded, RateLimited, Un
 from foundation.schema import timestamp
 from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
-from messaging.metering import charge_reading, throttle_reading
-from messaging.throttling import throttle
+from messaging.throttling import charge_reading, throttle, throttle_reading
 from messaging.transport.direct import EXTENSION, DirectSocket
 from messaging.transport.frame_queue import RawFrame, run_now
 from messaging.transport.plain_asgi import AsgiSocket

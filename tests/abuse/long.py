@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -60,7 +59,7 @@ class Figures:
 def server(start_server: StartServer) -> Iterator[Server]:
     """A server with the default limits; with Redis on PostgreSQL."""
     with running_redis() as redis:
-        layer: dict[str, Any] = {"REDIS_URL": redis.url} if connection.vendor == "postgresql" else {}
+        layer = {"REDIS_URL": redis.url} if connection.vendor == "postgresql" else {}
         started = start_server(ROOMLOG_RATE_LIMITS="on", **layer)
         with watched(started):
             yield started

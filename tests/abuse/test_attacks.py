@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -26,7 +26,7 @@ PATIENCE_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, Any]]:
+def environment() -> Iterator[dict[str, str]]:
     limits = {
         "ROOMLOG_RATE_LIMITS": "on",
         "ROOMLOG_FLOOD_PATIENCE_S": str(PATIENCE_S),
@@ -41,7 +41,7 @@ def environment() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def _server(start_shared_server: StartServer, environment: dict[str, Any]) -> Server:
+def _server(start_shared_server: StartServer, environment: dict[str, str]) -> Server:
     return start_shared_server(**environment)
 
 
@@ -53,12 +53,12 @@ def server(_server: Server, transactional_db: None) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def _encrypted_server(
-    start_shared_server: StartServer, environment: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    start_shared_server: StartServer, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Server:
     files = write_certificate(tmp_path_factory.mktemp("tls"))
     return start_shared_server(
         command=(sys.executable, "-c", PROGRAM, *map(str, files)),
-        is_encrypted=True,
+        scheme="https",
         DJANGO_SETTINGS_MODULE="config.settings",
         **environment,
     )

@@ -1,14 +1,13 @@
 """Changes to the addresses and the password of an account, at /_allauth/app/v1/: none by an access token alone."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import unquote
 
 import httpx
 import pytest
 from allauth.account.models import EmailAddress, EmailConfirmationHMAC
-from django.core.cache import cache
 from django.core.mail import EmailMessage
 from pytest_django import Settings
 
@@ -218,12 +217,9 @@ def test_a_user_without_a_password_changes_nothing(alice: Person, mailoutbox: li
 
 
 @pytest.fixture
-def _limited(settings: Settings) -> Iterator[None]:
+def _limited(settings: Settings) -> None:
     """Turns allauth's rate limits on."""
-    cache.clear()
     settings.ACCOUNT_RATE_LIMITS = {}
-    yield
-    cache.clear()
 
 
 @pytest.mark.usefixtures("_limited")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,24 @@ def test_its_services_are_consistent() -> None:
     nginx = compose["configs"]["nginx"]["content"]
     assert nginx.count("{") == nginx.count("}")
     assert "proxy_set_header Upgrade $$http_upgrade;" in nginx
+
+
+def test_its_server_trusts_nginx_alone() -> None:
+    compose: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    (network,) = compose["networks"]["default"]["ipam"]["config"]
+    nginx = ip_address(compose["services"]["nginx"]["networks"]["default"]["ipv4_address"])
+
+    assert compose["services"]["roomlog"]["environment"]["FORWARDED_ALLOW_IPS"] == str(nginx)
+    assert nginx in ip_network(network["subnet"])
+    assert nginx not in ip_network(network["ip_range"])  # nobody else gets it
+    assert ip_network(network["ip_range"]).subnet_of(ip_network(network["subnet"]))  # type: ignore[arg-type]
+
+
+def test_it_does_not_start_if_it_would_trust_everybody() -> None:
+    environment = {"PATH": os.environ["PATH"], "FORWARDED_ALLOW_IPS": "*"}
+    started = subprocess.run(
+        [sys.executable, "manage.py", "serve"], cwd=ROOT, env=environment, check=False, capture_output=True, timeout=60
+    )
+
+    assert started.returncode != 0
+    assert b"FORWARDED_ALLOW_IPS must list the addresses or networks of your own proxies" in started.stderr

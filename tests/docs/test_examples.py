@@ -2,9 +2,7 @@
 
 import json
 import re
-import shutil
 import socket
-import subprocess
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from django.db import connection
 from accounts.models import User
 from tests.docs.blocks import ROOT, Block, all_blocks, blocks_in
 from tests.docs.frames import check_frame, check_named, masked
+from tests.docs.nginx import Nginx, is_installed
 from tests.docs.sessions import Session
 from tests.engine import only_on
 from tests.people import Person
@@ -26,8 +25,6 @@ CHECKED = {"sh", "python", "js", "json", "http", "html", "nginx"}
 # Blocks that are not run, because they do not end, download something, or are diagrams.
 NOT_RUN = {"console", ""}
 ELIDED = "…"
-# Temporary files that nginx would keep in directories that only root can create.
-NGINX_TEMP_FILES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 pure = only_on("sqlite")
 
@@ -182,17 +179,7 @@ def test_its_nginx_configuration_is_balanced(block: Block) -> None:
 @pure
 @pytest.mark.parametrize("block", all_blocks("nginx"), ids=lambda block: block.location)
 def test_nginx_accepts_its_configuration(block: Block, tmp_path: Path) -> None:
-    nginx = shutil.which("nginx")
-    if nginx is None:
+    if not is_installed():
         pytest.skip("nginx is not installed: only the balance of braces is checked")
     without_tls = re.sub(r"^\s*ssl_.*\n", "", block.text, flags=re.MULTILINE).replace("listen 443 ssl", "listen 8443")
-    configuration = tmp_path / "nginx.conf"
-    temp_paths = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in NGINX_TEMP_FILES)
-    configuration.write_text(
-        f"pid {tmp_path}/pid;\nerror_log {tmp_path}/error.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{temp_paths}{without_tls}}}\n"
-    )
-    checked = subprocess.run(
-        [nginx, "-t", "-p", str(tmp_path), "-c", str(configuration)], check=False, capture_output=True, timeout=30
-    )
-    assert checked.returncode == 0, checked.stderr.decode()
+    Nginx(tmp_path, without_tls).check()

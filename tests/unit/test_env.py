@@ -83,3 +83,30 @@ def test_it_refuses_a_float_out_of_bounds(value: str) -> None:
 def test_it_refuses_an_invalid_float() -> None:
     with pytest.raises(ImproperlyConfigured, match="NAME must be a number"):
         env("half").number("NAME", 0.5, least=0, most=1)
+
+
+def test_it_reads_networks() -> None:
+    networks = env("10.0.0.5, 172.28.240.0/24,fd00::/8").networks("NAME")
+
+    assert [str(network) for network in networks] == ["10.0.0.5/32", "172.28.240.0/24", "fd00::/8"]
+    assert [str(network) for network in env("").networks("NAME", "127.0.0.1", "::1")] == ["127.0.0.1/32", "::1/128"]
+
+
+@pytest.mark.parametrize("value", ["*", "10.0.0.5,*", "0.0.0.0/0", "::/0", "nginx", "10.0.0.5/24", "10.0.0.256"])
+def test_it_refuses_networks_that_anybody_may_be_in(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must list the addresses or networks of your own proxies"):
+        env(value).networks("NAME")
+
+
+def test_it_reads_urls_of_redis() -> None:
+    urls = ["redis://:secret@10.0.0.5:6379/0", "rediss://redis.example.org"]
+
+    assert env(", ".join(urls)).urls_of_redis("NAME") == urls
+
+
+@pytest.mark.parametrize("value", ["10.0.0.5:6379", "http://:secret@10.0.0.5", "redis://:secret@10.0.0.5:port/0"])
+def test_it_refuses_other_urls_without_quoting_them(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="NAME must list URLs of Redis servers") as refused:
+        env(value).urls_of_redis("NAME")
+
+    assert "secret" not in str(refused.value)

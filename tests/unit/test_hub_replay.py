@@ -3,7 +3,7 @@
 import asyncio
 from uuid import UUID
 
-from messaging.metering import Meter
+from messaging.throttling import Limiter
 from messaging.wire.limits import Limits
 from rooms.notices import RoomNotice
 from tests.unit.examples import ALICE, BOB, ROOM
@@ -125,8 +125,8 @@ async def test_it_replays_no_page_that_was_read_before_a_revision(small_chat: In
 
 
 async def test_it_replays_more_slowly_to_a_user_who_was_sent_too_much() -> None:
-    meter = Meter(per_s=5 * 1024, burst=5 * 1024, clock=asyncio.get_running_loop().time)
-    chat = InMemoryChat(Limits(replay_page_entries=5, ring_max_frames=1), charge=meter.charge)
+    limiter = Limiter(per_s=5 * 1024, burst=5 * 1024, clock=asyncio.get_running_loop().time)
+    chat = InMemoryChat(Limits(replay_page_entries=5, ring_max_frames=1), charge=limiter.charge)
     greedy, bob = FakeSocket(ALICE.id), FakeSocket(BOB.id)
     chat.log.commit(30)
 

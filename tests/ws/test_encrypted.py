@@ -37,9 +37,7 @@ class EncryptedServer(Server):
     def __init__(self, directory: Path) -> None:
         files = write_certificate(directory)
         command = (sys.executable, "-c", PROGRAM, *map(str, files))
-        super().__init__(
-            directory / "log", command=command, is_encrypted=True, DJANGO_SETTINGS_MODULE="config.settings"
-        )
+        super().__init__(directory / "log", command=command, scheme="https", DJANGO_SETTINGS_MODULE="config.settings")
 
 
 def write_certificate(directory: Path) -> tuple[Path, Path]:

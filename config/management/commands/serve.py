@@ -57,6 +57,7 @@ class Command(BaseCommand):
             log_config=None,  # LOGGING in config/settings.py applies
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # config/forwarded.py reads them
             timeout_graceful_shutdown=STOP_S,
         )
 
