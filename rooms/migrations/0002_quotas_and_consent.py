@@ -33,6 +33,6 @@ class Migration(migrations.Migration):
             field=models.BooleanField(default=False),
         ),
         migrations.RunSQL(LEFT, migrations.RunSQL.noop),
-        migrations.RunSQL(MEMBERSHIPS, migrations.RunSQL.noop),
-        migrations.RunSQL(ROOMS_OWNED, migrations.RunSQL.noop),
+        migrations.RunSQL(MEMBERSHIPS, "DELETE FROM accounts_usage WHERE quota = 'memberships'"),
+        migrations.RunSQL(ROOMS_OWNED, "DELETE FROM accounts_usage WHERE quota = 'rooms_owned'"),
     ]

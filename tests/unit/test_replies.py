@@ -78,7 +78,8 @@ def test_it_encodes_hello() -> None:
         b'"expires_at":"2026-01-02T03:04:05.678Z","heartbeat_s":25.0,"limits":{"max_frame_bytes":65536,'
         b'"max_text_chars":4000,"max_data_bytes":4096,"max_client_id_chars":64,"max_fragments":64,"send_window":32,'
         b'"max_followed_rooms":1000,"max_sockets":100,"history_page_max":100,"page_max_bytes":65536,'
-        b'"actions_per_s":20.0,"actions_burst":40,"bytes_per_s":1048576,"bytes_burst":4194304,"frames_per_s":100.0,'
+        b'"max_memberships":2000,"max_rooms_owned":1000,"max_room_members":100000,"rooms_per_day":100,'
+        b'"additions_per_day":1000,"actions_per_s":20.0,"actions_burst":40,"bytes_per_s":1048576,"bytes_burst":4194304,"frames_per_s":100.0,'
         b'"frames_burst":400,"control_frames_per_s":10.0,"control_frames_burst":50,'
         b'"handshake_timeout_s":10.0,"stalled_writer_s":10.0}}}'
     )
