@@ -1,7 +1,7 @@
 """The two kinds of quotas, and what each of them refuses. Pure: `accounts/usage.py` counts, in the database.
 
-A quota is a bucket. Each use adds to its level, and a use that would make it overflow is refused. The bucket of an
-`Allowance` drains within a day; that of a `Total` does not drain, but what has ended is taken out of it.
+A quota is a bucket. Each use adds to its level, and a use that would make it overflow is refused. The bucket of a
+`DailyQuota` drains within a day; that of a `TotalQuota` does not drain, but what has ended is taken out of it.
 """
 
 from typing import ClassVar, Final
@@ -37,7 +37,7 @@ class Quota(msgspec.Struct, frozen=True):
         raise NotImplementedError
 
 
-class Total(Quota, frozen=True):
+class TotalQuota(Quota, frozen=True):
     """How many of something a user may have at the same time. The level is their number."""
 
     refused_for_another: str = ""
@@ -56,7 +56,7 @@ class Total(Quota, frozen=True):
         return LimitReached(detail.format(limit=f"{limit:,}"), field=field)
 
 
-class Allowance(Quota, frozen=True):
+class DailyQuota(Quota, frozen=True):
     """How many of something a user may do in a day. The level is the time, in µs, until the bucket has drained.
 
     After a day without any, a user may do all of them at once; as the day passes, one becomes free after the other.

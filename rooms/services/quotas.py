@@ -12,22 +12,22 @@ from uuid import UUID
 from django.conf import settings
 
 from accounts.exemption import is_exempt
-from accounts.quotas import Allowance, Total
+from accounts.quotas import DailyQuota, TotalQuota
 from accounts.usage import Use, use_quotas
 from foundation.errors import LimitReached
 from rooms import models
 from rooms.consent import Newcomer
 from rooms.permissions import Role
 
-MEMBERSHIPS: Final = Total(
+MEMBERSHIPS: Final = TotalQuota(
     "memberships", "max_memberships",
     "You can be a member of at most {limit} rooms.", "This user cannot be a member of more rooms.",
 )  # fmt: skip
-ROOMS_OWNED: Final = Total(
+ROOMS_OWNED: Final = TotalQuota(
     "rooms_owned", "max_rooms_owned", "You can own at most {limit} rooms.", "This user cannot own more rooms."
 )
-ROOMS_MADE: Final = Allowance("rooms_made", "rooms_per_day", "You can create {limit} rooms a day.")
-ADDITIONS: Final = Allowance("additions", "additions_per_day", "You can add other users to rooms {limit} times a day.")
+ROOMS_MADE: Final = DailyQuota("rooms_made", "rooms_per_day", "You can create {limit} rooms a day.")
+ADDITIONS: Final = DailyQuota("additions", "additions_per_day", "You can add other users to rooms {limit} times a day.")
 
 
 def require_places(room: models.Room, newcomers: Sequence[Newcomer], *, by_id: UUID) -> None:
@@ -61,8 +61,10 @@ def count_end(membership: models.Membership, *, by_id: UUID, at: datetime) -> No
 
 
 def count_role(user_id: UUID, *, before: int, after: int, by_id: UUID, at: datetime) -> None:
-    """Counts a change of a member's role. One query, or none if they were an owner and still are, or were not and are
-    not. Transaction and errors are those of `use_quotas`."""
+    """Counts a member who becomes an owner, or is no longer one. One query, or none for any other change of the role.
+
+    Transaction and errors are those of `use_quotas`.
+    """
     difference = (after == Role.OWNER) - (before == Role.OWNER)
     if difference:
         use_quotas([Use(ROOMS_OWNED, user_id, amount=difference, field="role")], by_id=by_id, at=at)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from accounts.quotas import DAY_US, Allowance, Total
+from accounts.quotas import DAY_US, DailyQuota, TotalQuota
 from foundation.errors import LimitReached, RateLimited
 
-ROOMS = Total("rooms", "max_rooms", "At most {limit} rooms.", "No more rooms for this user.")
-CALLS = Allowance("calls", "calls_per_day", "{limit} calls a day.")
+ROOMS = TotalQuota("rooms", "max_rooms", "At most {limit} rooms.", "No more rooms for this user.")
+CALLS = DailyQuota("calls", "calls_per_day", "{limit} calls a day.")
 
 
 def test_it_works() -> None:
@@ -30,7 +30,7 @@ def test_a_total_refuses_nothing_that_is_taken_back() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 1_000, 100_003])
-def test_an_allowance_is_used_up_by_as_many_uses_as_it_has(limit: int) -> None:
+def test_a_daily_quota_is_used_up_by_as_many_uses_as_it_has(limit: int) -> None:
     """However the cost is rounded, and whether they come one by one or together."""
     assert CALLS.refusal(limit * CALLS.cost(1, limit=limit), amount=1, limit=limit) is None
     assert CALLS.refusal(CALLS.cost(limit, limit=limit), amount=limit, limit=limit) is None
@@ -38,7 +38,7 @@ def test_an_allowance_is_used_up_by_as_many_uses_as_it_has(limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 1_000, 100_003])
-def test_an_allowance_says_when_the_use_will_be_possible(limit: int) -> None:
+def test_a_daily_quota_says_when_the_use_will_be_possible(limit: int) -> None:
     level = (limit + 1) * CALLS.cost(1, limit=limit)
 
     refusal = CALLS.refusal(level, amount=1, limit=limit, field="user")
@@ -52,14 +52,14 @@ def test_an_allowance_says_when_the_use_will_be_possible(limit: int) -> None:
     assert CALLS.refusal(drained + 2_000, amount=1, limit=limit) is not None
 
 
-def test_an_allowance_refuses_for_good_what_is_more_than_it_can_hold() -> None:
+def test_a_daily_quota_refuses_for_good_what_is_more_than_it_can_hold() -> None:
     refusal = CALLS.refusal(CALLS.cost(4, limit=3), amount=4, limit=3)
 
     assert type(refusal) is LimitReached
 
 
 @pytest.mark.parametrize("quota", [ROOMS, CALLS])
-def test_a_limit_of_zero_is_no_bound(quota: Total | Allowance) -> None:
+def test_a_limit_of_zero_is_no_bound(quota: TotalQuota | DailyQuota) -> None:
     quota.cost(1, limit=0)
 
     assert quota.refusal(10 * DAY_US, amount=1, limit=0) is None
