@@ -43,6 +43,8 @@ class User(AbstractBaseUser):
     data = ExactJSONField(default=dict)
     is_active = models.BooleanField(default=True)
     is_bot = models.BooleanField(default=False)
+    # Who may add the user to rooms (`accounts.schema.AddedBy`). Null: what the installation says.
+    added_by = models.CharField(max_length=16, null=True)
     auth_version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -98,3 +100,13 @@ class SignUp(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["network", "at"], name="accounts_signup_network_at")]
+
+
+class Usage(models.Model):
+    """How much of a quota a user has used: see `accounts/quotas.py` for the level, and `accounts/usage.py`."""
+
+    pk = models.CompositePrimaryKey("user_id", "quota")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, db_index=False, related_name="usage")
+    quota = models.CharField(max_length=32)
+    level = models.BigIntegerField()
+    at = models.BigIntegerField()  # when it had this level, in µs since 1970; 0 if it does not drain

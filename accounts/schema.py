@@ -1,7 +1,7 @@
 """The JSON shapes of accounts. Knows no framework."""
 
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -10,6 +10,7 @@ from msgspec import Meta
 from foundation.schema import NO_CONTROLS, CustomData, Struct, Url
 
 DisplayName = Annotated[str, Meta(max_length=100, pattern=NO_CONTROLS)]
+AddedBy = Literal["anyone", "shares_a_room", "invitation"]
 
 
 class User(Struct, frozen=True):
@@ -23,6 +24,18 @@ class User(Struct, frozen=True):
     data: CustomData
 
 
+class Me(User, frozen=True):
+    """Your own user: what other users see of you, and your settings, which only you see."""
+
+    added_by: Annotated[
+        AddedBy,
+        Meta(
+            description="Who may add you to rooms. `anyone`; `shares_a_room`: only members of a room of which you are "
+            "a member too; `invitation`: nobody, so that you only join rooms yourself"
+        ),
+    ]
+
+
 class UserPage(Struct, frozen=True):
     results: list[User]
     has_before: bool
@@ -30,11 +43,14 @@ class UserPage(Struct, frozen=True):
 
 
 class UserPatch(Struct, frozen=True):
-    """The fields that users can change in their own profile. Fields that are left out keep their values."""
+    """The fields of your own user that you can change. Fields that are left out keep their values."""
 
     display_name: DisplayName | msgspec.UnsetType = msgspec.UNSET
     avatar_url: Url | msgspec.UnsetType = msgspec.UNSET
     data: CustomData | msgspec.UnsetType = msgspec.UNSET
+    added_by: Annotated[
+        AddedBy | None | msgspec.UnsetType, Meta(description="Who may add you to rooms; null for the server's default")
+    ] = msgspec.UNSET
 
 
 class Principal(Struct, frozen=True):

@@ -2,15 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
 import msgspec
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
 from accounts import models
-from accounts.schema import SessionStanding, User, UserPage
+from accounts.schema import AddedBy, Me, SessionStanding, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
 from foundation.sql import Lookup, as_moment, as_uuid, bound_moment
@@ -55,12 +56,24 @@ def user_of(user: models.User) -> User:
     )
 
 
+def added_by_of(user: models.User) -> AddedBy:
+    """Returns who may add `user` to rooms: their choice, or the installation's default if they have not chosen."""
+    return cast("AddedBy", user.added_by or settings.ROOMLOG_DEFAULT_ADDED_BY)
+
+
+def me_of(user: models.User) -> Me:
+    """Renders `user` for themselves."""
+    return Me(**msgspec.structs.asdict(user_of(user)), added_by=added_by_of(user))
+
+
+def get_me(*, user_id: UUID) -> Me:
+    """Returns the active user with this id, as only they may see themselves. Raises `NotFound`. One query."""
+    return me_of(_get_active_user(user_id))
+
+
 def get_user(*, user_id: UUID) -> User:
     """Returns the active user with this id. Raises `NotFound`. One query."""
-    user = models.User.objects.filter(id=user_id, is_active=True).first()
-    if user is None:
-        raise NotFound("There is no such user.")
-    return user_of(user)
+    return user_of(_get_active_user(user_id))
 
 
 def list_users(*, search: str, before: str | None, after: str | None, limit: int) -> UserPage:
@@ -115,3 +128,10 @@ def list_changed_sessions(*, auth_versions: Mapping[str, int]) -> dict[str, Sess
 def users_by_id(user_ids: Iterable[UUID]) -> dict[UUID, User]:
     """Returns the users with these ids, active or not. Ids that do not exist are left out. One query."""
     return {row.id: user_of(row) for row in models.User.objects.filter(id__in=set(user_ids))}
+
+
+def _get_active_user(user_id: UUID) -> models.User:
+    user = models.User.objects.filter(id=user_id, is_active=True).first()
+    if user is None:
+        raise NotFound("There is no such user.")
+    return user

@@ -7,12 +7,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import models, revocation, selectors
-from accounts.schema import User, UserPatch
+from accounts.schema import Me, UserPatch
 from foundation.errors import NotFound
 
 
-def update_user(*, user_id: UUID, patch: UserPatch) -> User:
-    """Sets the fields that are given in `patch`, and returns the user.
+def update_user(*, user_id: UUID, patch: UserPatch) -> Me:
+    """Sets the fields that are given in `patch`, and returns the user as they see themselves.
 
     Opens a transaction. Raises `NotFound` if there is no active user with this id.
     """
@@ -24,7 +24,7 @@ def update_user(*, user_id: UUID, patch: UserPatch) -> User:
         for name, value in changes.items():
             setattr(user, name, value)
         user.save(update_fields=list(changes))
-    return selectors.user_of(user)
+    return selectors.me_of(user)
 
 
 def set_active(*, username: str, active: bool) -> None:

@@ -1,5 +1,6 @@
 """Errors over REST: each becomes `application/problem+json` (RFC 9457) with the code of a domain error."""
 
+import math
 import sys
 from http import HTTPStatus
 from typing import Any
@@ -101,7 +102,7 @@ def _plain(error: DomainError) -> HttpResponse:
 def _headers(error: DomainError) -> dict[str, str]:
     headers = {}
     if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="roomlog"'
     return headers

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import selectors, services
-from accounts.schema import User, UserPage, UserPatch
+from accounts.schema import Me, User, UserPage, UserPatch
 from api.documents import answers, parameters_of
 from api.endpoint import Endpoint, check_one_side
 from foundation.schema import Struct
@@ -44,14 +44,14 @@ class UsersView(Endpoint):
 
 
 class MeView(Endpoint):
-    @extend_schema(operation_id="get_me", responses=answers(User))
+    @extend_schema(operation_id="get_me", responses=answers(Me))
     def get(self, request: Request) -> Response:
-        """Get your own user."""
-        return Response(self.principal.user)
+        """Get your own user, with your settings."""
+        return Response(selectors.get_me(user_id=self.user_id))
 
-    @extend_schema(operation_id="update_me", request=UserPatch, responses=answers(User))
+    @extend_schema(operation_id="update_me", request=UserPatch, responses=answers(Me))
     def patch(self, request: Request) -> Response:
-        """Change your display name, avatar URL or custom data."""
+        """Change your display name, avatar URL, custom data or settings."""
         return Response(services.update_user(user_id=self.user_id, patch=self.body(UserPatch)))
 
 

@@ -1,12 +1,13 @@
 """All settings, each with its unit, default and reason. Nothing depends on DEBUG."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import dj_database_url
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.schema import AddedBy
 from config.env import Environment
 from config.logs import configure_logs
 from config.private import make_private_directory
@@ -40,7 +41,13 @@ ROOMLOG_PROXIES = env.networks("FORWARDED_ALLOW_IPS", "127.0.0.1", "::1")
 # -- Limits of the engine (units and defaults are in messaging/wire/limits.py) -----------------------------------------
 
 
-_LEAST = {"history_page_max": 50}  # the default size of a page
+_LEAST = {
+    "history_page_max": 50,  # the default size of a page
+    # A quota of 0 is no bound.
+    **dict.fromkeys(
+        ("max_memberships", "max_rooms_owned", "max_room_members", "rooms_per_day", "additions_per_day"), 0
+    ),
+}
 _MOST = {"max_client_id_chars": 64}  # the length of the column
 
 
@@ -64,7 +71,9 @@ ROOMLOG_LIMITS = _limits()
 ROOMLOG_ALLOWED_ORIGINS = [] if CORS_ALLOW_ALL_ORIGINS else CORS_ALLOWED_ORIGINS
 # Keys for the digests of messages; new digests use the first one.
 ROOMLOG_DIGEST_KEYS = [SECRET_KEY, *SECRET_KEY_FALLBACKS]
-# Turns off every rate limit, including those of sign-up and login. For load tests only.
+# Who may add a user to rooms who has not chosen: the first is the default, because a private room has no other way in.
+ROOMLOG_DEFAULT_ADDED_BY = env.choice("DEFAULT_ADDED_BY", *get_args(AddedBy))
+# Turns off every rate limit, including those of sign-up and login, and the daily quotas. For load tests only.
 ROOMLOG_RATE_LIMITS = env.flag("ROOMLOG_RATE_LIMITS", default=True)
 # Threads that read the database for sockets, besides the one that writes. Each keeps one connection.
 ROOMLOG_READER_THREADS = env.number("ROOMLOG_READER_THREADS", 4, least=1, most=64)

@@ -53,7 +53,7 @@ class Unauthenticated(DomainError):
 
 class Forbidden(DomainError):
     code, status = "forbidden", 403
-    summary = "This requires a higher role."
+    summary = "This requires a higher role, or the consent of another user."
 
 
 class NotFound(DomainError):

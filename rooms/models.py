@@ -53,6 +53,8 @@ class Membership(models.Model):
     muted_until = models.DateTimeField(null=True)
     joined_seq = models.BigIntegerField()
     left_seq = models.BigIntegerField(null=True)
+    # Whether the member ended the membership themselves. Then others cannot add them again.
+    left_voluntarily = models.BooleanField(default=False)
 
     class Meta:
         indexes = [

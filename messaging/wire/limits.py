@@ -18,6 +18,13 @@ class Limits(msgspec.Struct, frozen=True):
     max_sockets: int = 100  # of one user, in each process
     history_page_max: int = 100  # messages
     page_max_bytes: int = 64 * 1024  # messages or events of one page; one that is larger comes alone
+    # Quotas of users, which `rooms/services/quotas.py` counts in the database. 0: no bound.
+    max_memberships: int = 2_000  # of one user
+    max_rooms_owned: int = 1_000  # by one user
+    max_room_members: int = 100_000  # of one room
+    rooms_per_day: int = 100  # that one user creates
+    additions_per_day: int = 1_000  # of other people to rooms, by one user
+    # Rates.
     actions_per_s: float = 20.0  # of one user, on average (token bucket)
     actions_burst: int = 40
     read_bytes_per_s: int = 2 * 1024 * 1024  # of pages and replays that one user is sent, on average (token bucket)
@@ -66,6 +73,11 @@ ANNOUNCED = (
     "max_sockets",
     "history_page_max",
     "page_max_bytes",
+    "max_memberships",
+    "max_rooms_owned",
+    "max_room_members",
+    "rooms_per_day",
+    "additions_per_day",
     "actions_per_s",
     "actions_burst",
     "read_bytes_per_s",

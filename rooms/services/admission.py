@@ -6,26 +6,32 @@ from django.db.models import F
 
 from accounts import models as accounts
 from accounts.selectors import user_of
+from accounts.usage import Use
 from rooms import models
 from rooms.change import Change
-from rooms.events import MemberChange, MemberEvent, MemberJoined, RoomAdded
-from rooms.permissions import Role
+from rooms.consent import Newcomer
+from rooms.events import MemberChange, MemberEvent, MemberJoined, MemberLeft, RoomAdded
 from rooms.selectors import member_of, room_of
+from rooms.services.quotas import count_end, count_newcomers, require_places
 
 
 def add_memberships(
-    change: Change, room: models.Room, users: Sequence[accounts.User], *, by: accounts.User, role: Role
+    change: Change, room: models.Room, newcomers: Sequence[Newcomer], *, by: accounts.User, uses: Sequence[Use] = ()
 ) -> list[models.Membership]:
-    """Makes `users`, none of whom is a member, members of the room, with a `member.joined` for each.
+    """Makes `newcomers`, none of whom is a member, members of the room, with a `member.joined` for each.
 
     Their read cursors start at the head. A former member keeps their mute and notification level. Everyone but `by`
-    receives `room.added`. Returns the memberships in the order of `users`. Three queries for any number of users; call
-    it inside the transaction of `change`.
+    receives `room.added`. Returns the memberships in the order of `newcomers`. Counts them, and `uses`, towards quotas.
+    Four queries for any number of users; call it inside the transaction of `change`.
+
+    Raises `LimitReached` if the room has no place for them, and what `use_quotas` raises.
     """
-    memberships = _memberships(room, users)
+    require_places(room, newcomers, by_id=by.id)
+    memberships = _memberships(room, [newcomer.user for newcomer in newcomers])
     notified = []
-    for membership in memberships:
-        membership.role, membership.joined_seq, membership.left_seq = role, change.next_seq, None
+    for membership, newcomer in zip(memberships, newcomers, strict=True):
+        membership.role, membership.joined_seq = newcomer.role, change.next_seq
+        membership.left_seq, membership.left_voluntarily = None, False
         membership.read_id = change.head.message_id
         append_member_change(change, MemberJoined, membership, by=by)
         if membership.user_id != by.id:
@@ -34,9 +40,10 @@ def add_memberships(
         memberships,
         update_conflicts=True,
         unique_fields=["room_id", "user_id"],
-        update_fields=["role", "joined_seq", "left_seq", "read_id"],
+        update_fields=["role", "joined_seq", "left_seq", "left_voluntarily", "read_id"],
     )
-    _change_member_count(room, len(users))
+    _change_member_count(room, len(newcomers))
+    count_newcomers(newcomers, by_id=by.id, at=change.at, uses=uses)
     for user_id in notified:
         change.notify(user_id, RoomAdded(room=room.id, data=room_of(room)))
     return memberships
@@ -47,12 +54,13 @@ def end_membership(
 ) -> None:
     """Ends `membership` with an entry of `kind`, which is the last event of the room that the member receives.
 
-    Two queries; call it inside the transaction of `change`.
+    Three queries; call it inside the transaction of `change`.
     """
-    membership.left_seq = change.next_seq
-    membership.save(update_fields=["left_seq"])
+    membership.left_seq, membership.left_voluntarily = change.next_seq, kind is MemberLeft
+    membership.save(update_fields=["left_seq", "left_voluntarily"])
     append_member_change(change, kind, membership, by=by)
     _change_member_count(membership.room, -1)
+    count_end(membership, by_id=by.id, at=change.at)
 
 
 def append_member_change(

@@ -9,14 +9,16 @@ import msgspec
 from accounts import models as accounts
 from foundation.errors import Conflict, Forbidden, Invalid
 from rooms import models
-from rooms.access import Access, find_member, get_member_row, require_writable
+from rooms.access import Access, get_member_row, require_writable
 from rooms.change import changing_room, locked_room
+from rooms.consent import Newcomer, require_consent, require_removed
 from rooms.errors import LastOwner, NotAMember
 from rooms.events import MemberLeft, MemberRemoved, MemberUpdated
 from rooms.permissions import Permission, Role
 from rooms.schema import Joined, Member, MemberPatch, NewMember
 from rooms.selectors import get_joined, joined_of, member_of
 from rooms.services.admission import add_memberships, append_member_change, end_membership
+from rooms.services.quotas import count_role
 
 # `datetime.fromisoformat` also accepts ISO 8601 forms that RFC 3339 does not allow.
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -26,7 +28,8 @@ def join_room(*, user_id: UUID, room_id: UUID) -> Joined:
     """Returns the room and the user's membership. A user who joins a public room becomes a member (`member.joined`).
 
     One query if the user is a member already; otherwise opens a durable transaction. Raises `NotFound` if the room does
-    not exist, or is private and the user is not a member; `Archived` if a new member would join an archived room.
+    not exist, or is private and the user is not a member; `Archived` if a new member would join an archived room;
+    `LimitReached` if the room is full or the user is a member of too many rooms.
     """
     try:
         return get_joined(user_id=user_id, room_id=room_id)
@@ -39,7 +42,7 @@ def join_room(*, user_id: UUID, room_id: UUID) -> Joined:
             room = models.Room.objects.select_related("head").get(id=room_id)
         require_writable(room)
         user = accounts.User.objects.get(id=user_id)
-        (membership,) = add_memberships(change, room, [user], by=user, role=Role.MEMBER)
+        (membership,) = add_memberships(change, room, [Newcomer(user, Role.MEMBER)], by=user)
         room.head.seq = change.head.seq
     return joined_of(membership)
 
@@ -58,8 +61,10 @@ def add_member(*, user_id: UUID, room_id: UUID, new: NewMember) -> tuple[Member,
     """Adds an active user to the room (`member.joined`, and `room.added` to their sockets).
 
     Returns the member, and whether they are new: adding a member again with the same role changes nothing. Opens a
-    durable transaction. Raises `Forbidden` if `user_id` may not grant the role, `Invalid` if there is no such user,
-    `Conflict` if the user is a member with another role, `Archived`, and what `access_room` raises.
+    durable transaction. Raises `Forbidden` if `user_id` may not grant the role, or if the new member left the room or
+    does not let `user_id` add them; `Invalid` if there is no such user, `Conflict` if the user is a member with another
+    role, `Archived`, `LimitReached` or `RateLimited` if the room is full or a quota is used up, and what `access_room`
+    raises.
     """
     role = Role[new.role.upper()]
     with changing_room(room_id, user_id=user_id, permission=Permission.ADD_MEMBERS) as (change, access):
@@ -68,12 +73,16 @@ def add_member(*, user_id: UUID, room_id: UUID, new: NewMember) -> tuple[Member,
         user = accounts.User.objects.filter(id=new.user, is_active=True).first()
         if user is None:
             raise Invalid("There is no such user.", field="user")
-        present = find_member(room_id=room_id, user_id=user.id)
-        if present is not None:
-            if present.role != role:
-                raise Conflict("The user is already a member with another role. Change it instead.", field="role")
-            return member_of(present), False
-        (membership,) = add_memberships(change, access.room, [user], by=access.membership.user, role=role)
+        known = models.Membership.objects.select_related("user").filter(room_id=room_id, user_id=user.id).first()
+        if known is not None:
+            if known.left_seq is None:
+                if known.role != role:
+                    raise Conflict("The user is already a member with another role. Change it instead.", field="role")
+                return member_of(known), False
+            require_removed(known, by_id=user_id, field="user")
+        newcomer = Newcomer(user, role, field="user")
+        require_consent([newcomer], by_id=user_id)
+        (membership,) = add_memberships(change, access.room, [newcomer], by=access.membership.user)
     return member_of(membership), True
 
 
@@ -97,16 +106,18 @@ def update_member(*, user_id: UUID, room_id: UUID, member_id: UUID, patch: Membe
     """Sets the role or the mute of `member_id` as given in `patch` (`member.updated`, if anything changes).
 
     Opens a durable transaction. Raises `Forbidden` if `user_id` may not do this, `LastOwner` if the only owner would
-    take a lower role, `NotFound` if there is no such member, `Invalid` if `patch` is empty or its time is malformed,
-    and what `access_room` raises.
+    take a lower role, `LimitReached` if a new owner owns too many rooms, `NotFound` if there is no such member,
+    `Invalid` if `patch` is empty or its time is malformed, and what `access_room` raises.
     """
     with changing_room(room_id, user_id=user_id) as (change, access):
         membership, changes = _changes(access, member_id, patch)
         changes = {name: value for name, value in changes.items() if getattr(membership, name) != value}
         if changes:
+            before = membership.role
             for name, value in changes.items():
                 setattr(membership, name, value)
             membership.save(update_fields=list(changes))
+            count_role(member_id, before=before, after=membership.role, by_id=user_id, at=change.at)
             append_member_change(change, MemberUpdated, membership, by=access.membership.user)
     return member_of(membership)
 

@@ -6,28 +6,32 @@ from uuid import UUID
 import msgspec
 
 from accounts import models as accounts
+from accounts.usage import Use
 from foundation.errors import Invalid
 from rooms.access import Access, require_writable
 from rooms.change import changing_room, creating_room
+from rooms.consent import Newcomer, require_consent
 from rooms.events import RoomUpdated
 from rooms.permissions import Permission, Role
 from rooms.schema import Joined, NewRoom, Room, RoomPatch
 from rooms.selectors import joined_of, room_of
 from rooms.services.admission import add_memberships
+from rooms.services.quotas import ROOMS_MADE
 
 
 def create_room(*, user_id: UUID, new: NewRoom) -> Joined:
     """Creates a room whose owner is the user, adds `new.members`, and returns the room and the owner's membership.
 
     The log begins with a `member.joined` for each of them, the owner first. Opens a durable transaction, whose number
-    of queries does not depend on the number of members. Raises `Invalid` if a member is not an active user.
+    of queries does not depend on the number of members. Raises `Invalid` if a member is not an active user, `Forbidden`
+    if one does not let the user add them, and `LimitReached` or `RateLimited` if a quota is used up.
     """
     with creating_room(new) as (change, room):
         owner = accounts.User.objects.get(id=user_id)
-        others = _active_users(new.members, but=user_id)
-        (membership,) = add_memberships(change, room, [owner], by=owner, role=Role.OWNER)
-        if others:
-            add_memberships(change, room, others, by=owner, role=Role.MEMBER)
+        others = _newcomers(new.members, but=user_id)
+        require_consent(others, by_id=user_id)
+        uses = [Use(ROOMS_MADE, user_id)]
+        membership, *_ = add_memberships(change, room, [Newcomer(owner, Role.OWNER), *others], by=owner, uses=uses)
     return joined_of(membership)
 
 
@@ -64,9 +68,13 @@ def _changes(access: Access, patch: RoomPatch, *, at: datetime) -> dict[str, obj
     return settings
 
 
-def _active_users(user_ids: list[UUID], *, but: UUID) -> list[accounts.User]:
+def _newcomers(user_ids: list[UUID], *, but: UUID) -> list[Newcomer]:
+    """Returns the users with these ids, each once, without the one who creates the room. Raises `Invalid`."""
     found = accounts.User.objects.filter(is_active=True).in_bulk(user_ids)
+    newcomers: dict[UUID, Newcomer] = {}
     for position, user_id in enumerate(user_ids):
+        field = f"members[{position}]"
         if user_id not in found:
-            raise Invalid("There is no such user.", field=f"members[{position}]")
-    return [found[user_id] for user_id in dict.fromkeys(user_ids) if user_id != but]
+            raise Invalid("There is no such user.", field=field)
+        newcomers.setdefault(user_id, Newcomer(found[user_id], Role.MEMBER, field))
+    return [newcomer for user_id, newcomer in newcomers.items() if user_id != but]

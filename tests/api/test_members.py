@@ -3,7 +3,9 @@
 from typing import Any
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
+from pytest_django import Settings
 
 from tests.api.rest import Rest, refusal
 from tests.people import Person
@@ -21,7 +23,7 @@ def test_it_works(alice: Person, bob: Person, room: UUID) -> None:
     assert answer.body == {
         "results": [
             {
-                "user": Rest(person).get("users/me/").body,
+                "user": Rest(bob).get(f"users/{person.id}/").body,
                 "role": role,
                 "joined_seq": seq,
                 "read_id": 0,
@@ -87,6 +89,27 @@ def test_it_refuses_to_add_a_member_to_an_archived_room(alice: Person, charlie: 
     answer = Rest(alice).post(f"rooms/{room}/members/", {"user": str(charlie.id)})
 
     assert refusal(answer) == (403, "archived", None)
+
+
+def test_it_asks_whom_it_adds(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:
+    draft = {"user": str(charlie.id)}
+    Rest(charlie).patch("users/me/", {"added_by": "invitation"})
+    assert refusal(Rest(alice).post(f"rooms/{room}/members/", draft)) == (403, "forbidden", "user")
+    Rest(charlie).patch("users/me/", {"added_by": "anyone"})
+    assert Rest(alice).post(f"rooms/{room}/members/", draft).status == 201
+
+    assert Rest(charlie).post(f"rooms/{room}/leave/").status == 204
+
+    assert refusal(Rest(alice).post(f"rooms/{room}/members/", draft)) == (403, "forbidden", "user")
+
+
+def test_it_refuses_one_member_too_many(alice: Person, charlie: Person, room: UUID, settings: Settings) -> None:
+    settings.ROOMLOG_LIMITS = msgspec.structs.replace(settings.ROOMLOG_LIMITS, max_room_members=2, max_rooms_owned=1)
+
+    answer = Rest(alice).post(f"rooms/{room}/members/", {"user": str(charlie.id)})
+
+    assert refusal(answer) == (409, "limit_reached", "user")
+    assert refusal(Rest(alice).post("rooms/", {"name": "Tea", "kind": "public"})) == (409, "limit_reached", None)
 
 
 def test_it_returns_one_member(alice: Person, bob: Person, charlie: Person, room: UUID) -> None:

@@ -52,6 +52,14 @@ def test_it_refuses_an_unknown_user_as_a_member(alice: Person) -> None:
     assert Rest(alice).get("rooms/").body["results"] == []
 
 
+def test_it_asks_whom_it_names_as_members(alice: Person, bob: Person, charlie: Person) -> None:
+    draft = {"name": "Tea", "kind": "private", "members": [str(bob.id), str(charlie.id)]}
+    Rest(charlie).patch("users/me/", {"added_by": "shares_a_room"})
+
+    assert refusal(Rest(alice).post("rooms/", draft)) == (403, "forbidden", "members[1]")
+    assert Rest(alice).get("rooms/").body["results"] == []
+
+
 # -- the user's own rooms -----------------------------------------------------------------------------------------
 
 
@@ -69,7 +77,7 @@ def test_it_lists_the_users_own_rooms(
     assert (mine["id"], mine["unread"], mine["mentions"]) == (str(room), 2, 0)
     assert {"seq": 4, "message_id": 2}.items() <= mine["head"].items()
     assert mine["membership"] == {
-        "user": Rest(bob).get("users/me/").body,
+        "user": Rest(alice).get(f"users/{bob.id}/").body,
         "role": "member",
         "joined_seq": 2,
         "read_id": 0,

@@ -1,6 +1,6 @@
 """users/, users/me/, users/{id}/"""
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -52,7 +52,7 @@ def test_it_changes_your_own_profile(alice: Person) -> None:
     answer = Rest(alice).patch("users/me/", change)
 
     assert answer.status == 200
-    assert answer.body == {"id": str(alice.id), "username": "alice", "bot": False} | change
+    assert answer.body == {"id": str(alice.id), "username": "alice", "bot": False, "added_by": "anyone"} | change
     assert Rest(alice).get("users/me/").body == answer.body
     assert Rest(alice).patch("users/me/", {}).body == answer.body
 
@@ -72,6 +72,8 @@ def test_it_changes_your_own_profile(alice: Person) -> None:
         ({"avatar_url": "https://example.org/\n"}, "avatar_url"),
         ({"avatar_url": "https://example.org/" + "x" * 2048}, "avatar_url"),
         ({"data": None}, "data"),
+        ({"added_by": "friends"}, "added_by"),
+        ({"added_by": ""}, "added_by"),
     ],
 )
 def test_it_refuses_an_invalid_change(alice: Person, change: dict[str, object], field: str) -> None:
@@ -79,6 +81,19 @@ def test_it_refuses_an_invalid_change(alice: Person, change: dict[str, object], 
 
     assert refusal(Rest(alice).patch("users/me/", change)) == (400, "invalid", field)
     assert Rest(alice).get("users/me/").body == before
+
+
+def test_it_shows_your_settings_only_to_yourself(alice: Person, bob: Person, room: UUID) -> None:
+    answer = Rest(alice).patch("users/me/", {"added_by": "shares_a_room"})
+
+    assert (answer.status, answer.body["added_by"]) == (200, "shares_a_room")
+    assert Rest(alice).get("users/me/").body == answer.body
+    public = {key: value for key, value in answer.body.items() if key != "added_by"}
+    assert Rest(bob).get(f"users/{alice.id}/").body == public
+    assert Rest(alice).get(f"users/{alice.id}/").body == public
+    assert Rest(alice).get("users/").body["results"][0] == public
+    assert Rest(alice).get(f"rooms/{room}/members/{alice.id}/").body["user"] == public
+    assert Rest(alice).patch("users/me/", {"added_by": None}).body["added_by"] == "anyone"
 
 
 def test_it_shows_another_user(alice: Person, bob: Person) -> None:

@@ -10,8 +10,11 @@ import msgspec
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from accounts.models import Usage
 from accounts.sessions import SessionStore
+from messaging.wire.limits import Limits
 from rooms import services
+from rooms.models import Room
 from rooms.schema import MemberPatch, NewMember, NewRoom, RoomPatch
 from tests.people import Person
 from tests.servers import Server
@@ -81,6 +84,21 @@ def archived_public(alice: Person, bob: Person) -> UUID:
     room = public(alice, bob)
     services.update_room(user_id=alice.id, room_id=room, patch=RoomPatch(archived=True))
     return room
+
+
+def full(alice: Person, bob: Person) -> UUID:
+    """As many members as there may be, without Bob."""
+    room = public(alice, bob)
+    Room.objects.filter(id=room).update(member_count=Limits().max_room_members)
+    return room
+
+
+def one_too_many_for_bob(alice: Person, bob: Person) -> UUID:
+    """Bob is a member of as many rooms as he may be."""
+    Usage.objects.update_or_create(
+        user_id=bob.id, quota="memberships", defaults={"level": Limits().max_memberships, "at": 0}
+    )
+    return public(alice, bob)
 
 
 def muted_for_bob(alice: Person, bob: Person) -> UUID:
@@ -172,6 +190,8 @@ CASES: list[tuple[str, MakeRoom, Payload, Outcome | int]] = [
     ("join", public, {}, 200),
     ("join", archived, {}, 200),
     ("join", archived_public, {}, refused(403, "archived")),
+    ("join", full, {}, refused(409, "limit_reached")),
+    ("join", one_too_many_for_bob, {}, refused(409, "limit_reached")),
     ("join", private_of_others, {}, NOT_FOUND),
     ("join", left_by_bob, {}, NOT_FOUND),
     ("join", missing, {}, NOT_FOUND),

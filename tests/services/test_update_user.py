@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from pytest_django import Settings
 
 from accounts import services
 from accounts.models import User
@@ -39,6 +40,15 @@ def test_it_leaves_sessions_and_other_users_alone(alice: Person, bob: Person) ->
 
     assert alice.principal.user.display_name == "Alice A."
     assert bob.principal.user.display_name == "bob"
+
+
+def test_it_sets_who_may_add_the_user_to_rooms(alice: Person, settings: Settings) -> None:
+    settings.ROOMLOG_DEFAULT_ADDED_BY = "shares_a_room"
+    assert services.update_user(user_id=alice.id, patch=UserPatch()).added_by == "shares_a_room"
+
+    assert services.update_user(user_id=alice.id, patch=UserPatch(added_by="invitation")).added_by == "invitation"
+    assert services.update_user(user_id=alice.id, patch=UserPatch(data={})).added_by == "invitation"
+    assert services.update_user(user_id=alice.id, patch=UserPatch(added_by=None)).added_by == "shares_a_room"
 
 
 @pytest.mark.parametrize("is_there", [True, False])

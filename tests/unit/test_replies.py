@@ -78,6 +78,8 @@ def test_it_encodes_hello() -> None:
         b'"expires_at":"2026-01-02T03:04:05.678Z","heartbeat_s":25.0,"limits":{"max_frame_bytes":65536,'
         b'"max_text_chars":4000,"max_data_bytes":4096,"max_client_id_chars":64,"max_fragments":64,"send_window":32,'
         b'"max_followed_rooms":1000,"max_sockets":100,"history_page_max":100,"page_max_bytes":65536,'
+        b'"max_memberships":2000,"max_rooms_owned":1000,"max_room_members":100000,"rooms_per_day":100,'
+        b'"additions_per_day":1000,'
         b'"actions_per_s":20.0,"actions_burst":40,"read_bytes_per_s":2097152,'
         b'"read_bytes_burst":134217728,"bytes_per_s":1048576,"bytes_burst":4194304,"frames_per_s":100.0,'
         b'"frames_burst":400,"control_frames_per_s":10.0,"control_frames_burst":50,'
