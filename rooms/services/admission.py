@@ -11,6 +11,7 @@ from rooms.change import Change
 from rooms.events import MemberChange, MemberEvent, MemberJoined, RoomAdded
 from rooms.permissions import Role
 from rooms.selectors import member_of, room_of
+from rooms.user_versions import raise_versions
 
 
 def add_memberships(
@@ -19,26 +20,28 @@ def add_memberships(
     """Makes `users`, none of whom is a member, members of the room, with a `member.joined` for each.
 
     Their read cursors start at the head. A former member keeps their mute and notification level. Everyone but `by`
-    receives `room.added`. Returns the memberships in the order of `users`. Three queries for any number of users; call
-    it inside the transaction of `change`.
+    receives `room.added`. Returns the memberships in the order of `users`. Three queries for any number of users, and
+    one more if somebody receives `room.added`; call it inside the transaction of `change`.
     """
     memberships = _memberships(room, users)
-    notified = []
+    versions = raise_versions(user.id for user in users if user.id != by.id)
     for membership in memberships:
         membership.role, membership.joined_seq, membership.left_seq = role, change.next_seq, None
         membership.read_id = change.head.message_id
+        membership.user_version = membership.added_version = versions.get(membership.user_id, 0)
+        membership.read_version = 0
         append_member_change(change, MemberJoined, membership, by=by)
-        if membership.user_id != by.id:
-            notified.append(membership.user_id)
     models.Membership.objects.bulk_create(
         memberships,
         update_conflicts=True,
         unique_fields=["room_id", "user_id"],
-        update_fields=["role", "joined_seq", "left_seq", "read_id"],
-    )
+        update_fields=[
+            "role", "joined_seq", "left_seq", "read_id", "user_version", "added_version", "read_version"
+        ],
+    )  # fmt: skip
     _change_member_count(room, len(users))
-    for user_id in notified:
-        change.notify(user_id, RoomAdded(room=room.id, data=room_of(room)))
+    for user_id, version in versions.items():
+        change.notify(user_id, version, RoomAdded(room=room.id, data=room_of(room)))
     return memberships
 
 

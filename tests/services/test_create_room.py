@@ -103,5 +103,5 @@ def test_it_takes_the_same_number_of_queries_for_one_member_and_for_many(
     ids = [make_person(f"member{number}").id for number in range(members)]
     new = NewRoom(name="Tea", kind="private", members=ids)
 
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         services.create_room(user_id=alice.id, new=new)
