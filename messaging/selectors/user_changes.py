@@ -3,7 +3,7 @@
 An event shows its subject as it is now, and only if the user may see it now.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -29,6 +29,13 @@ def list_user_changes(*, known: Mapping[UUID, int], limit: int = MAX_MEMBERSHIPS
     """
     versions = list_moved_users(known=known)
     found = list_changed_memberships(known={user_id: known[user_id] for user_id in versions}, limit=limit + 1)
+    return render_changes(found, known=known, versions=versions, limit=limit)
+
+
+def render_changes(
+    found: Sequence[ChangedMembership], *, known: Mapping[UUID, int], versions: Mapping[UUID, int], limit: int
+) -> list[UserChanges]:
+    """Returns the changes of each user in `versions`, from their first `limit` changed memberships and the next one."""
     notices: dict[UUID, list[UserNotice]] = {user_id: [] for user_id in versions}
     for changed in found[:limit]:
         notices[changed.user_id] += _notices(changed, after=known[changed.user_id])

@@ -104,14 +104,21 @@ async def test_it_goes_on_after_changes_of_which_nothing_is_left_to_say(hub: Hub
 
 
 async def test_it_writes_changes_once_though_they_are_read_twice_and_published(hub: Hub) -> None:
-    arrivals = [changes(0, 1, 2), changes(0, 1, 2, 3), changes(1, 2, 3, 4), notice(1), notice(2), notice(4)]
+    arrivals: list[UserChanges | UserNotice] = [
+        changes(0, 1, 2),
+        changes(0, 1, 2, 3),
+        changes(1, 2, 3, 4),
+        notice(1),
+        notice(2),
+        notice(4),
+    ]
     for order in permutations(arrivals):
         alice = connect(hub)
         for arrival in order:
-            if isinstance(arrival, UserNotice):
-                hub.publish([arrival])
-            else:
+            if isinstance(arrival, UserChanges):
                 hub.catch_up(arrival)
+            else:
+                hub.publish([arrival])
         hub.catch_up(changes(0, 1, 2, 3, 4))
         assert alice.seqs == [1, 2, 3, 4], order
         hub.unregister(alice)
