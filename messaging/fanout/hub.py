@@ -81,9 +81,9 @@ class Hub:
     # -- sockets ----------------------------------------------------------------------------------------------------
 
     def register(self, sink: Sink, *, version: int = 0) -> None:
-        """Adds a socket. It receives every change that concerns its user and has a version above `version`.
+        """Adds a socket. From now on it receives every change that concerns its user.
 
-        `version` is the user's, read before `hello` is sent; 0 if no change has concerned them yet.
+        `version` is the user's, which was read before: 0 if no change has concerned them yet.
         """
         is_first = self._sinks.add(sink)
         self._users.add(sink, version=version)

@@ -40,12 +40,10 @@ class UserDelivery:
         self._behind: dict[Sink, int] = {}
 
     def add(self, sink: Sink, *, version: int) -> None:
-        """Begins to deliver to `sink`, which is among the sinks, what comes after `version`."""
+        """Begins to deliver to `sink`, which is among the sinks, what comes after `version` and is not known yet."""
         known = self._versions.setdefault(sink.user_id, version)
-        if version < known:
-            self._behind[sink] = version
-        if version != known:  # one of the user's sockets lacks something
-            self._missed(sink.user_id)
+        if version > known:
+            self._missed(sink.user_id)  # the others lack something
 
     def discard(self, sink: Sink, *, is_last: bool) -> None:
         """Ends the delivery to `sink`. `is_last` says whether the user has no other socket here."""
