@@ -2,7 +2,7 @@
 
 A `Query` reads by a list of rows: PostgreSQL takes them as one JSON value, which its driver and its server parse faster
 than arrays, and SQLite binds each value. It runs on the driver's own connection and stays prepared, because the ORM
-would compile it again each time. A `Lookup` reads by keys, bound as one JSON value on both engines, on Django's cursor.
+would compile it again each time. A `Lookup` takes keys, bound as one JSON value on both engines, on Django's cursor.
 `Columns` names the columns of what is written. docs/decisions/0016-sql-of-our-own.md says where they are used.
 """
 
@@ -159,7 +159,7 @@ class Query:
 
 
 class Lookup:
-    """A statement that reads by keys, each with a number to compare: any number of keys at once, bound as one value.
+    """A statement over keys, each with a number to compare or to write: any number at once, bound as one value.
 
     `sql` sees them as the table `input (key, number)`. `key` is PostgreSQL's type of the keys: `text` or `uuid`.
     """
@@ -176,11 +176,15 @@ class Lookup:
         """Returns what the statement finds, with `values` bound behind the keys. One query; none for no keys."""
         if not numbers:
             return []
-        keys = {key.hex if isinstance(key, UUID) else key: number for key, number in numbers.items()}
         with connection.cursor() as cursor:
-            cursor.execute(self._texts[connection.vendor], [_encoder.encode(keys).decode(), *values])
+            cursor.execute(*self.bind(numbers, *values))
             rows: list[SqlRow] = cursor.fetchall()
         return rows
+
+    def bind(self, numbers: Mapping[UUID, int] | Mapping[str, int], *values: Any) -> tuple[str, list[Any]]:
+        """Returns the text of the statement and the values to bind, for `QuerySet.raw`, which makes models of rows."""
+        keys = {key.hex if isinstance(key, UUID) else key: number for key, number in numbers.items()}
+        return self._texts[connection.vendor], [_encoder.encode(keys).decode(), *values]
 
 
 def run_on_postgresql(raw: Any, sql: str, *recordsets: Sequence[object]) -> "psycopg.Cursor[SqlRow]":

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.schema import SessionStanding
 from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
 from messaging.database_threads import DatabaseThreads
@@ -20,7 +19,7 @@ from messaging.fanout.hub import Hub
 from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import EntryPage
 from messaging.fanout.relay import NoRelay, Relay
-from messaging.fanout.sweep import Sweep
+from messaging.fanout.sweep import Changes, Sweep
 from messaging.selectors.log import list_changes, read_page
 from messaging.shared_limits import Ledger, SharedLimits
 from messaging.throttling import charge_reading, limiter_of_actions, limiter_of_reading
@@ -157,6 +156,9 @@ class Engine:
         self.sweep.forget_user(user_id)
 
     def sessions_changed(self, user_id: UUID) -> None:
+        self.sweep.suspect_user(user_id)
+
+    def changes_missed(self, user_id: UUID) -> None:
         self.sweep.request_user(user_id)
 
     # -- what the parts are passed ------------------------------------------------------------------------------------
@@ -184,9 +186,11 @@ class Engine:
         return await self.readers.run(read_page, room_id=room_id, after=after, limit=limit)
 
     async def _read_changes(
-        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
-        return await self.readers.run(list_changes, heads=heads, auth_versions=auth_versions)
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+    ) -> Changes:
+        return await self.readers.run(
+            list_changes, heads=heads, auth_versions=auth_versions, user_versions=user_versions
+        )
 
 
 async def _close_in_slices(sinks: Sequence[Sink], *, pause_s: float) -> None:

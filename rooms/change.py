@@ -73,9 +73,9 @@ class Change:
             )
         )
 
-    def notify(self, user_id: UUID, event: Event) -> None:
-        """Adds `event` to what is sent to the user's own sockets after the commit."""
-        self.notices.append(user_notice(user_id, event))
+    def notify(self, user_id: UUID, version: int, event: Event) -> None:
+        """Adds `event`, which is the change `version` of a user, to what is sent to their sockets after the commit."""
+        self.notices.append(user_notice(user_id, version, event))
 
     def write(self) -> None:
         """Inserts the entries and moves the head: two queries, or none if nothing was appended."""

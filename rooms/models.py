@@ -37,6 +37,16 @@ class Head(models.Model):
     floor = models.BigIntegerField(default=1)
 
 
+class UserHead(models.Model):
+    """How many changes have concerned a user: their version. Its row lock orders these changes.
+
+    Narrow, because every such change rewrites it. The first one inserts it.
+    """
+
+    user = models.OneToOneField(User, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    version = models.BigIntegerField()
+
+
 class Membership(models.Model):
     """A user's membership of a room. The row stays when the membership ends, with `left_seq` set."""
 
@@ -55,10 +65,19 @@ class Membership(models.Model):
     left_seq = models.BigIntegerField(null=True)
     # Whether the member ended the membership themselves. Then others cannot add them again.
     left_voluntarily = models.BooleanField(default=False)
+    # The user's version when they were last told of a change of this membership, of any kind and of each kind; 0 if
+    # they never were. `rooms/user_versions.py` raises them.
+    user_version = models.BigIntegerField(default=0)
+    added_version = models.BigIntegerField(default=0)
+    read_version = models.BigIntegerField(default=0)
 
     class Meta:
         indexes = [
-            models.Index(fields=["user", "room"], name="rooms_of_user", condition=models.Q(left_seq__isnull=True))
+            models.Index(fields=["user", "room"], name="rooms_of_user", condition=models.Q(left_seq__isnull=True)),
+            # Without the memberships that never changed in this way. A send moves a read cursor without touching it.
+            models.Index(
+                fields=["user", "user_version"], name="rooms_told_to_user", condition=models.Q(user_version__gt=0)
+            ),
         ]
 
 

@@ -31,9 +31,13 @@ class RoomNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class UserNotice(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """An event for the sockets of one user. It has no seq and may be dropped."""
+    """A committed change that concerns one user, encoded as its event for the user's own sockets.
+
+    `version` is the user's version that the change has. It orders the changes and is not part of the event.
+    """
 
     user_id: UUID
+    version: int
     payload: bytes
 
 
@@ -44,13 +48,20 @@ class RoomHint(msgspec.Struct, frozen=True, gc=False, tag=True):
     seq: int
 
 
+class UserHint(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The version of a user is at least `version`. A process that does not have these changes reads them."""
+
+    user_id: UUID
+    version: int
+
+
 class SessionsChanged(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Sessions of a user may have ended: each process checks whether the user's sockets may stay open."""
 
     user_id: UUID
 
 
-Notice = RoomNotice | UserNotice | RoomHint | SessionsChanged
+Notice = RoomNotice | UserNotice | RoomHint | UserHint | SessionsChanged
 
 _encoder = msgspec.json.Encoder()
 
@@ -94,6 +105,6 @@ def render_gap(room_id: UUID, first: int, last: int) -> RoomNotice:
     return RoomNotice(room_id=room_id, seq=last, payload=payload, covers_from=first)
 
 
-def user_notice(user_id: UUID, event: Event) -> UserNotice:
-    """Returns a notice that carries `event` to the sockets of one user."""
-    return UserNotice(user_id=user_id, payload=_encoder.encode(event))
+def user_notice(user_id: UUID, version: int, event: Event) -> UserNotice:
+    """Returns a notice that carries `event`, which is the change `version` of a user, to the user's sockets."""
+    return UserNotice(user_id=user_id, version=version, payload=_encoder.encode(event))

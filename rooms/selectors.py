@@ -1,7 +1,7 @@
 """Reads of rooms and members, rendered as the shapes of `rooms.schema`. No transactions."""
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.db import connection
@@ -13,12 +13,52 @@ from foundation.sql import Lookup, as_uuid
 from rooms import models
 from rooms.access import access_room, get_member_row
 from rooms.permissions import Role
-from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, RoleName, Room, RoomPage
+from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, ReadState, RoleName, Room, RoomPage
 
 _MOVED_HEADS = Lookup(
     "SELECT h.room_id, h.seq FROM input JOIN rooms_head h ON h.room_id = input.key WHERE h.seq > input.number",
     key="uuid",
 )
+
+
+_MOVED_USERS = Lookup(
+    """
+    SELECT h.user_id, h.version FROM input JOIN rooms_userhead h ON h.user_id = input.key
+    WHERE h.version > input.number
+    """,
+    key="uuid",
+)
+
+# One row for each membership, in the order of the first change that its user lacks.
+_CHANGED_MEMBERSHIPS = Lookup(
+    """
+    SELECT r.*, m.user_id AS member_id, m.read_id, h.message_id, m.added_version, m.read_version,
+           CASE WHEN m.added_version > input.number THEN m.added_version ELSE m.user_version END AS first_version
+    FROM input
+    JOIN rooms_membership m
+      ON m.user_id = input.key AND m.user_version > input.number AND m.user_version > 0 AND m.left_seq IS NULL
+    JOIN rooms_room r ON r.id = m.room_id
+    JOIN rooms_head h ON h.room_id = m.room_id
+    ORDER BY m.user_id, first_version
+    LIMIT %s
+    """,
+    key="uuid",
+)
+
+
+class ChangedMembership(NamedTuple):
+    """A present membership of which its user has not been told everything.
+
+    `first_version` is the version of the first change that the user lacks. The others are those of the last change of
+    their kind, which the user may know.
+    """
+
+    user_id: UUID
+    room: Room
+    read: ReadState
+    first_version: int
+    added_version: int
+    read_version: int
 
 
 def room_of(room: models.Room) -> Room:
@@ -137,6 +177,31 @@ def list_moved_heads(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
     """Returns the seq of the head of each room whose head is beyond the seq given in `known`. One query."""
     rows = _MOVED_HEADS.run(known)
     return {as_uuid(room_id): seq for room_id, seq in rows}
+
+
+def list_moved_users(*, known: Mapping[UUID, int]) -> dict[UUID, int]:
+    """Returns the version of each user whose version is above the one given in `known`. One query."""
+    rows = _MOVED_USERS.run(known)
+    return {as_uuid(user_id): version for user_id, version in rows}
+
+
+def list_changed_memberships(*, known: Mapping[UUID, int], limit: int) -> list[ChangedMembership]:
+    """Returns up to `limit` memberships that changed for their users after the versions given in `known`.
+
+    They are sorted by user, then by `first_version`. One query, which also reads that the users are members.
+    """
+    rows: Iterable[Any] = models.Room.objects.raw(*_CHANGED_MEMBERSHIPS.bind(known, limit)) if known else ()
+    return [
+        ChangedMembership(
+            user_id=as_uuid(row.member_id),
+            room=room_of(row),
+            read=ReadState(read_id=row.read_id, unread=row.message_id - row.read_id),
+            first_version=row.first_version,
+            added_version=row.added_version,
+            read_version=row.read_version,
+        )
+        for row in rows
+    ]
 
 
 def get_floor(*, room_id: UUID) -> int:

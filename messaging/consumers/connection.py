@@ -110,10 +110,10 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         await self.accept(subprotocol=chosen_subprotocol(self.scope))
         try:
             async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
-                principal, epoch = await self.authenticate()
+                principal, epoch, version = await self.authenticate()
             refusal = self.refusal_of(principal)
             if refusal is None:
-                self.begin(principal, epoch)
+                self.begin(principal, epoch, version)
         except Unauthenticated as error:
             await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
         except (TimeoutError, Overloaded, Unavailable):
@@ -125,8 +125,8 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             if refusal is not None:  # out of the `try`, because closing fails if the client has gone
                 await self.close_with(refusal)
 
-    async def authenticate(self) -> tuple[Principal, UUID]:
-        """Returns the user who opens the socket, and the epoch. Raises `Unauthenticated`."""
+    async def authenticate(self) -> tuple[Principal, UUID, int]:
+        """Returns the user who opens the socket, the epoch, and the user's version. Raises `Unauthenticated`."""
         if not is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
         return await self.engine.readers.run(authenticate, token=token_of(self.scope))
@@ -139,13 +139,13 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
             return closes.TOO_MANY_CONNECTIONS
         return None
 
-    def begin(self, principal: Principal, epoch: UUID) -> None:
-        """Registers the socket with the hub, and sends `hello`."""
+    def begin(self, principal: Principal, epoch: UUID, version: int) -> None:
+        """Registers the socket with the hub, and sends `hello`. `version` is the user's."""
         socket = self.open_socket(principal)
         self.principal, self.socket = principal, socket  # set together: `__call__` needs both to clean up
         # Both hold the token, which is long, for as long as the socket is open.
         self.scope["headers"] = self.scope["subprotocols"] = ()
-        self.engine.hub.register(socket)
+        self.engine.hub.register(socket, version=version)
         hello = frames.encode_hello(
             epoch=epoch,
             user=principal.user,

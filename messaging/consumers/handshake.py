@@ -10,6 +10,7 @@ from accounts.tokens import check_access_token
 from foundation.errors import Unauthenticated
 from messaging.wire.frames import SUBPROTOCOL
 from rooms.selectors import get_epoch
+from rooms.user_versions import get_version
 
 _BEARER = "bearer."
 
@@ -59,9 +60,10 @@ def _basic_token(credentials: str) -> str:
     return token
 
 
-def authenticate(*, token: str) -> tuple[Principal, UUID]:
-    """Returns the user whom `token` authenticates, and the epoch. Two queries, no transaction.
+def authenticate(*, token: str) -> tuple[Principal, UUID, int]:
+    """Returns the user whom `token` authenticates, the epoch, and the user's version. Three queries, no transaction.
 
     Raises what `check_access_token` raises.
     """
-    return check_access_token(token), get_epoch()
+    principal = check_access_token(token)
+    return principal, get_epoch(), get_version(user_id=principal.user.id)

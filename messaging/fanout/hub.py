@@ -1,7 +1,8 @@
 """The hub: every socket of this process, and the rooms that they follow. Pure.
 
 `publish` takes notices in any order. Each follower of a room receives its entries in the order of the log, each once.
-The reader of pages, the event loop and the limits are passed in.
+Each socket of a user receives the changes that concern the user, in the order of their versions. The reader of pages,
+the event loop and the limits are passed in.
 """
 
 import asyncio
@@ -15,14 +16,14 @@ from messaging.fanout.feed import Feed, Follower, Sink, Unready, chunks_of
 from messaging.fanout.pages import PageReader, Pages
 from messaging.fanout.sinks import Sinks
 from messaging.fanout.turns import Turns
-from messaging.wire.framing import Frames
+from messaging.fanout.user_delivery import UserChanges, UserDelivery
 from messaging.wire.limits import Limits
-from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserHint, UserNotice
 
 
 class Interest(Protocol):
     """Callbacks that the hub invokes when a room gains its first follower or loses its last, when a user's first socket
-    opens or last one closes, and when a user's sessions may have ended. They must not block.
+    opens or last one closes, and when something about a user has to be read. They must not block.
     """
 
     def room_followed(self, room_id: UUID) -> None:
@@ -40,6 +41,9 @@ class Interest(Protocol):
     def sessions_changed(self, user_id: UUID) -> None:
         """Sessions of a user who has sockets here may have ended."""
 
+    def changes_missed(self, user_id: UUID) -> None:
+        """Changes that concern a user who has sockets here have to be read, and passed to `Hub.catch_up`."""
+
 
 class NoInterest:
     """An `Interest` that does nothing."""
@@ -49,6 +53,7 @@ class NoInterest:
     def user_connected(self, user_id: UUID) -> None: ...
     def user_disconnected(self, user_id: UUID) -> None: ...
     def sessions_changed(self, user_id: UUID) -> None: ...
+    def changes_missed(self, user_id: UUID) -> None: ...
 
 
 class Hub:
@@ -79,25 +84,34 @@ class Hub:
         self._feeds: dict[UUID, Feed] = {}
         self._budget = Budget(limits.rings_max_bytes)
         self._sinks = Sinks()
+        self._users = UserDelivery(self._sinks, missed=self._interest.changes_missed)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- sockets ----------------------------------------------------------------------------------------------------
 
-    def register(self, sink: Sink) -> None:
-        """Adds a socket. From now on it receives what is published to its user."""
-        if self._sinks.add(sink):
+    def register(self, sink: Sink, *, version: int = 0) -> None:
+        """Adds a socket. From now on it receives every change that concerns its user.
+
+        `version` is the user's, which was read before: 0 if no change has concerned them yet.
+        """
+        is_first = self._sinks.add(sink)
+        self._users.add(sink, version=version)
+        if is_first:
             self._interest.user_connected(sink.user_id)
 
     def unregister(self, sink: Sink) -> None:
         """Removes a socket and ends all its follows. Does nothing if it was removed before."""
         for room_id in list(sink.followers):
             self.unfollow(sink, room_id)
-        if self._sinks.discard(sink):
+        is_last = self._sinks.discard(sink)
+        self._users.discard(sink, is_last=is_last)
+        if is_last:
             self._interest.user_disconnected(sink.user_id)
 
     def drained(self, sink: Sink) -> None:
-        """Must be called when `sink` is no longer congested: it goes on in every room in which it is behind."""
+        """Must be called when `sink` is no longer congested: it goes on wherever it is behind."""
         self._delivery.drained(sink)
+        self._users.drained(sink)
 
     def sinks(self) -> list[Sink]:
         return self._sinks.all()
@@ -112,6 +126,14 @@ class Hub:
     def auth_versions(self) -> Mapping[str, int]:
         """The lowest `auth_version` that a socket of each session was admitted with, by session key."""
         return self._sinks.auth_versions
+
+    def user_versions(self) -> dict[UUID, int]:
+        """Returns, for each user who has sockets here, the version after which their sockets may lack changes."""
+        return self._users.versions()
+
+    def catch_up(self, changes: UserChanges) -> int:
+        """Writes to the sockets of a user what they lack of changes that were read. Returns how many were not known."""
+        return self._users.catch_up(changes)
 
     # -- following --------------------------------------------------------------------------------------------------
 
@@ -195,7 +217,9 @@ class Hub:
                 case RoomHint():
                     self.hint(notice)
                 case UserNotice():
-                    self._write_to_user(notice)
+                    self._users.publish(notice)
+                case UserHint():
+                    self._users.hint(notice.user_id, notice.version)
                 case SessionsChanged():
                     if self._sinks.of_user(notice.user_id):
                         self._interest.sessions_changed(notice.user_id)
@@ -215,12 +239,6 @@ class Hub:
         feed.hint(hint.seq)
         self._accept(feed, ())
         return unknown
-
-    def _write_to_user(self, notice: UserNotice) -> None:
-        """Congested sockets miss it: a notice without a seq cannot be read again."""
-        frames = Frames((notice.payload,))
-        for sink in self._sinks.of_user(notice.user_id):
-            sink.offer(frames)
 
     def _accept(self, feed: Feed, notices: Iterable[RoomNotice]) -> None:
         ready = feed.accept(notices)

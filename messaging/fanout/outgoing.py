@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from messaging.fanout.layer import group_of
-from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, RoomNotice, SessionsChanged, UserHint, UserNotice
 
 
 class Outgoing:
     """Collects notices by group until they are taken.
 
-    Past `max_bytes` of payload, each group that gets another notice keeps hints only: how far the room's log reaches,
-    or that a user's sessions changed.
+    Past `max_bytes` of payload, each group that gets another notice keeps hints only: how far the room's log or the
+    user's version reaches, and that a user's sessions changed.
     """
 
     def __init__(self, *, max_bytes: int) -> None:
@@ -37,9 +37,13 @@ def _size_of(notice: Notice) -> int:
 
 
 def _as_hints(notices: Sequence[Notice]) -> list[Notice]:
-    """Reduces the notices of one group to one hint. Notices that have no seq are dropped."""
-    reaches = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
-    if reaches:
-        return [RoomHint(room_id=reaches[0].room_id, seq=max(notice.seq for notice in reaches))]
-    changes: list[Notice] = [notice for notice in notices if isinstance(notice, SessionsChanged)]
-    return changes[:1]
+    """Reduces the notices of one group, which are all about one room or one user, to one hint of each type."""
+    entries = [notice for notice in notices if isinstance(notice, RoomNotice | RoomHint)]
+    if entries:
+        return [RoomHint(room_id=entries[0].room_id, seq=max(notice.seq for notice in entries))]
+    sessions = [notice for notice in notices if isinstance(notice, SessionsChanged)]
+    changes = [notice for notice in notices if isinstance(notice, UserNotice | UserHint)]
+    hints: list[Notice] = [*sessions[:1]]
+    if changes:
+        hints.append(UserHint(user_id=changes[0].user_id, version=max(notice.version for notice in changes)))
+    return hints

@@ -1,12 +1,13 @@
 """The sweep: at least once an interval each process asks the database what it may have missed. Pure.
 
-It asks which of the followed rooms have new entries, and which of the signed-in sessions have ended or changed. So
-delivery and revocation do not depend on the channel layer, and several processes on one SQLite file hear each other.
+It asks which of the followed rooms have new entries, which of the signed-in sessions have ended or changed, and what
+has changed for the connected users. So delivery and revocation do not depend on the channel layer, and several
+processes on one SQLite file hear each other.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Set
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -15,6 +16,7 @@ from accounts.schema import SessionStanding
 from foundation.errors import DomainError, Internal
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
+from messaging.fanout.user_delivery import UserChanges
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.frames import encode_session_revoked
 from messaging.wire.framing import Frames
@@ -27,16 +29,28 @@ REPORT_S = 60.0
 log = structlog.get_logger(__name__)
 
 
+class Changes(NamedTuple):
+    """What has changed since this process last heard of it.
+
+    `heads` has the head of each room that has newer entries; `sessions` the standing of each session that has changed,
+    or None if it has ended; `users` what concerns each user whose version has risen.
+    """
+
+    heads: Mapping[UUID, int]
+    sessions: Mapping[str, SessionStanding | None]
+    users: Sequence[UserChanges]
+
+
 class ReadChanges(Protocol):
     """Reads from the database what has changed since this process last heard of it.
 
-    Takes the newest known seq of each followed room, and the `auth_version` of each signed-in session. Returns the
-    head of each room that has newer entries, and the standing of each session that has changed: None if it has ended.
+    Takes the newest known seq of each followed room, the `auth_version` of each signed-in session, and the version of
+    each connected user after which changes are lacking.
     """
 
     def __call__(
-        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> Awaitable[tuple[dict[UUID, int], dict[str, SessionStanding | None]]]: ...
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+    ) -> Awaitable[Changes]: ...
 
 
 class Sweep:
@@ -63,7 +77,7 @@ class Sweep:
         self._is_requested = asyncio.Event()
         # Since the last report:
         self._sweeps = 0
-        self._repaired = 0  # entries that only the sweep found
+        self._repaired = 0  # entries, and changes that concern a user, that only the sweep found
         self._lag_s = 0.0  # the longest that one of them can have waited
         self._reported_at = loop.time()
         self.finished_at = loop.time()  # the last sweep, on the loop's clock
@@ -75,10 +89,14 @@ class Sweep:
         self._is_requested.set()
 
     def request_user(self, user_id: UUID) -> None:
-        """Checks the sessions of one user without waiting for the interval to end."""
-        self._unchecked.setdefault(user_id, None)
+        """Checks the sessions of one user, and what concerns the user, without waiting for the interval to end."""
         self._requested_users.add(user_id)
         self._is_requested.set()
+
+    def suspect_user(self, user_id: UUID) -> None:
+        """Does what `request_user` does, and makes `checked` wait for it: sessions of the user may have ended."""
+        self._unchecked.setdefault(user_id, None)
+        self.request_user(user_id)
 
     def forget_user(self, user_id: UUID) -> None:
         """Must be called when the user has no socket here any more."""
@@ -89,7 +107,7 @@ class Sweep:
     async def checked(self, user_id: UUID) -> None:
         """Waits until the sockets of sessions that have ended are closed, if the user has any.
 
-        Does not wait unless `request_user` was called and the check has not been made since. Raises `Overloaded` or
+        Does not wait unless `suspect_user` was called and the check has not been made since. Raises `Overloaded` or
         `Unavailable` if the database fails.
         """
         if user_id not in self._unchecked:
@@ -111,7 +129,9 @@ class Sweep:
             await asyncio.sleep(self._interval_s / factor)
             began = self._loop.time()
             try:
-                repaired = await self._sweep(self._hub.known_heads(), dict(self._hub.auth_versions))
+                repaired = await self._sweep(
+                    self._hub.known_heads(), dict(self._hub.auth_versions), self._hub.user_versions()
+                )
             except DomainError:
                 pass  # the database is unavailable, which has been logged already
             except Exception:
@@ -129,12 +149,14 @@ class Sweep:
             self._is_requested.clear()
             rooms, self._requested_rooms = self._requested_rooms, set()
             users, self._requested_users = self._requested_users, set()
-            heads, versions = self._hub.known_heads(), self._hub.auth_versions
+            heads, auth_versions = self._hub.known_heads(), self._hub.auth_versions
+            user_versions = self._hub.user_versions()
             sessions = {sink.session_key for user_id in users for sink in self._hub.sinks_of(user_id)}
             try:
                 await self._sweep(
                     {room_id: heads[room_id] for room_id in rooms & heads.keys()},
-                    {session_key: versions[session_key] for session_key in sessions},
+                    {session_key: auth_versions[session_key] for session_key in sessions},
+                    {user_id: user_versions[user_id] for user_id in users & user_versions.keys()},
                 )
             except DomainError as error:  # as above; the next sweep covers these, too
                 self._end_checks(users, error)
@@ -159,14 +181,20 @@ class Sweep:
                 waiting.set_exception(error)
                 waiting.exception()  # those who waited may have gone
 
-    async def _sweep(self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]) -> int:
-        """Passes new heads to the hub, and closes the sockets of sessions that have ended.
+    async def _sweep(
+        self, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+    ) -> int:
+        """Passes new heads and what concerns users to the hub, and closes the sockets of sessions that have ended.
 
-        Returns how many entries the hub had not heard of.
+        Returns how many entries and changes the hub had not heard of.
         """
-        moved, changed = await self._read_changes(heads=heads, auth_versions=auth_versions)
-        repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in moved.items())
-        for session_key, standing in changed.items():
+        changes = await self._read_changes(heads=heads, auth_versions=auth_versions, user_versions=user_versions)
+        repaired = sum(self._hub.hint(RoomHint(room_id=room_id, seq=seq)) for room_id, seq in changes.heads.items())
+        for user in changes.users:
+            repaired += self._hub.catch_up(user)
+            if user.has_more:
+                self.request_user(user.user_id)
+        for session_key, standing in changes.sessions.items():
             for sink in self._hub.sinks_of_session(session_key):
                 # A socket that was admitted after the database was asked has another version than was asked about.
                 if standing is None or sink.auth_version == auth_versions[session_key]:

@@ -7,11 +7,12 @@ from uuid import UUID
 import msgspec
 from django.conf import settings
 
-from accounts.schema import SessionStanding
 from accounts.selectors import list_changed_sessions, users_by_id
 from foundation.paging import count_within
 from messaging.fanout.pages import EntryPage
+from messaging.fanout.sweep import Changes
 from messaging.selectors.messages import messages_by_id
+from messaging.selectors.user_changes import list_user_changes
 from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import LogPage
 from rooms import models, selectors
@@ -54,14 +55,19 @@ def list_log(*, user_id: UUID, room_id: UUID, after: int, limit: int) -> LogPage
 
 
 def list_changes(
-    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
-    """Returns what has changed since the last sweep: heads that have moved, by room, and sessions, by key.
+    *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+) -> Changes:
+    """Returns what has changed since the last sweep: heads that have moved, sessions, and what concerns users.
 
     `heads` has the last known seq of each room, `auth_versions` the `auth_version` with which each session was
-    admitted. A session that has ended is None. At most two queries for any number of rooms and sessions.
+    admitted, and `user_versions` the version after which each user lacks changes. At most three queries for any number
+    of rooms, sessions and users, and one more if something has changed for users.
     """
-    return selectors.list_moved_heads(known=heads), list_changed_sessions(auth_versions=auth_versions)
+    return Changes(
+        heads=selectors.list_moved_heads(known=heads),
+        sessions=list_changed_sessions(auth_versions=auth_versions),
+        users=list_user_changes(known=user_versions),
+    )
 
 
 def _render(room_id: UUID, entries: Entries) -> list[RoomNotice]:

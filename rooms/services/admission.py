@@ -13,6 +13,7 @@ from rooms.consent import Newcomer
 from rooms.events import MemberChange, MemberEvent, MemberJoined, MemberLeft, RoomAdded
 from rooms.selectors import member_of, room_of
 from rooms.services.quotas import count_end, count_newcomers, require_places
+from rooms.user_versions import raise_versions
 
 
 def add_memberships(
@@ -22,30 +23,34 @@ def add_memberships(
 
     Their read cursors start at the head. A former member keeps their mute and notification level. Everyone but `by`
     receives `room.added`. Returns the memberships in the order of `newcomers`. Counts them, and `uses`, towards quotas.
-    Four queries for any number of users; call it inside the transaction of `change`.
+    Four queries for any number of users, and one more if somebody receives `room.added`; call it inside the transaction
+    of `change`.
 
     Raises `LimitReached` if the room has no place for them, and what `use_quotas` raises.
     """
     require_places(room, newcomers, by_id=by.id)
     memberships = _memberships(room, [newcomer.user for newcomer in newcomers])
-    notified = []
+    versions = raise_versions(newcomer.user.id for newcomer in newcomers if newcomer.user.id != by.id)
     for membership, newcomer in zip(memberships, newcomers, strict=True):
         membership.role, membership.joined_seq = newcomer.role, change.next_seq
         membership.left_seq, membership.left_voluntarily = None, False
         membership.read_id = change.head.message_id
+        membership.user_version = membership.added_version = versions.get(membership.user_id, 0)
+        membership.read_version = 0
         append_member_change(change, MemberJoined, membership, by=by)
-        if membership.user_id != by.id:
-            notified.append(membership.user_id)
     models.Membership.objects.bulk_create(
         memberships,
         update_conflicts=True,
         unique_fields=["room_id", "user_id"],
-        update_fields=["role", "joined_seq", "left_seq", "left_voluntarily", "read_id"],
-    )
+        update_fields=[
+            "role", "joined_seq", "left_seq", "left_voluntarily", "read_id",
+            "user_version", "added_version", "read_version",
+        ],
+    )  # fmt: skip
     _change_member_count(room, len(newcomers))
     count_newcomers(newcomers, by_id=by.id, at=change.at, uses=uses)
-    for user_id in notified:
-        change.notify(user_id, RoomAdded(room=room.id, data=room_of(room)))
+    for user_id, version in versions.items():
+        change.notify(user_id, version, RoomAdded(room=room.id, data=room_of(room)))
     return memberships
 
 

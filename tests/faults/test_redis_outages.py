@@ -1,4 +1,7 @@
-"""Whatever happens to Redis, every follower receives every message in order and in time, and acks are not delayed."""
+"""Whatever happens to Redis, every follower receives every message in order and in time, and acks are not delayed.
+
+A user's devices receive in time where their read cursor is.
+"""
 
 import asyncio
 import os
@@ -7,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +26,7 @@ from tests.redis import Redis
 from tests.servers import Server
 
 OUTAGE_S = float(os.environ.get("TEST_OUTAGE_S", "2"))
-ROOMS, SEND_INTERVAL_S, MAX_DELAY_S = 4, 0.04, 1.5
+ROOMS, SEND_INTERVAL_S, READ_INTERVAL_S, MAX_DELAY_S = 4, 0.04, 0.1, 1.5
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Measurements:
     delays: list[tuple[str, float]] = field(default_factory=list)  # phase, seconds from the commit
     seqs: dict[tuple[int, UUID], list[int]] = field(default_factory=dict)
     received: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))  # released for each event
+    moves: list[tuple[int, float]] = field(default_factory=list)  # of the read cursor, each with its time
+    told: list[tuple[int, float]] = field(default_factory=list)  # where the other device is told that the cursor is
     phase: str = "before"
     is_over: bool = False
 
@@ -50,7 +56,9 @@ async def connected(server: Server, person: Person) -> AsyncIterator[ClientConne
 
 async def act(connection: ClientConnection, **request: Any) -> dict[str, Any]:
     await connection.send(msgspec.json.encode(request).decode())
-    reply: dict[str, Any] = msgspec.json.decode(await connection.recv())
+    reply: dict[str, Any] = {"event": ""}
+    while "event" in reply:
+        reply = msgspec.json.decode(await connection.recv())
     assert reply["response_status"] in {200, 201}, reply
     return reply
 
@@ -77,6 +85,24 @@ async def follow(index: int, server: Server, person: Person, rooms: list[UUID], 
             measured.seqs[index, UUID(event["room"])].append(event["seq"])
 
 
+async def move_cursor(server: Server, person: Person, room: UUID, measured: Measurements) -> None:
+    async with connected(server, person) as connection:
+        for message_id in count(1):
+            await asyncio.sleep(READ_INTERVAL_S)
+            if measured.is_over:
+                break
+            await act(connection, action="read", room=str(room), id=message_id)
+            measured.moves.append((message_id, time.monotonic()))
+
+
+async def listen(server: Server, person: Person, measured: Measurements) -> None:
+    async with connected(server, person) as connection:
+        async for frame in connection:
+            event = msgspec.json.decode(frame)
+            assert event["event"] == "read"
+            measured.told.append((event["data"]["read_id"], time.monotonic()))
+
+
 async def run_phases(redis: Redis, measured: Measurements) -> None:
     async def enter_phase(name: str, length_s: float) -> None:
         measured.phase = name
@@ -100,17 +126,19 @@ async def run(servers: list[Server], redis: Redis, people: list[Person], rooms: 
     followers = [
         asyncio.create_task(follow(index, server, people[0], rooms, measured)) for index, server in enumerate(servers)
     ]
+    followers.append(asyncio.create_task(listen(servers[1], people[2], measured)))
     await asyncio.sleep(0.5)
     senders = [
         asyncio.create_task(send_continuously(servers[turn % 2], people[turn % 2], room, measured))
         for turn, room in enumerate(rooms * 2)
     ]
+    senders.append(asyncio.create_task(move_cursor(servers[0], people[2], rooms[0], measured)))
     await run_phases(redis, measured)
     measured.is_over = True
     await asyncio.gather(*senders)
     with suppress(TimeoutError):
         async with asyncio.timeout(MAX_DELAY_S):
-            for _ in range(len(measured.acks) * len(followers)):
+            for _ in range(len(measured.acks) * len(servers)):
                 await measured.received.acquire()
     for follower in followers:
         follower.cancel()
@@ -120,8 +148,8 @@ async def run(servers: list[Server], redis: Redis, people: list[Person], rooms: 
 
 @only_on("postgresql")
 def test_it_delivers_everything_in_order_and_in_time(redis_pair: list[Server], redis: Redis) -> None:
-    people = [make_person("alice"), make_person("bob")]
-    draft = NewRoom(name="Storm", kind="private", members=[people[1].id])
+    people = [make_person("alice"), make_person("bob"), make_person("charlie")]
+    draft = NewRoom(name="Storm", kind="private", members=[people[1].id, people[2].id])
     rooms = [services.create_room(user_id=people[0].id, new=draft).room.id for _ in range(ROOMS)]
 
     measured = asyncio.run(run(redis_pair, redis, people, rooms))
@@ -134,9 +162,13 @@ def test_it_delivers_everything_in_order_and_in_time(redis_pair: list[Server], r
     print(f"\n{engine}: ack p99 {before_ms:.1f} ms before, {during_ms:.1f} ms during")
     print("longest delay, s:", {phase: round(delay_s, 3) for phase, delay_s in longest.items()})
     for seqs in measured.seqs.values():
-        assert seqs == list(range(3, 3 + len(seqs)))
+        assert seqs == list(range(4, 4 + len(seqs)))
     for room in rooms:
         assert measured.seqs[0, room] == measured.seqs[1, room]
     assert len(measured.delays) == len(redis_pair) * len(measured.acks)
     assert max(longest.values()) <= MAX_DELAY_S
     assert during_ms < 3 * before_ms + 50
+    assert [read_id for read_id, _ in measured.told] == sorted({read_id for read_id, _ in measured.told})
+    lags = [next(at for told, at in measured.told if told >= read_id) - moved for read_id, moved in measured.moves]
+    print(f"{len(lags)} moves of the read cursor in {len(measured.told)} events, the latest after {max(lags):.3f} s")
+    assert max(lags) <= MAX_DELAY_S

@@ -31,6 +31,8 @@ PAGE = 200  # entries
 # For each slow reader: the bound of the buffer, one chunk beyond it, and the cost of any socket.
 BOUND_BYTES = (64 + 64 + 64) * 1024
 # For all together: the ring, pages of the log, and the memory for reading and writing them.
+ROOM_WITH = {"name": "Tea", "kind": "private"}
+ENOUGH = 400  # messages, to fill every buffer on the way to a client that does not read
 SHARED_BYTES = 24 * 2**20
 LATEST_S = 1.5  # after the commit: without a layer, only the sweep tells the other process
 
@@ -105,6 +107,34 @@ def test_it_misses_nothing_and_delays_no_other_reader(usual_pair: list[Server]) 
     for server, before_it in zip(usual_pair, read, strict=True):
         assert server.readiness()["pages_read"] - before_it >= MESSAGES // PAGE
     for client in (*slow, *brisk):
+        client.connection.close()
+
+
+def test_it_is_told_what_concerns_its_user_when_it_reads_again(usual_pair: list[Server]) -> None:
+    alice, bob = make_person("alice"), make_person("bob")
+    draft = NewRoom(name="Slow", kind="private", members=[bob.id])
+    room = services.create_room(user_id=alice.id, new=draft).room.id
+    slow = [Client(server, bob, sock=narrow_socket(server), max_queue=1) for server in usual_pair]
+    for client in slow:
+        client.act("join", room=str(room))
+    send_all(usual_pair[0], room, alice, ENOUGH)
+    time.sleep(LATEST_S)  # then the buffers of both are full
+
+    with usual_pair[0].rest(alice.headers) as rest:
+        added = [rest.post("/api/v1/rooms/", json=ROOM_WITH | {"members": [str(bob.id)]}).json() for _ in range(5)]
+    with usual_pair[1].rest(bob.headers) as rest:
+        for message_id in (1, 2, ENOUGH):
+            rest.put(f"/api/v1/rooms/{room}/read/", json={"id": message_id}).raise_for_status()
+    time.sleep(LATEST_S)  # so that both processes have tried to tell it
+
+    for client in slow:
+        told: list[tuple[str, str]] = []
+        while ("read", str(room)) not in told:
+            event = client.event(timeout_s=LATEST_S)
+            if "seq" not in event:
+                told.append((event["event"], event["room"]))
+        assert told == [*(("room.added", one["id"]) for one in added), ("read", str(room))]
+        assert event["data"] == {"read_id": ENOUGH, "unread": 0}
         client.connection.close()
 
 

@@ -1,4 +1,4 @@
-"""Delivery, resume, removal and revocation across processes, with a channel layer and with the sweep alone."""
+"""Delivery, resume, removal, revocation and what concerns a user across processes, with a layer and without one."""
 
 import statistics
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from django.conf import settings
 
 from accounts.models import User
 from tests.engine import only_on
-from tests.people import Person, sign_in
+from tests.people import Person, make_person, sign_in
 from tests.servers import Server
 from tests.sockets import Client, close_code
 
@@ -92,6 +93,48 @@ def test_it_cuts_off_a_removed_follower_on_the_other_process(
         assert events[-1]["event"] == "member.removed"
         witness.events_until(23)  # then the server of both sockets has received everything
         assert member.is_quiet()
+
+
+def test_it_tells_every_device_what_concerns_its_user(pair: list[Server], alice: Person, bob: Person) -> None:
+    """The changes are made on both processes in turn, so that each has to learn of those in between."""
+    with ExitStack() as stack:
+        devices = [stack.enter_context(Client(server, bob)) for server in pair]
+        owners = [stack.enter_context(server.rest(alice.headers)) for server in pair]
+        readers = [stack.enter_context(server.rest(bob.headers)) for server in pair]
+        for turn in range(6):
+            owner, reader = owners[turn % 2], readers[turn // 2 % 2]
+            new = {"name": "Tea", "kind": "private", "members": [str(bob.id)]}
+            room = owner.post("/api/v1/rooms/", json=new).raise_for_status().json()["id"]
+            assert owner.post(f"/api/v1/rooms/{room}/messages/", json={"text": "hi"}).status_code == 201
+            added = time.monotonic()
+            reader.put(f"/api/v1/rooms/{room}/read/", json={"id": 1}).raise_for_status()
+            for device in devices:
+                events = [device.event(timeout_s=MAX_DELAY_S) for _ in range(2)]
+                assert [(event["event"], event["room"]) for event in events] == [("room.added", room), ("read", room)]
+                assert events[1]["data"] == {"read_id": 1, "unread": 0}
+            assert time.monotonic() - added < MAX_DELAY_S
+        assert all(device.is_quiet() for device in devices)
+
+
+def test_it_tells_every_device_what_concerns_its_user_while_redis_is_down(
+    pair_with_dead_redis: list[Server], alice: Person, bob: Person
+) -> None:
+    test_it_tells_every_device_what_concerns_its_user(pair_with_dead_redis, alice, bob)
+
+
+def test_it_tells_a_hundred_new_members_at_once_while_redis_is_down(
+    pair_with_dead_redis: list[Server], alice: Person
+) -> None:
+    members = [make_person(f"u{number}") for number in range(100)]
+    with ExitStack() as stack:
+        devices = [stack.enter_context(Client(pair_with_dead_redis[1], member)) for member in members]
+        owner = stack.enter_context(pair_with_dead_redis[0].rest(alice.headers))
+        new = {"name": "Tea", "kind": "private", "members": [str(member.id) for member in members]}
+        owner.post("/api/v1/rooms/", json=new).raise_for_status()
+        began = time.monotonic()
+        for device in devices:
+            assert device.event(timeout_s=MAX_DELAY_S)["event"] == "room.added"
+        assert time.monotonic() - began < MAX_DELAY_S
 
 
 def log_out(server: Server, bob: Person) -> int:

@@ -103,5 +103,5 @@ def test_it_takes_the_same_number_of_queries_for_one_member_and_for_many(
     ids = [make_person(f"member{number}").id for number in range(members)]
     new = NewRoom(name="Tea", kind="private", members=ids)
 
-    with django_assert_num_queries(11):  # and the statement of the quotas, which Django does not count
+    with django_assert_num_queries(12):  # and the statement of the quotas, which Django does not count
         services.create_room(user_id=alice.id, new=new)

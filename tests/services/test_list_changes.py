@@ -19,17 +19,18 @@ pytestmark = pytest.mark.django_db
 
 def changed_sessions(*people: Person) -> dict[str, SessionStanding | None]:
     """Returns what changed for the sessions of `people`, which were admitted with `auth_version` 0."""
-    return list_changes(heads={}, auth_versions={person.session_key: 0 for person in people})[1]
+    auth_versions = {person.session_key: 0 for person in people}
+    return dict(list_changes(heads={}, auth_versions=auth_versions, user_versions={}).sessions)
 
 
 def moved_heads(known: dict[UUID, int]) -> dict[UUID, int]:
     """Returns the heads that are beyond the `known` ones, by room."""
-    return list_changes(heads=known, auth_versions={})[0]
+    return dict(list_changes(heads=known, auth_versions={}, user_versions={}).heads)
 
 
-def test_it_takes_no_query_without_rooms_and_sessions(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_it_takes_no_query_without_rooms_sessions_and_users(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
-        assert list_changes(heads={}, auth_versions={}) == ({}, {})
+        assert list_changes(heads={}, auth_versions={}, user_versions={}) == ({}, {}, [])
 
 
 def test_it_returns_the_heads_that_moved(room: UUID, public_room: UUID, bob: Person) -> None:
@@ -66,10 +67,11 @@ def test_it_returns_the_present_standing_of_a_changed_user(alice: Person, bob: P
 def test_it_leaves_out_sessions_admitted_after_the_change(alice: Person) -> None:
     User.objects.filter(id=alice.id).update(auth_version=3)
 
-    assert list_changes(heads={}, auth_versions={alice.session_key: 3})[1] == {}
+    changes = list_changes(heads={}, auth_versions={alice.session_key: 3}, user_versions={})
+    assert changes.sessions == {}
 
 
-def test_it_takes_two_queries_for_any_number_of_rooms_and_sessions(
+def test_it_takes_three_queries_for_any_number_of_rooms_sessions_and_users(
     room: UUID, alice: Person, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     ended = [f"gone-{number}" for number in range(40_000)]
@@ -77,8 +79,9 @@ def test_it_takes_two_queries_for_any_number_of_rooms_and_sessions(
     sessions = dict.fromkeys([*ended, alice.session_key, *(person.session_key for person in people)], 0)
     rooms = {uuid4(): 0 for _ in range(40_000)} | {room: 0}
 
-    with django_assert_num_queries(2):
-        heads, gone = list_changes(heads=rooms, auth_versions=sessions)
+    users = {uuid4(): 0 for _ in range(40_000)} | {alice.id: 0}
 
-    assert heads == {room: 2}
-    assert gone == dict.fromkeys(ended)
+    with django_assert_num_queries(3):
+        changes = list_changes(heads=rooms, auth_versions=sessions, user_versions=users)
+
+    assert changes == ({room: 2}, dict.fromkeys(ended), [])

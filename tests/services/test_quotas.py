@@ -327,7 +327,7 @@ def test_it_costs_the_same_however_many_rooms_and_members_there_are(
         for _ in range(rooms):
             make_room(alice, bob)
         room = make_room(alice)
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             add(alice, room, bob)
         with django_assert_num_queries(9):
             leave(bob, room)

@@ -47,6 +47,10 @@ class SendAnswer(msgspec.Struct):
     id: int
 
 
+class ReadAnswer(msgspec.Struct):
+    read_id: int
+
+
 class MessageData(msgspec.Struct):
     text: str
     client_id: str
@@ -68,5 +72,6 @@ frames = msgspec.json.Decoder(Frame)
 joins = msgspec.json.Decoder(JoinAnswer)
 syncs = msgspec.json.Decoder(SyncAnswers)
 sends = msgspec.json.Decoder(SendAnswer)
+reads = msgspec.json.Decoder(ReadAnswer)
 messages = msgspec.json.Decoder(MessageData)
 changes = msgspec.json.Decoder(ChangeData)

@@ -1,15 +1,20 @@
 """A client that follows the rules of the protocol, and checks that every frame it receives follows them too."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from uuid import UUID
 
 from accounts.schema import User
 from messaging.wire.closes import DRAINING, SLOW_READER
-from tests.simulation.answers import Frame, SendAnswer, changes, frames, joins, messages, sends, syncs
+from messaging.wire.limits import Limits
+from tests.simulation.answers import Frame, SendAnswer, changes, frames, joins, messages, reads, sends, syncs
 from tests.simulation.connection import ABNORMAL_CLOSURE, Connection
 from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Worker
+from tests.unit.examples import AT
+
+CAUGHT_UP_S = 1.5 * Limits().sweep_interval_s  # docs/deploy.md: how long delivery takes if the layer fails
 
 
 @dataclass
@@ -38,6 +43,14 @@ class Unanswered:
     was_member: bool
 
 
+@dataclass(frozen=True)
+class Told:
+    """The last event of a kind about a room: when it was received, and the read cursor that it gave, if any."""
+
+    at: float
+    read_id: int = 0
+
+
 @dataclass(eq=False)
 class Client:
     """One device of a user.
@@ -52,6 +65,9 @@ class Client:
     is_direct: bool
     is_reading: bool = True
     stopped_at: float = 0.0  # when it last stopped reading
+    reading_since: float = 0.0
+    greeted_at: int | None = None  # the user's version when `hello` was received on this connection
+    told: dict[tuple[str, UUID], Told] = field(default_factory=dict)  # by kind and room, on this connection
     connection: Connection | None = None
     worker: Worker | None = None  # the one that it last connected to
     streams: dict[UUID, Stream] = field(default_factory=dict)
@@ -64,6 +80,7 @@ class Client:
     numbers: "count[int]" = field(default_factory=lambda: count(1))
     frames_received: int = 0
     removals_received: int = 0
+    changes_received: int = 0  # that concern the user
 
     @property
     def served_by(self) -> Worker:
@@ -73,7 +90,7 @@ class Client:
     # -- actions ------------------------------------------------------------------------------------------------------
 
     def connect(self, worker: Worker) -> None:
-        self.worker, self.is_reading = worker, True
+        self.worker, self.is_reading, self.reading_since = worker, True, worker.loop.time()
         self.connection = Connection(worker, self, self.user, is_direct=self.is_direct)
 
     def drop(self) -> None:
@@ -84,7 +101,8 @@ class Client:
         self.is_reading, self.stopped_at = False, self.served_by.loop.time()
 
     def drain(self) -> None:
-        self.is_reading = True
+        if not self.is_reading:
+            self.is_reading, self.reading_since = True, self.served_by.loop.time()
         if self.connection is not None:
             self.connection.drain()
 
@@ -94,6 +112,9 @@ class Client:
 
     def leave(self, room: UUID, *, forget: bool) -> None:
         self._request("leave", {room: None}, room=room, forget=forget)
+
+    def read(self, room: UUID, message_id: int, *, unread: bool) -> None:
+        self._request("read", {room: None}, room=room, id=message_id, unread=unread)
 
     def resume(self, *, by_sync: bool) -> None:
         """Resumes every room after its last seq, and repeats the unanswered sends."""
@@ -134,7 +155,8 @@ class Client:
     def closed(self, code: int) -> None:
         if code not in {ABNORMAL_CLOSURE, DRAINING.code, SLOW_READER.code}:
             self.report(f"was closed with the unexpected code {code}")
-        self.connection = None
+        self.connection = self.greeted_at = None
+        self.told.clear()
         self.streams.clear()
         self.requests.clear()
         self.last_acks.clear()
@@ -144,8 +166,12 @@ class Client:
         frame = frames.decode(payload)
         if frame.event is None:
             self._receive_reply(frame, self.requests.pop(frame.request_id))
+        elif frame.event == "hello":
+            self.greeted_at = self.store.versions[self.user.id]
         elif frame.room is not None and frame.seq:
             self._receive_entry(frame.room, frame)
+        elif frame.room is not None:
+            self._receive_change(frame.event, frame.room, frame)
 
     def _receive_entry(self, room: UUID, frame: Frame) -> None:
         """Checks that the entry is the next one of its stream, and equals the log's. A removal ends the stream."""
@@ -171,6 +197,34 @@ class Client:
         """Returns whether `frame` removes this user from their present membership, not from an earlier one."""
         is_removal = frame.event in EVICTIONS and frame.seq > stream.since
         return is_removal and changes.decode(frame.data).member.user.id == self.user.id
+
+    def _receive_change(self, event: str, room: UUID, frame: Frame) -> None:
+        """Remembers what the user is told. Checks that they have not been out of the room for long."""
+        self.changes_received += 1
+        now = self.served_by.loop.time()
+        membership = self.store.rooms[room].memberships[self.user.id]
+        if membership.left_at is not None and now - max(_s(membership.left_at), self.reading_since) > CAUGHT_UP_S:
+            self.report(f"was told of {event} in a room that they left long ago")
+        self.told[event, room] = Told(now, reads.decode(frame.data).read_id if event == "read" else 0)
+
+    def untold(self) -> list[str]:
+        """Returns each change that concerns the user of which this connection should have told by now."""
+        now, faults = self.served_by.loop.time(), []
+        for room_id, room in self.store.rooms.items():
+            membership = room.current_membership(self.user.id)
+            if membership is None or self.greeted_at is None or not self.is_reading:
+                continue
+            for event, change in (("room.added", membership.added), ("read", membership.read)):
+                if change is None or change.version <= self.greeted_at:
+                    continue
+                is_due = now - max(_s(change.at), self.reading_since) > CAUGHT_UP_S
+                told = self.told.get((event, room_id))
+                if told is None or told.at < _s(change.at):
+                    if is_due:
+                        faults.append(f"{self.name} was not told of {event}, version {change.version}")
+                elif is_due and event == "read" and not change.read_id <= told.read_id <= membership.read_id:
+                    faults.append(f"{self.name} was told of the read cursor {told.read_id}, not {change.read_id}")
+        return faults
 
     def _receive_reply(self, frame: Frame, request: Request) -> None:
         status = frame.response_status
@@ -201,6 +255,8 @@ class Client:
                 for room in request.rooms:
                     self.streams.pop(room, None)  # a refused join also ends an earlier follow
             case "leave" if status in {403, 404, 409}:
+                pass
+            case "read" if status in {200, 403, 404}:
                 pass
             case _:
                 self.report(f"received status {status} in reply to {request.action}")
@@ -247,3 +303,8 @@ class Client:
 
     def report(self, fault: str) -> None:
         self.faults.append(f"{self.name} {fault}")
+
+
+def _s(at: datetime) -> float:
+    """Returns a time of the model on the clock of the loop."""
+    return (at - AT).total_seconds()

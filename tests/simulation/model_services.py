@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from accounts.schema import Principal, SessionStanding, User
+from accounts.schema import Principal, User
 from foundation.errors import DomainError, NotFound
 from messaging.fanout.resume import Plan, plan_resume
+from messaging.fanout.sweep import Changes
+from messaging.selectors.user_changes import render_changes
 from messaging.services.follow import RoomPlan
 from messaging.wire import shapes
 from messaging.wire.actions import Join, Sync
@@ -14,11 +16,12 @@ from messaging.wire.shapes import Followed
 from rooms.broadcast import broadcast
 from rooms.errors import NotAMember
 from rooms.events import MemberLeft, MemberRemoved
-from rooms.schema import Head
+from rooms.schema import Head, ReadState
 from tests.simulation.model_store import Membership, ModelStore, Room
 from tests.unit.examples import AT
 
 EPOCH = UUID(int=1)
+MAX_MEMBERSHIPS = 2  # read at once, so few that there is often more to read
 
 
 class ModelServices:
@@ -31,18 +34,29 @@ class ModelServices:
 
     # -- sessions ---------------------------------------------------------------------------------------------------
 
-    def authenticate(self, *, token: str) -> tuple[Principal, UUID]:
+    def authenticate(self, *, token: str) -> tuple[Principal, UUID, int]:
         """Returns the user whose name is `token`. Their only session has the same name as its key."""
         user = self._by_name[token]
-        return Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT), EPOCH
+        principal = Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT)
+        return principal, EPOCH, self._store.versions[user.id]
 
     def list_changes(
-        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
-        """Returns the heads that are newer than `heads`, and no sessions, because none ends."""
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+    ) -> Changes:
+        """Returns the heads that are newer than `heads`, what concerns users, and no sessions, because none ends."""
         assert set(auth_versions.values()) <= {1}
         current = {room_id: self._store.rooms[room_id].seq for room_id in heads}
-        return {room_id: seq for room_id, seq in current.items() if seq > heads[room_id]}, {}
+        moved = {room_id: seq for room_id, seq in current.items() if seq > heads[room_id]}
+        versions = {
+            user_id: version
+            for user_id, after in user_versions.items()
+            if (version := self._store.versions[user_id]) > after
+        }
+        found = self._store.list_changed_memberships(known={user_id: user_versions[user_id] for user_id in versions})
+        users = render_changes(
+            found[: MAX_MEMBERSHIPS + 1], known=user_versions, versions=versions, limit=MAX_MEMBERSHIPS
+        )
+        return Changes(moved, {}, users)
 
     # -- following --------------------------------------------------------------------------------------------------
 
@@ -92,6 +106,14 @@ class ModelServices:
             unread = room.message_id - membership.read_id
             answers[room_id] = shapes.Synced(head=_head_of(room), unread=unread, resync=plan.resync)
         return answers, plans
+
+    def read_messages(self, *, user_id: UUID, room_id: UUID, message_id: int, unread: bool = False) -> ReadState:
+        """Raises `NotFound`, `NotAMember`."""
+        room = self._store.rooms[room_id]
+        membership = self._membership(room, user_id)
+        state, notices = self._store.read(room, membership, message_id, unread=unread, at=self._now())
+        broadcast(notices)
+        return state
 
     # -- members ----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@
 Each method runs in one step of the loop, and therefore acts as one transaction.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,10 +20,11 @@ from messaging.wire.registry import LOG_EVENTS
 from messaging.wire.shapes import Message, Sent, sender_of
 from rooms import schema as shapes
 from rooms.errors import LastOwner
-from rooms.events import MemberChange, MemberEvent, MemberJoined, RoomAdded
+from rooms.events import MemberChange, MemberEvent, MemberJoined, ReadMoved, RoomAdded
 from rooms.notices import Notice, RoomNotice, render_entry, user_notice
 from rooms.permissions import Role
 from rooms.schema import LockedHead
+from rooms.selectors import ChangedMembership
 
 # The kinds of entries that end the follow of the user they are about.
 EVICTIONS = frozenset(name for name, kind in LOG_EVENTS.items() if kind.evicts)
@@ -38,6 +39,10 @@ class Membership:
     joined_seq: int
     read_id: int
     left_seq: int | None = None
+    left_at: datetime | None = None
+    # The last changes of which the user is told: by an addition, and by a `read`.
+    added: "Change | None" = None
+    read: "Change | None" = None
 
     def render(self) -> shapes.Member:
         return shapes.Member(
@@ -48,6 +53,15 @@ class Membership:
             muted_until=None,
             notify="all",
         )
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that concerns a user, and the read cursor that it left."""
+
+    version: int
+    at: datetime
+    read_id: int
 
 
 @dataclass(frozen=True)
@@ -123,6 +137,7 @@ class ModelStore:
 
     def __init__(self, users: Sequence[User]) -> None:
         self.users = {user.id: user for user in users}
+        self.versions = {user.id: 0 for user in users}
         self.rooms: dict[UUID, Room] = {}
 
     # -- the `Store` of `Appender` ----------------------------------------------------------------------------------
@@ -207,9 +222,13 @@ class ModelStore:
         assert room.current_membership(user_id) is None
         seq = self._append(room, Entry(MemberJoined.name(), by, at, user_id=user_id))
         role: shapes.RoleName = "member" if room.memberships else "owner"
-        room.memberships[user_id] = Membership(self.users[user_id], role, joined_seq=seq, read_id=room.message_id)
-        added = user_notice(user_id, RoomAdded(room=room.id, data=room.render()))
-        return [room.notice(seq)] if user_id == by.id else [room.notice(seq), added]
+        membership = Membership(self.users[user_id], role, joined_seq=seq, read_id=room.message_id)
+        room.memberships[user_id] = membership
+        if user_id == by.id:
+            return [room.notice(seq)]
+        membership.added = self._raise_version(membership, at=at)
+        added = user_notice(user_id, membership.added.version, RoomAdded(room=room.id, data=room.render()))
+        return [room.notice(seq), added]
 
     def end_membership(
         self, room_id: UUID, user_id: UUID, *, kind: type[MemberEvent], by: User, at: datetime
@@ -221,7 +240,29 @@ class ModelStore:
         if membership.role == "owner":
             raise LastOwner
         membership.left_seq = self._append(room, Entry(kind.name(), by, at, user_id=user_id))
+        membership.left_at = at
         return [room.notice(membership.left_seq)]
+
+    def read(
+        self, room: Room, membership: Membership, message_id: int, *, unread: bool, at: datetime
+    ) -> tuple[shapes.ReadState, list[Notice]]:
+        """Moves a read cursor. Returns where it is, and the notices to broadcast."""
+        moves = message_id > membership.read_id or (unread and message_id < membership.read_id)
+        if moves:
+            membership.read_id = message_id
+            membership.read = self._raise_version(membership, at=at)
+        state = self._read_state(room, membership)
+        if not moves or membership.read is None:
+            return state, []
+        moved = ReadMoved(room=room.id, data=state)
+        return state, [user_notice(membership.user.id, membership.read.version, moved)]
+
+    def _raise_version(self, membership: Membership, *, at: datetime) -> Change:
+        self.versions[membership.user.id] += 1
+        return Change(self.versions[membership.user.id], at, membership.read_id)
+
+    def _read_state(self, room: Room, membership: Membership) -> shapes.ReadState:
+        return shapes.ReadState(read_id=membership.read_id, unread=room.message_id - membership.read_id)
 
     def _append(self, room: Room, entry: Entry) -> int:
         room.insert(entry, seq=room.seq + 1)
@@ -234,6 +275,19 @@ class ModelStore:
         room = self.rooms[room_id]
         last = min(room.seq, after + limit)
         return EntryPage(floor=1, notices=[room.notice(seq) for seq in range(after + 1, last + 1)])
+
+    def list_changed_memberships(self, *, known: Mapping[UUID, int]) -> list[ChangedMembership]:
+        """Returns every present membership that changed for its user after the versions given in `known`."""
+        found = []
+        for room in self.rooms.values():
+            for user_id in known.keys() & room.memberships.keys():
+                membership = room.memberships[user_id]
+                added, read = (change.version if change else 0 for change in (membership.added, membership.read))
+                unknown = [version for version in (added, read) if version > known[user_id]]
+                if membership.left_seq is None and unknown:
+                    state = self._read_state(room, membership)
+                    found.append(ChangedMembership(user_id, room.render(), state, min(unknown), added, read))
+        return sorted(found, key=lambda changed: (changed.user_id, changed.first_version))
 
     # -- queries for the checks of the simulation -------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Ten thousand random steps of joins, drops, sends, removals and re-additions, after which every stream is complete.
 
-No stream has a hole, a duplicate, or entries out of order. Two workers share one log and a layer that loses a third of
-its messages. The consumers, hub, relay, sweep and writer are the real ones, on virtual time; the database is a model.
+No stream has a hole, a duplicate, or entries out of order, and every device is told in time what concerns its user. Two
+workers share one log and a layer that loses a third of its messages. The consumers, hub, relay, sweep and writer are
+the real ones, on virtual time; the database is a model.
 """
 
 import asyncio
@@ -91,6 +92,12 @@ class Streams(RuleBasedStateMachine):
         client = pick(self.world.connected(), index)
         self.do(lambda: client.send(room, count=count))
 
+    @precondition(lambda self: self.world.connected())
+    @rule(index=indexes, room=rooms, message_index=indexes, unread=st.booleans())
+    def read(self, index: int, room: UUID, message_index: int, unread: bool) -> None:
+        client, head = pick(self.world.connected(), index), self.world.store.rooms[room].message_id
+        self.do(lambda: client.read(room, max(head - message_index, 0), unread=unread))
+
     @precondition(lambda self: self.able_to_send_again())
     @rule(index=indexes, message_index=indexes)
     def send_again(self, index: int, message_index: int) -> None:
@@ -164,6 +171,7 @@ class Streams(RuleBasedStateMachine):
     @invariant()
     def there_are_no_faults(self) -> None:
         self.world.log_checker.check_new_entries(self.world.store)
+        self.world.faults += self.world.untold()
         self.has_failed = bool(self.world.faults)
         assert not self.world.faults
 
@@ -186,6 +194,7 @@ class Streams(RuleBasedStateMachine):
         tally["entries"] += sum(room.seq for room in world.store.rooms.values())
         tally["worlds"] += 1
         tally["pages read"] += sum(worker.hub.pages_read for worker in world.workers)
+        tally["changes received"] += sum(client.changes_received for client in world.clients)
         tally["removals received"] += sum(client.removals_received for client in world.clients)
         tally["offered to the layer"] += world.layer.offered
         tally["lost by the layer"] += world.layer.lost
@@ -213,4 +222,5 @@ def test_it_works_for_ten_thousand_steps() -> None:
     # Many worlds share a seed, and then lose the same messages.
     assert tally["lost by the layer"] / tally["offered to the layer"] == pytest.approx(LOSS, abs=0.15)
     assert tally["removals received"]
+    assert tally["changes received"]
     assert tally["pages read"]

@@ -89,6 +89,7 @@ class Worker(Engine):
             follow_room: self._published_here(self.services.follow_room),
             follow_rooms: self.services.follow_rooms,
             services.leave_room: self._published_here(self.services.leave_room),
+            services.read_messages: self._published_here(self.services.read_messages),
             read_page: store.read_page,
             list_changes: self.services.list_changes,
         }

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.wire.limits import Limits
-from tests.simulation.client import Client
+from tests.simulation.client import CAUGHT_UP_S, Client
 from tests.simulation.layer import LossyLayer
 from tests.simulation.model_store import EVICTIONS, ModelStore
 from tests.simulation.worker import Clock, Worker
@@ -29,7 +29,6 @@ LIMITS = Limits(
     relay_max_bytes=6_000,
 )
 ARRIVAL_S = 0.3  # enough to connect, join and send, one after the other
-CAUGHT_UP_S = 1.5 * LIMITS.sweep_interval_s  # docs/deploy.md: how long delivery takes if the layer fails
 ROOMS = {ROOM: "private", OTHER_ROOM: "public"}
 
 
@@ -142,7 +141,12 @@ class World:
         for room in ROOMS:
             self.clients[0].send(room)
         await asyncio.sleep(CAUGHT_UP_S)
+        self.faults += self.untold()
         self.log_checker.check_new_entries(self.store)
+
+    def untold(self) -> list[str]:
+        """Returns what clients should have been told by now of the changes that concern their users."""
+        return [fault for client in self.connected() for fault in client.untold()]
 
     def settled_faults(self) -> list[str]:
         """Returns what clients still lack after `settle`: replies, and entries of the rooms that they follow."""
@@ -162,6 +166,7 @@ class World:
         await asyncio.sleep(ARRIVAL_S)
         sinks = [sink for worker in self.workers for sink in worker.hub.sinks()]
         leaks = [f"a socket of {self.store.users[sink.user_id].username} is still registered" for sink in sinks]
+        leaks += ["a user is still known" for worker in self.workers if worker.hub.user_versions()]
         leaks += ["a room is still followed" for worker in self.workers if worker.hub.known_heads()]
         leaks += ["a socket is still unready" for worker in self.workers if worker.hub.unready]
         for worker in self.workers:

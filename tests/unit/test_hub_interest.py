@@ -28,6 +28,9 @@ class Recorder:
     def sessions_changed(self, user_id: UUID) -> None:
         self.calls.append(("changed", user_id))
 
+    def changes_missed(self, user_id: UUID) -> None:
+        self.calls.append(("missed", user_id))
+
 
 async def test_it_reports_the_first_and_the_last_follower_of_a_room() -> None:
     recorder = Recorder()

@@ -3,7 +3,6 @@
 import asyncio
 
 from messaging.fanout.feed import CHUNK_BYTES
-from rooms.notices import UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.in_memory import LONG_S, READ_S, REFILLED_S, FakeSocket, InMemoryChat
 
@@ -103,14 +102,3 @@ async def test_it_goes_on_in_every_room_that_a_drained_socket_follows(chat: InMe
     slow.drain(chat.hub)
 
     assert sorted(slow.seqs) == [1, 1, 2, 2]
-
-
-async def test_it_drops_notices_without_a_seq_for_a_congested_socket(chat: InMemoryChat) -> None:
-    alice = FakeSocket()
-    chat.hub.register(alice)
-    alice.congested = True
-
-    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
-    alice.drain(chat.hub)
-
-    assert alice.seqs == []

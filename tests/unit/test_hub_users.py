@@ -10,7 +10,7 @@ async def test_it_writes_to_every_socket_of_a_user(chat: InMemoryChat) -> None:
     for socket in (phone, laptop, bob):
         chat.hub.register(socket)
 
-    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
+    chat.hub.publish([UserNotice(user_id=ALICE.id, version=1, payload=b"7")])
 
     assert (phone.seqs, laptop.seqs, bob.seqs) == ([7], [7], [])
 
@@ -22,7 +22,7 @@ async def test_it_writes_to_the_other_sockets_of_a_user_after_one_closed(chat: I
 
     chat.hub.unregister(phone)
     chat.hub.unregister(phone)
-    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"7")])
+    chat.hub.publish([UserNotice(user_id=ALICE.id, version=1, payload=b"7")])
 
     assert (phone.seqs, laptop.seqs) == ([], [7])
 
@@ -36,7 +36,7 @@ async def test_it_forgets_a_closed_socket(chat: InMemoryChat) -> None:
     chat.hub.unregister(alice)
     chat.post()
     chat.post(room=OTHER_ROOM)
-    chat.hub.publish([UserNotice(user_id=ALICE.id, payload=b"1")])
+    chat.hub.publish([UserNotice(user_id=ALICE.id, version=1, payload=b"1")])
 
     assert (alice.seqs, alice.followers) == ([], {})
 

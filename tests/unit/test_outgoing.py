@@ -2,9 +2,13 @@
 
 from messaging.fanout.layer import room_group, user_group
 from messaging.fanout.outgoing import Outgoing
-from rooms.notices import Notice, RoomHint, SessionsChanged, UserNotice
+from rooms.notices import Notice, RoomHint, SessionsChanged, UserHint, UserNotice
 from tests.unit.examples import ALICE, OTHER_ROOM, ROOM
 from tests.unit.in_memory import notice
+
+
+def user_notice(version: int, payload: bytes) -> UserNotice:
+    return UserNotice(user_id=ALICE.id, version=version, payload=payload)
 
 
 def test_it_works() -> None:
@@ -31,14 +35,23 @@ def test_past_its_bound_a_room_keeps_only_a_hint_of_its_newest_seq() -> None:
     assert outgoing.take() == {room_group(ROOM): [RoomHint(room_id=ROOM, seq=3)]}
 
 
-def test_past_its_bound_a_user_keeps_only_that_their_sessions_changed() -> None:
+def test_past_its_bound_a_user_keeps_only_hints() -> None:
+    outgoing = Outgoing(max_bytes=10)
+    changed = SessionsChanged(user_id=ALICE.id)
+
+    for one in (changed, user_notice(2, b"room.added"), user_notice(1, b"read"), changed):
+        outgoing.add(one)
+
+    assert outgoing.take() == {user_group(ALICE.id): [changed, UserHint(user_id=ALICE.id, version=2)]}
+
+
+def test_past_its_bound_a_user_whose_sessions_did_not_change_keeps_no_hint_of_it() -> None:
     outgoing = Outgoing(max_bytes=10)
 
-    for one in (SessionsChanged(user_id=ALICE.id), UserNotice(user_id=ALICE.id, payload=b"room.added")):
-        outgoing.add(one)
-        outgoing.add(UserNotice(user_id=ALICE.id, payload=b"read"))
+    for version in (1, 2, 3):
+        outgoing.add(user_notice(version, b"room.added"))
 
-    assert outgoing.take() == {user_group(ALICE.id): [SessionsChanged(user_id=ALICE.id)]}
+    assert outgoing.take() == {user_group(ALICE.id): [UserHint(user_id=ALICE.id, version=3)]}
 
 
 def test_it_keeps_whole_notices_again_after_everything_was_taken() -> None:

@@ -101,7 +101,7 @@ def test_it_encodes_a_gap() -> None:
 
 
 def test_it_sends_a_user_the_room_they_were_added_to() -> None:
-    notice = user_notice(BOB.id, RoomAdded(room=ROOM, data=TEA))
+    notice = user_notice(BOB.id, 7, RoomAdded(room=ROOM, data=TEA))
 
     assert notice.user_id == BOB.id
     assert notice.payload == (
@@ -110,7 +110,7 @@ def test_it_sends_a_user_the_room_they_were_added_to() -> None:
 
 
 def test_it_sends_a_user_their_read_cursor() -> None:
-    notice = user_notice(BOB.id, ReadMoved(room=ROOM, data=ReadState(read_id=42, unread=3)))
+    notice = user_notice(BOB.id, 7, ReadMoved(room=ROOM, data=ReadState(read_id=42, unread=3)))
 
     assert notice.user_id == BOB.id
     assert notice.payload == (

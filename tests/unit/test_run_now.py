@@ -59,7 +59,7 @@ class Connected:
         self.consumer.engine = self.engine
         self.consumer.scope = {}
         self.consumer.base_send = self._send
-        self.consumer.begin(principal(), UUID(int=1))
+        self.consumer.begin(principal(), UUID(int=1), 0)
 
     def run_now(self, action: Action) -> None:
         run_now(self.consumer.handle_action(action.name(), action.request_id, frame=action))

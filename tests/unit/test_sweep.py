@@ -8,9 +8,11 @@ import pytest
 
 from accounts.schema import SessionStanding
 from foundation.errors import Unavailable
-from messaging.fanout.sweep import UNHEALTHY_FACTOR, Sweep
+from messaging.fanout.sweep import UNHEALTHY_FACTOR, Changes, Sweep
+from messaging.fanout.user_delivery import UserChanges
 from messaging.wire.closes import SESSION_REVOKED, USER_INACTIVE
 from messaging.wire.limits import Limits
+from rooms.notices import UserNotice
 from tests.unit.examples import ALICE, BOB, OTHER_ROOM, ROOM
 from tests.unit.in_memory import FakeSocket, InMemoryChat
 
@@ -25,19 +27,31 @@ class Database:
     def __init__(self, chat: InMemoryChat) -> None:
         self.chat = chat
         self.standings: dict[str, SessionStanding | None] = {}
+        self.versions: dict[UUID, int] = {}
+        self.page = 100  # changes of a user, read at once
         self.rooms_asked: list[set[UUID]] = []
+        self.users_asked: list[dict[UUID, int]] = []
         self.error: Exception | None = None
 
     async def read_changes(
-        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int]
-    ) -> tuple[dict[UUID, int], dict[str, SessionStanding | None]]:
+        self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
+    ) -> Changes:
         self.rooms_asked.append(set(heads))
+        self.users_asked.append(dict(user_versions))
         changed = {key: self.standings[key] for key in auth_versions if key in self.standings}
         await asyncio.sleep(READ_S)
         if self.error is not None:
             raise self.error
         now = {room: self.chat.log.head(room) for room in heads}
-        return {room: head for room, head in now.items() if head > heads[room]}, changed
+        moved = {room: head for room, head in now.items() if head > heads[room]}
+        users = [self._changes(user_id, after) for user_id, after in user_versions.items()]
+        return Changes(moved, changed, [user for user in users if user.through > user.after])
+
+    def _changes(self, user_id: UUID, after: int) -> UserChanges:
+        version = self.versions.get(user_id, 0)
+        through = min(version, after + self.page)
+        notices = [UserNotice(user_id, number, str(number).encode()) for number in range(after + 1, through + 1)]
+        return UserChanges(user_id, after, through, notices, has_more=through < version)
 
 
 class Process:
@@ -190,7 +204,7 @@ async def test_an_action_waits_until_the_session_has_been_checked(process: Proce
     process.chat.hub.register(alice)
     process.database.standings[alice.session_key] = None
 
-    process.sweep.request_user(alice.user_id)
+    process.sweep.suspect_user(alice.user_id)
     assert alice.closed is None
     await process.sweep.checked(alice.user_id)
 
@@ -200,11 +214,11 @@ async def test_an_action_waits_until_the_session_has_been_checked(process: Proce
 async def test_an_action_waits_for_the_check_of_the_last_revocation(process: Process) -> None:
     alice = FakeSocket()
     process.chat.hub.register(alice)
-    process.sweep.request_user(alice.user_id)
+    process.sweep.suspect_user(alice.user_id)
     waiting = asyncio.ensure_future(process.sweep.checked(alice.user_id))
     await asyncio.sleep(READ_S / 2)  # the first check has asked already
     process.database.standings[alice.session_key] = None
-    process.sweep.request_user(alice.user_id)
+    process.sweep.suspect_user(alice.user_id)
 
     await waiting
 
@@ -215,7 +229,7 @@ async def test_an_action_is_refused_while_the_session_cannot_be_checked(process:
     alice = FakeSocket()
     process.chat.hub.register(alice)
     process.database.error = Unavailable()
-    process.sweep.request_user(alice.user_id)
+    process.sweep.suspect_user(alice.user_id)
     for _ in range(2):
         with pytest.raises(Unavailable):
             await process.sweep.checked(alice.user_id)
@@ -231,13 +245,68 @@ async def test_an_action_of_a_user_who_has_gone_does_not_wait(process: Process) 
     alice = FakeSocket()
     process.chat.hub.register(alice)
     process.database.error = Unavailable()
-    process.sweep.request_user(alice.user_id)
+    process.sweep.suspect_user(alice.user_id)
     waiting = asyncio.ensure_future(process.sweep.checked(alice.user_id))
     await asyncio.sleep(0)
     process.sweep.forget_user(alice.user_id)
 
     await waiting
     await process.sweep.checked(alice.user_id)
+
+
+# -- what concerns users ------------------------------------------------------------------------------------------
+
+
+async def test_it_delivers_what_concerns_a_user(process: Process) -> None:
+    phone, laptop, bob = FakeSocket(), FakeSocket(), FakeSocket(BOB.id)
+    for socket in (phone, laptop, bob):
+        process.chat.hub.register(socket, version=1)
+    process.database.versions = {ALICE.id: 3, BOB.id: 1}
+
+    await asyncio.sleep(SWEPT_S)
+    await asyncio.sleep(SWEPT_S)
+
+    assert (phone.seqs, laptop.seqs, bob.seqs) == ([2, 3], [2, 3], [])
+    assert process.database.users_asked[:2] == [{ALICE.id: 1, BOB.id: 1}, {ALICE.id: 3, BOB.id: 1}]
+
+
+async def test_it_delivers_to_a_requested_user_without_waiting_for_the_interval(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.chat.hub.register(FakeSocket(BOB.id))
+    process.database.versions = {ALICE.id: 2}
+
+    process.sweep.request_user(ALICE.id)
+    process.sweep.request_user(UUID(int=9))  # who has no socket here
+    await asyncio.sleep(INTERVAL_S / 2)
+
+    assert alice.seqs == [1, 2]
+    assert process.database.users_asked == [{ALICE.id: 0}]
+
+
+async def test_it_reads_page_after_page_without_waiting_for_the_interval(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.versions, process.database.page = {ALICE.id: 7}, 3
+
+    await asyncio.sleep(INTERVAL_S * 1.1)
+
+    assert alice.seqs == [1, 2, 3, 4, 5, 6, 7]
+    assert process.database.users_asked == [{ALICE.id: 0}, {ALICE.id: 3}, {ALICE.id: 6}]
+
+
+async def test_it_delivers_again_after_an_error(process: Process) -> None:
+    alice = FakeSocket()
+    process.chat.hub.register(alice)
+    process.database.versions, process.database.error = {ALICE.id: 1}, Unavailable()
+    process.sweep.request_user(ALICE.id)
+    await asyncio.sleep(SWEPT_S)
+    assert alice.seqs == []
+
+    process.database.error = None
+    await asyncio.sleep(SWEPT_S)
+
+    assert alice.seqs == [1]
 
 
 async def test_it_ends_its_tasks_when_closed() -> None:
