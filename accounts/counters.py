@@ -22,8 +22,7 @@ from redis.retry import Retry
 
 from accounts.models import Counter
 
-REDIS_TIMEOUT_S: Final = 0.25  # for one command
-SLOW_S: Final = 0.1  # a command that takes longer counts as a failure, because one login takes about twenty
+REDIS_TIMEOUT_S: Final = 0.25  # for one command; a login takes about twenty
 BREAK_S: Final = 2.0  # for which a Redis that failed is left alone
 EXPIRED_PER_WRITE: Final = 100  # expired rows that are deleted along with each write, which adds three at most
 LOCK: Final = ":lock"  # the end of the keys that allauth locks with
@@ -99,16 +98,13 @@ class RedisCounters:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Suppresses a failure of Redis inside the block, and takes note of it, as of a command that was slow."""
-        began = time.monotonic()
+        """Suppresses a failure of Redis inside the block, and takes note of it."""
         try:
             yield
         except (redis.RedisError, OSError) as error:
-            self._break(repr(error))
+            self._break(error)
         else:
-            if time.monotonic() - began > SLOW_S:
-                self._break("slow")
-            elif not self._was_up:
+            if not self._was_up:
                 self._was_up = True
                 log.warning("Redis counts logins and sign-ups again")
 
@@ -132,10 +128,10 @@ class RedisCounters:
     def forget(self, key: str) -> bool:
         return bool(self._client.delete(key))
 
-    def _break(self, error: str) -> None:
+    def _break(self, error: Exception) -> None:
         if self._was_up:
             self._was_up = False
-            log.warning("Redis failed; the database counts logins and sign-ups", error=error)
+            log.warning("Redis failed; the database counts logins and sign-ups", error=repr(error))
         self._broken_until = time.monotonic() + BREAK_S
 
 

@@ -22,6 +22,7 @@ from tests.sockets import Client
 
 WRONG, LOCKED = "username_password_mismatch", "too_many_login_attempts"
 PREFIX = "tea"
+REDIS_FAILED = "Redis failed; the database counts logins and sign-ups"
 addresses = (f"198.51.{number // 250}.{number % 250}" for number in count())
 
 
@@ -118,11 +119,15 @@ def test_failed_logins_are_counted_in_common(pair: list[Server]) -> None:
 
 
 def test_fifty_at_once_get_no_more_tries(pair: list[Server]) -> None:
-    """Some may be refused that would have been admitted one after the other, but none is admitted in addition."""
+    """Some may be refused that would have been admitted one after the other, but none is admitted in addition.
+
+    On a machine so busy that Redis answers too late, the database may admit as many again.
+    """
     answers = fail(pair, "dora", 50, at_once=50)
 
     assert set(answers) == {WRONG, LOCKED}
-    assert answers[WRONG] <= 5
+    was_late = any(REDIS_FAILED in server.log for server in pair)
+    assert answers[WRONG] <= (10 if was_late else 5)
 
 
 def test_other_logins_do_not_free_a_locked_name(pair: list[Server]) -> None:
@@ -170,20 +175,20 @@ def test_a_redis_that_fails_refuses_and_delays_nobody(redis_pair: list[Server], 
     assert post(redis_pair[0], "signup", "erin").status_code == 200
     assert time.monotonic() - began < 10
     for server in redis_pair:
-        assert server.log.count("Redis failed; the database counts logins and sign-ups") == 1
+        assert server.log.count(REDIS_FAILED) == 1
 
 
-def test_a_slow_redis_refuses_and_delays_nobody(start_server: StartServer, redis: Redis) -> None:
-    """Each answer of Redis takes 0.2 s, which is within its timeout. One login takes about twenty."""
-    with SlowProxy(redis, delay_s=0.2) as proxy:
+@pytest.mark.parametrize(("delay_s", "most_s"), [(0.15, 6.0), (0.5, 2.0)])
+def test_a_slow_redis_refuses_nobody(start_server: StartServer, redis: Redis, delay_s: float, most_s: float) -> None:
+    """Each answer of Redis is late, by less or by more than its timeout."""
+    with SlowProxy(redis, delay_s=delay_s) as proxy:
         servers = start_two(start_server, proxy.url)
         began = time.monotonic()
         assert post(servers[0], "signup", "erin").status_code == 200
-        assert time.monotonic() - began < 2.5
-        answers = fail(servers, "dora", 14)
+        assert time.monotonic() - began < most_s
+        answers = fail(servers, "dora", 7)
 
-    assert 5 <= answers[WRONG] <= 10  # in Redis and in the database
-    assert answers[LOCKED] == 14 - answers[WRONG]
+    assert answers == {WRONG: 5, LOCKED: 2}
 
 
 def test_it_counts_in_redis_again_once_it_is_back(redis_pair: list[Server], redis: Redis) -> None:
