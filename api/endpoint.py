@@ -98,6 +98,8 @@ class Endpoint(APIView):
     # DRF answers OPTIONS with its serializers, and there are none. corsheaders answers preflights before DRF.
     http_method_names = [name for name in APIView.http_method_names if name != "options"]
 
+    is_reading = False  # whether the user is charged for the answer
+
     @property
     def principal(self) -> Principal:
         principal: Principal = self.request.user  # type: ignore[assignment]
@@ -117,6 +119,7 @@ class Endpoint(APIView):
         throttle(self.user_id)
         if request.method in READS:
             throttle_reading(self.user_id)
+            self.is_reading = True
         if request.method in self.allowed_methods:
             self.check_expected(request)
 
@@ -133,7 +136,7 @@ class Endpoint(APIView):
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Response:
         finalized = super().finalize_response(request, response, *args, **kwargs)
         finalized["Cache-Control"] = "no-store"
-        if request.method in READS and request.user is not None:
+        if self.is_reading:
             finalized.add_post_render_callback(self.charge)
         return finalized
 
