@@ -113,7 +113,7 @@ class Gap(Event, frozen=True, kw_only=True, tag="gap"):
 
 
 class RoomAdded(Event, frozen=True, kw_only=True, tag="room.added"):
-    """Another user added you to a room. Sent to all of your sockets; may be dropped if a socket is slow."""
+    """Another user added you to a room. Sent to all of your sockets, unless you have left the room again."""
 
     room: UUID
     data: Room
@@ -122,7 +122,7 @@ class RoomAdded(Event, frozen=True, kw_only=True, tag="room.added"):
 
 
 class ReadMoved(Event, frozen=True, kw_only=True, tag="read"):
-    """A `read` moved your read cursor. Sent to all of your sockets; may be dropped if a socket is slow."""
+    """A `read` moved your read cursor. Sent to all of your sockets, with the present state of the cursor."""
 
     room: UUID
     data: ReadState
