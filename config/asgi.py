@@ -13,9 +13,20 @@ from django.conf import settings
 
 from api.bodies import bounded
 from config.lifespan import lifespan
+from config.server.admitted import admitted, refuse_request, refuse_socket
 from messaging.consumers.chat import ChatConsumer
 
-http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
+# Bodies that are on their way do not count against the requests of the process: slow ones would keep out the others.
+handled = admitted(django, bound=lambda admission: admission.handled, refuse=refuse_request)  # type: ignore[arg-type]
+whole = bounded(handled, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)
+http = admitted(whole, bound=lambda admission: admission.requests, refuse=refuse_request)
+
+
+async def _chat(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await ChatConsumer()(scope, receive, send)
+
+
+chat = admitted(_chat, bound=lambda admission: admission.sockets, refuse=refuse_socket)
 
 
 async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -24,7 +35,7 @@ async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISend
     elif scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
     elif scope["path"] == "/ws/":
-        await ChatConsumer()(scope, receive, send)
+        await chat(scope, receive, send)
     else:
         await _not_found(send)
 

@@ -113,6 +113,9 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 # Trust X-Forwarded-Proto. Only behind a proxy that terminates TLS and sets it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY", default=False) else None
 
+# The proxies whose X-Forwarded-For is trusted.
+FORWARDED_ALLOW_IPS = env.text("FORWARDED_ALLOW_IPS", "127.0.0.1,::1")
+
 # -- Database ----------------------------------------------------------------------------------------------------
 
 _SQLITE_OPTIONS = {

@@ -6,7 +6,7 @@ counted before they are parsed, because parsing is what costs.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from messaging.wire.limits import Limits
 
@@ -14,6 +14,15 @@ from messaging.wire.limits import Limits
 FRAMES_PER_STEP: Final = 16
 
 _OPCODE, _CONTROL, _MASK, _LENGTH = 0x0F, 0x08, 0x80, 0x7F
+
+
+class Scanner(Protocol):
+    """Finds where the units end that are counted and parsed one after the other."""
+
+    def scan(self, data: bytes, *, most: int) -> tuple[int, int, int]:
+        """Returns how many bytes of `data` hold at most `most` new units, and how many units, and units of control,
+        begin there.
+        """
 
 
 class FrameScanner:
@@ -102,6 +111,7 @@ def budgets_of(limits: Limits, *, now: float) -> tuple[Allowance, Allowance, All
 class Intake:
     """Passes the bytes of one connection to `parse`, as fast as its budgets allow and a few frames in each step.
 
+    A `scanner` finds the frames, of which `per_step` at most are parsed in one step of the loop.
     `is_paused` says whether the application wants no more now; call `resume` when it does again. `on_changed` is called
     after `is_full` may have changed. `on_flood` is called if the client has gone over its `budgets` (of bytes, frames
     and control frames; none for no bounds) and has not let them recover within `patience_s` seconds.
@@ -109,7 +119,7 @@ class Intake:
 
     __slots__ = (
         "_backlog", "_budgets", "_debt_since", "_is_paused", "_loop", "_on_changed", "_on_flood", "_parse",
-        "_patience_s", "_scanner", "_timer",
+        "_patience_s", "_per_step", "_scanner", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +132,8 @@ class Intake:
         budgets: Sequence[Allowance],
         patience_s: float,
         loop: asyncio.AbstractEventLoop,
+        scanner: Scanner | None = None,
+        per_step: int = FRAMES_PER_STEP,
     ) -> None:
         self._parse = parse
         self._is_paused = is_paused
@@ -130,7 +142,8 @@ class Intake:
         self._budgets = budgets
         self._patience_s = patience_s
         self._loop = loop
-        self._scanner = FrameScanner()
+        self._scanner = scanner or FrameScanner()
+        self._per_step = per_step
         self._backlog = b""
         self._timer: asyncio.Handle | None = None
         self._debt_since: float | None = None
@@ -161,7 +174,7 @@ class Intake:
     def _step(self) -> None:
         if self._is_paused():
             return
-        end, frames, controls = self._scanner.scan(self._backlog, most=FRAMES_PER_STEP)
+        end, frames, controls = self._scanner.scan(self._backlog, most=self._per_step)
         if end == len(self._backlog):
             chunk, self._backlog = self._backlog, b""
         else:

@@ -44,7 +44,7 @@ def members(alice: Person) -> tuple[List, str]:
 
 
 def public_rooms(alice: Person) -> tuple[List, str]:
-    for number in range(COUNT):
+    for _ in range(COUNT):
         make_public_room(alice)
     Room.objects.update(data=DATA)
     return (lambda **page: list_public_rooms(search="", **page)), "id"
@@ -52,7 +52,7 @@ def public_rooms(alice: Person) -> tuple[List, str]:
 
 def my_rooms(alice: Person) -> tuple[List, str]:
     """Rooms that are large because of their last messages."""
-    for number in range(COUNT):
+    for _ in range(COUNT):
         say(alice, make_room(alice), "y" * 4_000)
     return (lambda **page: list_my_rooms(user_id=alice.id, **page)), "id"
 
