@@ -6,22 +6,21 @@ in the shape of `api.problems`.
 """
 
 import asyncio
-import socket
-import struct
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Final
 
 import httptools
 from django.conf import settings
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import get_remote_addr, is_ssl
 
 from api.problems import closing_answer
 from config.server.admission import Lease
 from config.server.admitted import admission_of
+from config.server.flow import Flow, Outlet
 from config.server.heads import HeadScanner
+from config.server.kernel import bound_send_buffer, bound_stall, reset
 from config.server.tls import TlsOpening
 from foundation.errors import DomainError, HeadTooLarge, Invalid, Overloaded, RateLimited, RequestTimeout, TargetTooLong
 from messaging.transport.intake import Intake, budgets_of
@@ -34,9 +33,6 @@ from messaging.wire.limits import Limits
 LINGER_S: Final = 2.0
 LINGER_BYTES: Final = 256 * 1024
 
-_NO_LINGER: Final = struct.pack("ii", 1, 0)  # the kernel drops what the client has not taken, and resets
-_TCP_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux only
-
 
 class _Phase(Enum):
     """Which part of a request arrives next."""
@@ -46,30 +42,8 @@ class _Phase(Enum):
     BODY = auto()
 
 
-class _Flow(FlowControl):
-    """Tells the protocol when the application wants to read, instead of deciding alone."""
-
-    def __init__(self, transport: asyncio.Transport, on_changed: Callable[[], None]) -> None:
-        super().__init__(transport)
-        self._on_changed = on_changed
-
-    def pause_reading(self) -> None:
-        self.read_paused = True
-        self._on_changed()
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            self.read_paused = False
-            self._on_changed()
-
-
-class _Outlet:
-    """The transport as a request's cycle sees it."""
-
-    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = close
+class _Unacceptable(Exception):
+    """What a callback raises in the parser."""
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -82,7 +56,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._admission = admission_of(self.app_state, now=self.loop.time)
         self._lease: Lease | None = None
         self._raw: asyncio.Transport | None = None  # below TLS
-        self._outlet: _Outlet | None = None
+        self._early = b""  # what came together with the end of the TLS handshake, on loops other than uvloop
+        self._outlet: Outlet | None = None
         self._scanner = HeadScanner()
         self._intake: Intake | None = None  # from the beginning of HTTP to the end
         self._deadline: WriteDeadline | None = None  # most connections never need one
@@ -112,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         try:
             self._lease = self._admission.connections.take(self._admission.address_of_peer(peer[0] if peer else None))
         except Overloaded:
-            self._reset()
+            reset(self.transport)
             return
         context = getattr(self.config, "tls_context", None)
         if context is None:
@@ -124,6 +99,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self,
                 context,
                 timeout_s=self.limits.tls_handshake_timeout_s,
+                end_s=self.limits.stalled_writer_s,
                 on_open=self._begin,
                 on_failed=self._release,
                 loop=self.loop,
@@ -132,14 +108,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _begin(self, transport: asyncio.Transport) -> None:
         """Begins with HTTP, on a transport that is encrypted if TLS is served."""
         super().connection_made(transport)
-        self.flow = _Flow(transport, self._reading_changed)
-        self._outlet = _Outlet(transport, self._finish)
+        self.flow: Flow = Flow(transport, self._reading_changed)
+        self._outlet = Outlet(transport, self._finish)
         # As sockets do: plain connections are full as soon as the kernel does not take everything.
         transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes if is_ssl(transport) else 0)
-        raw: socket.socket | None = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.limits.send_buffer_bytes)
-        self._bound_kernel(self.limits.stalled_writer_s)
+        bound_send_buffer(transport, self.limits.send_buffer_bytes)
+        bound_stall(transport, self.limits.stalled_writer_s)
         peer = self.client[0] if self.client else None
         has_budget = settings.ROOMLOG_RATE_LIMITS and not self._admission.is_trusted(peer)  # a proxy serves many
         self._intake = Intake(
@@ -154,6 +128,9 @@ class HttpProtocol(HttpToolsProtocol):
             per_step=1,
         )
         self._set_timer(self.limits.http_head_timeout_s, self._head_is_late)
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._release()
@@ -174,6 +151,8 @@ class HttpProtocol(HttpToolsProtocol):
             self._unparsed_bytes += len(data)
         elif self._intake is not None:
             self._intake.put(data)
+        else:
+            self._early += data
         self._read_or_pause()
 
     def pause_writing(self) -> None:
@@ -182,7 +161,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._deadline is not None:
+        if self._deadline is not None and not self._unsent_bytes():
             self._deadline.stop()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -193,7 +172,10 @@ class HttpProtocol(HttpToolsProtocol):
         return is_full or self.flow.read_paused or self._is_input_over
 
     def _reading_changed(self) -> None:
+        """Goes on, or waits, as the application wants. A body has all of its time again."""
         if self._intake is not None and not self._is_input_over:
+            if self._phase is _Phase.BODY and self._timer is not None:
+                self._set_timer(self.limits.http_body_timeout_s, self._body_is_late)
             self._intake.resume()
         self._read_or_pause()
 
@@ -213,6 +195,8 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.pause_reading()
 
     def _parse(self, data: bytes) -> None:
+        if self._is_input_over:  # these bytes are those that were too many
+            return
         phase, head_bytes = self._phase, self._head_bytes
         try:
             self.parser.feed_data(data)
@@ -221,7 +205,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self.handle_websocket_upgrade()
                 return
         except httptools.HttpParserError:
-            self._refuse(self._fault or Invalid("The request is malformed."))
+            fault, self._fault = self._fault, None
+            self._refuse(fault or Invalid("The request is malformed."))
             return
         if self._phase is _Phase.HEAD:
             is_same = phase is _Phase.HEAD and self._head_bytes == head_bytes
@@ -257,15 +242,16 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._unset_timer()
-        self._phase = _Phase.BODY
         is_upgrade = self.parser.should_upgrade()
         if is_upgrade and self._should_upgrade():
             if self._is_answering:
                 self._fail(Invalid("A WebSocket handshake must wait for the answers to earlier requests."))
             super().on_headers_complete()
+            self._phase = _Phase.BODY
             return
         was_paused = self.flow.read_paused
         super().on_headers_complete()
+        self._phase = _Phase.BODY
         if not was_paused:
             self.flow.resume_reading()  # the base class has paused for a second request: we count them
         self.cycle.transport = self._outlet  # type: ignore[assignment]
@@ -289,7 +275,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _fail(self, error: DomainError) -> None:
         """Ends the parsing from within a callback. `_parse` answers with `error`."""
         self._fault = error
-        raise error
+        raise _Unacceptable  # not `error`: its traceback would refer to this frame, and the frame to it
 
     # -- deadlines ----------------------------------------------------------------------------------------------------
 
@@ -326,20 +312,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _abort_slow_reader(self) -> None:
         if self._unsent_bytes():
-            self._reset()
+            reset(self.transport)
 
     def _unsent_bytes(self) -> int:
         unsent = self.transport.get_write_buffer_size()
         return unsent if self._raw is None else unsent + self._raw.get_write_buffer_size()
-
-    def _bound_kernel(self, seconds: float) -> None:
-        """Lets the kernel reset the connection when the client takes nothing for so long; 0 for the system's time.
-
-        This holds for what the kernel still has when the connection is closed.
-        """
-        raw: socket.socket | None = self.transport.get_extra_info("socket")
-        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6) and _TCP_USER_TIMEOUT is not None:
-            raw.setsockopt(socket.IPPROTO_TCP, _TCP_USER_TIMEOUT, round(seconds * 1000))
 
     # -- answers ------------------------------------------------------------------------------------------------------
 
@@ -380,9 +357,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._refusal = error
         elif self.pipeline:  # the body belongs to the last request that waits
             self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else self._running  # type: ignore[assignment]
             self._refusal = error
         elif self.cycle.response_started:
-            self._reset()
+            reset(self.transport)
         else:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -414,38 +392,32 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_output_over = True
         has_more = self._phase is not _Phase.BETWEEN or not self._is_input_over
         self._end_input()
-        if has_more or self._unparsed_bytes or self._raw is not None:
-            if self.transport.can_write_eof():  # TLS cannot
-                self.transport.write_eof()
-            self._set_timer(LINGER_S, self._end_linger)
-            self._read_or_pause()
-        else:
-            self.transport.close()
-
-    def _end_linger(self) -> None:
-        """Ends the connection, but not before the client has taken what it was sent. It has the write deadline."""
         if self._unsent_bytes():
-            self._set_timer(LINGER_S, self._end_linger)
-        elif self._raw is not None:
+            self._start_deadline()
+        if not has_more and not self._unparsed_bytes:
             self._close()
-        else:
-            self.transport.abort()
+            return
+        if self.transport.can_write_eof():  # TLS cannot
+            self.transport.write_eof()
+        self._set_timer(LINGER_S, self._end_linger)
+        self._read_or_pause()
 
     def _close(self) -> None:
-        """Closes the connection. TLS would go on reading, however much, until the client has closed its side, too."""
+        """Closes the connection. TLS waits for the client to close, too, and would read what it sends until then."""
         self.transport.close()
         if self._raw is not None:
             self._raw.pause_reading()
+            self._set_timer(LINGER_S, self._end_linger)
+
+    def _end_linger(self) -> None:
+        """Ends the connection once the client has taken what it was sent. For that, there is the write deadline."""
+        if self._unsent_bytes():
+            self._set_timer(LINGER_S, self._end_linger)
+        else:
+            self.transport.abort()
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
-
-    def _reset(self) -> None:
-        """Ends the connection at once. The kernel drops what the client has not taken."""
-        raw: socket.socket | None = self.transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.transport.abort()
 
     def _release(self) -> None:
         lease, self._lease = self._lease, None
@@ -459,7 +431,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._intake.stop()
         if not self._is_read:
             self.transport.resume_reading()
-        self._bound_kernel(0)  # sockets have pings
+        bound_stall(self.transport, 0)  # sockets have pings
         lease, self._lease = self._lease, None
         super().handle_websocket_upgrade()
         successor = self.transport.get_protocol()
@@ -473,5 +445,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _break_cycles(self) -> None:
         """Drops the references that lead back to this object, so that it does not wait for the garbage collector."""
         self._outlet = self._intake = self._deadline = self._running = None
+        if self.flow is not None:
+            self.flow.detach()
         self.cycle = self.parser = None  # type: ignore[assignment]
         self.pipeline.clear()

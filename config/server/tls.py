@@ -7,8 +7,6 @@ from typing import Any
 
 import uvicorn
 
-SHUTDOWN_S = 2.0  # for the client to close its side
-
 
 class ServerConfig(uvicorn.Config):
     """Keeps the TLS context from uvicorn's listener, in `tls_context`, for our HTTP protocol. None without TLS."""
@@ -23,7 +21,8 @@ class ServerConfig(uvicorn.Config):
 class TlsOpening:
     """A TLS handshake on `transport`, after which `protocol` is connected to another transport.
 
-    Calls `on_open` with that, or `on_failed` if there is none after `timeout_s` seconds. Make one in `connection_made`.
+    Calls `on_open` with that, or `on_failed` if there is none after `timeout_s` seconds. When the connection is closed,
+    the client has `end_s` seconds to close its side. Make one in `connection_made`.
     """
 
     def __init__(
@@ -33,6 +32,7 @@ class TlsOpening:
         context: ssl.SSLContext,
         *,
         timeout_s: float,
+        end_s: float,
         on_open: Callable[[asyncio.Transport], None],
         on_failed: Callable[[], None],
         loop: asyncio.AbstractEventLoop,
@@ -45,7 +45,7 @@ class TlsOpening:
             context,
             server_side=True,
             ssl_handshake_timeout=timeout_s,
-            ssl_shutdown_timeout=SHUTDOWN_S,
+            ssl_shutdown_timeout=end_s,
         )
         # A task would begin in a later step of the loop, when bytes of the client may have come to `protocol`.
         self._step()
