@@ -13,14 +13,14 @@ from typing import Any, Final
 import httptools
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.utils import get_remote_addr, is_ssl
+from uvicorn.protocols.utils import get_remote_addr
 
 from api.problems import closing_answer
 from config.server.admission import Lease
 from config.server.admitted import admission_of
 from config.server.flow import Flow, Outlet
 from config.server.heads import HeadScanner
-from config.server.kernel import bound_send_buffer, bound_stall, reset
+from config.server.kernel import bound_kernel, reset, unbound_stall
 from config.server.tls import TlsOpening
 from foundation.errors import DomainError, HeadTooLarge, Invalid, Overloaded, RateLimited, RequestTimeout, TargetTooLong
 from messaging.transport.intake import Intake, budgets_of
@@ -53,6 +53,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.limits: Limits = settings.ROOMLOG_LIMITS
         self.timeout_keep_alive = self.limits.http_keep_alive_s  # type: ignore[assignment]
+        self._most_head_bytes = self.limits.http_head_max_bytes
+        self._most_headers = self.limits.http_max_headers
         self._admission = admission_of(self.app_state, now=self.loop.time)
         self._lease: Lease | None = None
         self._raw: asyncio.Transport | None = None  # below TLS
@@ -110,10 +112,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow: Flow = Flow(transport, self._reading_changed)
         self._outlet = Outlet(transport, self._finish)
-        # As sockets do: plain connections are full as soon as the kernel does not take everything.
-        transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes if is_ssl(transport) else 0)
-        bound_send_buffer(transport, self.limits.send_buffer_bytes)
-        bound_stall(transport, self.limits.stalled_writer_s)
+        transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes)
+        bound_kernel(transport, send_bytes=self.limits.send_buffer_bytes, stalled_s=self.limits.stalled_writer_s)
         peer = self.client[0] if self.client else None
         has_budget = settings.ROOMLOG_RATE_LIMITS and not self._admission.is_trusted(peer)  # a proxy serves many
         self._intake = Intake(
@@ -211,7 +211,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._phase is _Phase.HEAD:
             is_same = phase is _Phase.HEAD and self._head_bytes == head_bytes
             self._partial_bytes = self._partial_bytes + len(data) if is_same else 0
-            if self._head_bytes + self._partial_bytes > self.limits.http_head_max_bytes:
+            if self._head_bytes + self._partial_bytes > self._most_head_bytes:
                 self._refuse(HeadTooLarge())
             elif self._timer is None:
                 self._set_timer(self.limits.http_head_timeout_s, self._head_is_late)
@@ -229,15 +229,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._requests += 1
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url), TargetTooLong)
+        self._head_bytes += len(url)
+        if self._head_bytes > self._most_head_bytes:
+            self._fail(TargetTooLong())
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Counts a header. Those after a chunked body are dropped, because a proxy may not have seen them."""
-        self._count_head(len(name) + len(value) + 4, HeadTooLarge)
+        self._head_bytes += len(name) + len(value) + 4
+        if self._head_bytes > self._most_head_bytes or len(self.headers) >= self._most_headers:
+            self._fail(HeadTooLarge())
         if self._phase is _Phase.HEAD:
-            if len(self.headers) >= self.limits.http_max_headers:
-                self._fail(HeadTooLarge())
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -266,11 +268,6 @@ class HttpProtocol(HttpToolsProtocol):
         self._phase = _Phase.BETWEEN
         if self._is_last:
             self._end_input()
-
-    def _count_head(self, size: int, error: type[DomainError]) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits.http_head_max_bytes:
-            self._fail(error())
 
     def _fail(self, error: DomainError) -> None:
         """Ends the parsing from within a callback. `_parse` answers with `error`."""
@@ -335,8 +332,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self._phase is _Phase.HEAD:  # of the next request, which has a time of its own
             self._unset_keepalive_if_required()
-        if self._unsent_bytes():
-            self._start_deadline()
         if self._refusal is not None and not self.pipeline and not self._is_answering:
             self._answer(self._refusal)
         else:
@@ -392,11 +387,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_output_over = True
         has_more = self._phase is not _Phase.BETWEEN or not self._is_input_over
         self._end_input()
-        if self._unsent_bytes():
-            self._start_deadline()
         if not has_more and not self._unparsed_bytes:
             self._close()
             return
+        self._start_deadline()
         if self.transport.can_write_eof():  # TLS cannot
             self.transport.write_eof()
         self._set_timer(LINGER_S, self._end_linger)
@@ -404,6 +398,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Closes the connection. TLS waits for the client to close, too, and would read what it sends until then."""
+        if self._unsent_bytes():
+            self._start_deadline()
         self.transport.close()
         if self._raw is not None:
             self._raw.pause_reading()
@@ -431,7 +427,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._intake.stop()
         if not self._is_read:
             self.transport.resume_reading()
-        bound_stall(self.transport, 0)  # sockets have pings
+        unbound_stall(self.transport)  # sockets have pings
         lease, self._lease = self._lease, None
         super().handle_websocket_upgrade()
         successor = self.transport.get_protocol()
