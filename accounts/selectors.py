@@ -79,11 +79,11 @@ def get_user(*, user_id: UUID) -> User:
 def list_users(*, search: str, before: str | None, after: str | None, limit: int) -> UserPage:
     """Returns a page of active users, in order of username, whose username starts with `search` in any case.
 
-    `before` and `after` are usernames, or None. One query.
+    `before` and `after` are usernames, or None. Bounded by `page_max_bytes`, too. One query.
     """
     users = models.User.objects.filter(is_active=True, username__startswith=search.lower())
     page = page_of(users, key="username", before=before, after=after, limit=limit)
-    return UserPage(results=[user_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
+    return page.render(UserPage, [user_of(row) for row in page.rows])
 
 
 def find_active_session(*, session_key: str) -> ActiveSession | None:

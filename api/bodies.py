@@ -5,7 +5,6 @@ Django alone would spool a body of any size to a file, and would know its length
 
 from typing import cast
 
-import msgspec
 from asgiref.typing import (
     ASGI3Application,
     ASGIReceiveCallable,
@@ -15,7 +14,7 @@ from asgiref.typing import (
     Scope,
 )
 
-from api.problems import CONTENT_TYPE, problem_of
+from api.problems import refuse
 from foundation.errors import TooLarge
 
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -34,7 +33,7 @@ def bounded(app: ASGI3Application, *, max_bytes: int) -> ASGI3Application:
         try:
             body = await _read(request, receive, max_bytes)
         except TooLarge as error:
-            await _refuse(send, error)
+            await refuse(send, error)
             return
         if body is None:
             return
@@ -71,14 +70,3 @@ async def _read(scope: HTTPScope, receive: ASGIReceiveCallable, max_bytes: int) 
             raise too_large
         is_whole = not event.get("more_body", False)
     return body
-
-
-async def _refuse(send: ASGISendCallable, error: TooLarge) -> None:
-    content = msgspec.json.encode(problem_of(error))
-    headers = [
-        (b"content-type", CONTENT_TYPE.encode()),
-        (b"content-length", b"%d" % len(content)),
-        (b"connection", b"close"),  # the rest of the body is not read
-    ]
-    await send({"type": "http.response.start", "status": error.status, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": content, "more_body": False})

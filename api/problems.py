@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from asgiref.typing import ASGISendCallable
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -77,6 +78,21 @@ def handle_exception(exception: Exception, context: dict[str, Any]) -> Response:
     if isinstance(exception, exceptions.MethodNotAllowed) and (view := context.get("view")):
         response["Allow"] = ", ".join(view.allowed_methods)
     return response
+
+
+def closing_answer(error: DomainError) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Renders `error` for an answer outside Django: its headers and its body. The connection is closed after it."""
+    content = msgspec.json.encode(problem_of(error))
+    headers = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(content)), "Connection": "close"}
+    lines = [(name.lower().encode(), value.encode()) for name, value in (headers | _headers(error)).items()]
+    return lines, content
+
+
+async def refuse(send: ASGISendCallable, error: DomainError) -> None:
+    """Answers a request with `error` through ASGI, and closes the connection, because its body may not be read."""
+    headers, content = closing_answer(error)
+    await send({"type": "http.response.start", "status": error.status, "headers": headers, "trailers": False})
+    await send({"type": "http.response.body", "body": content, "more_body": False})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -17,9 +17,33 @@ from django.conf import settings
 from api.bodies import bounded
 from config.forwarded import forwarded
 from config.lifespan import lifespan
+from config.server.admitted import admitted, refuse_request, refuse_socket
 from messaging.consumers.chat import ChatConsumer
 
-http = bounded(django, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes)  # type: ignore[arg-type]
+handled = admitted(django, bound=lambda admission: admission.handled, refuse=refuse_request)  # type: ignore[arg-type]
+
+
+async def handle(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    """Handles a request with all of its body. `/healthz` answers however many there are: the process lives."""
+    if scope["type"] == "http" and scope["path"] == "/healthz":
+        await django(scope, receive, send)  # type: ignore[arg-type]
+    else:
+        await handled(scope, receive, send)
+
+
+# A body that is on its way does not count against the process: slow ones would keep out everybody else's requests.
+http = admitted(
+    bounded(handle, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes),
+    bound=lambda admission: admission.requests,
+    refuse=refuse_request,
+)
+
+
+async def consume(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await ChatConsumer()(scope, receive, send)
+
+
+chat = admitted(consume, bound=lambda admission: admission.sockets, refuse=refuse_socket)
 
 
 async def _route(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -28,7 +52,7 @@ async def _route(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCalla
     elif scope["type"] == "lifespan":
         await lifespan(scope, receive, send)
     elif scope["path"] == "/ws/":
-        await ChatConsumer()(scope, receive, send)
+        await chat(scope, receive, send)
     else:
         await _not_found(send)
 

@@ -2,7 +2,8 @@
 
 DomainError
 ├── Invalid, Unauthenticated, Forbidden, NotFound, Conflict, LimitReached
-├── MethodNotAllowed, NotAcceptable, TooLarge, UnsupportedMediaType
+├── MethodNotAllowed, NotAcceptable, RequestTimeout, UnsupportedMediaType
+├── TooLarge: TargetTooLong, HeadTooLarge
 ├── RateLimited
 └── Internal, Overloaded, Unavailable
 """
@@ -71,6 +72,11 @@ class NotAcceptable(DomainError):
     summary = "Responses are available only as application/json."
 
 
+class RequestTimeout(DomainError):
+    code, status, retryable = "request_timeout", 408, True
+    summary = "The request did not arrive in time. It was not carried out."
+
+
 class Conflict(DomainError):
     code, status = "conflict", 409
     summary = "The request conflicts with the current state."
@@ -84,6 +90,16 @@ class LimitReached(DomainError):
 class TooLarge(DomainError):
     code, status = "too_large", 413
     summary = "The request is too large."
+
+
+class TargetTooLong(TooLarge):
+    status = 414
+    summary = "The address of the request is too long."
+
+
+class HeadTooLarge(TooLarge):
+    status = 431
+    summary = "The headers of the request are too large, or too many."
 
 
 class UnsupportedMediaType(DomainError):

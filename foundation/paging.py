@@ -1,19 +1,44 @@
 """Keyset pagination: pages are addressed by key, never by offset, so that every page costs the same."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import msgspec
+from django.conf import settings
 from django.db.models import Model, QuerySet
 
 ModelT = TypeVar("ModelT", bound=Model)
+PageT = TypeVar("PageT", bound=msgspec.Struct)
+
+_encoder = msgspec.json.Encoder()
 
 
 class KeysetPage(NamedTuple, Generic[ModelT]):
-    """Rows in ascending order of their key, and whether there are more on either side."""
+    """Rows in ascending order of their key, and whether there are more on either side.
+
+    `is_backward` says that they were read backwards, from `before`.
+    """
 
     rows: list[ModelT]
     has_before: bool
     has_after: bool
+    is_backward: bool = False
+
+    def render(self, shape: type[PageT], results: Sequence[Any]) -> PageT:
+        """Returns a page of `shape`, which has `results`, `has_before` and `has_after`. No query.
+
+        `results` are the rows, rendered. The page ends before `page_max_bytes` are exceeded, but holds at least one
+        result; what is left out is on the next page in the same direction.
+        """
+        ordered = results[::-1] if self.is_backward else results
+        sizes = (len(_encoder.encode(each)) for each in ordered)
+        kept = list(ordered[: count_within(sizes, settings.ROOMLOG_LIMITS.page_max_bytes)])
+        is_cut = len(kept) < len(results)
+        return shape(
+            results=kept[::-1] if self.is_backward else kept,
+            has_before=self.has_before or (is_cut and self.is_backward),
+            has_after=self.has_after or (is_cut and not self.is_backward),
+        )
 
 
 def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, limit: int) -> KeysetPage[ModelT]:
@@ -26,7 +51,7 @@ def page_of(queryset: QuerySet[ModelT], *, key: str, before: Any, after: Any, li
     """
     if before is not None:
         rows = list(queryset.filter(**{f"{key}__lt": before}).order_by(f"-{key}")[: limit + 1])
-        return KeysetPage(rows[:limit][::-1], has_before=len(rows) > limit, has_after=True)
+        return KeysetPage(rows[:limit][::-1], has_before=len(rows) > limit, has_after=True, is_backward=True)
     if after is not None:
         queryset = queryset.filter(**{f"{key}__gt": after})
     rows = list(queryset.order_by(key)[: limit + 1])

@@ -132,13 +132,14 @@ def get_joined(*, user_id: UUID, room_id: UUID) -> Joined:
 def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, limit: int) -> RoomPage:
     """Returns a page of the public rooms whose name contains `search`, in any case, without archived ones.
 
-    Sorted by id, which is oldest first; `before` and `after` are ids, or None. One query.
+    Sorted by id, which is oldest first; `before` and `after` are ids, or None. Bounded by `page_max_bytes`, too. One
+    query.
     """
     rooms = models.Room.objects.filter(kind="public", archived_at__isnull=True)
     if search:
         rooms = rooms.filter(name__icontains=search)
     page = page_of(rooms, key="id", before=before, after=after, limit=limit)
-    return RoomPage(results=[room_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after)
+    return page.render(RoomPage, [room_of(row) for row in page.rows])
 
 
 def list_memberships(
@@ -155,13 +156,14 @@ def list_memberships(
 
 
 def list_members(*, user_id: UUID, room_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MemberPage:
-    """Returns a page of the room's members, sorted by user id. Two queries. Raises what `access_room` raises."""
+    """Returns a page of the room's members, sorted by user id. Two queries. Raises what `access_room` raises.
+
+    Bounded by `limit` and by `page_max_bytes`, but holds at least one member, if there is one.
+    """
     access_room(user_id=user_id, room_id=room_id)
     members = models.Membership.objects.select_related("user").filter(room_id=room_id, left_seq__isnull=True)
     page = page_of(members, key="user_id", before=before, after=after, limit=limit)
-    return MemberPage(
-        results=[member_of(row) for row in page.rows], has_before=page.has_before, has_after=page.has_after
-    )
+    return page.render(MemberPage, [member_of(row) for row in page.rows])
 
 
 def get_member(*, user_id: UUID, room_id: UUID, member_id: UUID) -> Member:

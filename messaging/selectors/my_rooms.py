@@ -11,14 +11,13 @@ from rooms import selectors
 def list_my_rooms(*, user_id: UUID, before: UUID | None, after: UUID | None, limit: int) -> MyRoomPage:
     """Returns a page of the rooms of which the user is a member, each with the latest message and the unread count.
 
-    Sorted by room id, which is oldest first; `before` and `after` are ids of rooms, or None. Two queries.
+    Sorted by room id, which is oldest first; `before` and `after` are ids of rooms, or None. Bounded
+    by `page_max_bytes`, too. Two queries.
     """
     page = selectors.list_memberships(user_id=user_id, before=before, after=after, limit=limit)
     latest = messages_by_key([(row.room_id, row.room.head.message_id) for row in page.rows])
-    return MyRoomPage(
-        results=[_my_room(row, latest.get((row.room_id, row.room.head.message_id))) for row in page.rows],
-        has_before=page.has_before,
-        has_after=page.has_after,
+    return page.render(
+        MyRoomPage, [_my_room(row, latest.get((row.room_id, row.room.head.message_id))) for row in page.rows]
     )
 
 

@@ -6,7 +6,7 @@ counted before they are parsed, because parsing is what costs.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from foundation.allowance import Allowance
 from messaging.wire.limits import Limits
@@ -20,6 +20,18 @@ _TEXT = 0x81  # a text frame that is not a fragment
 _CONTROL, _MASK, _LENGTH = 0x08, 0x80, 0x7F
 _SMALL_BYTES: Final = 131  # the most that a small frame has, with its header
 _NEVER: Final = 2**63
+
+
+class Scanner(Protocol):
+    """Finds where the units end that are counted and parsed one after the other."""
+
+    def scan(self, data: bytes, *, most: int) -> tuple[int, int, int]:
+        """Returns how many bytes of `data` hold at most `most` new units, and how many units, and units of control,
+        begin there.
+        """
+
+    def is_small_frame(self, data: bytes) -> bool:
+        """Whether `data` is exactly one unit, of those that are small and frequent."""
 
 
 class FrameScanner:
@@ -101,6 +113,7 @@ def budgets_of(limits: Limits, *, now: float) -> tuple[Allowance, Allowance, All
 class Intake:
     """Passes the bytes of one connection to `parse`, as fast as its budgets allow and a few frames in each step.
 
+    A `scanner` finds the frames, of which `per_step` at most are parsed in one step of the loop.
     `is_paused` says whether the application wants no more now; call `resume` when it does again. `on_changed` is called
     after `is_full` may have changed. `on_flood` is called if the client has gone over its `budgets` (of bytes, frames
     and control frames; none for no bounds) and has not let them recover within `patience_s` seconds.
@@ -108,7 +121,7 @@ class Intake:
 
     __slots__ = (
         "_backlog", "_budgets", "_debt_since", "_is_paused", "_loop", "_on_changed", "_on_flood", "_parse",
-        "_patience_s", "_prepaid", "_scanner", "_timer",
+        "_patience_s", "_per_step", "_prepaid", "_scanner", "_timer",
     )  # fmt: skip
 
     def __init__(
@@ -121,6 +134,8 @@ class Intake:
         budgets: Sequence[Allowance],
         patience_s: float,
         loop: asyncio.AbstractEventLoop,
+        scanner: Scanner | None = None,
+        per_step: int = FRAMES_PER_STEP,
     ) -> None:
         self._parse = parse
         self._is_paused = is_paused
@@ -129,7 +144,8 @@ class Intake:
         self._budgets = budgets
         self._patience_s = patience_s
         self._loop = loop
-        self._scanner = FrameScanner()
+        self._scanner = scanner or FrameScanner()
+        self._per_step = per_step
         self._backlog = b""
         self._prepaid = 0  # small frames that are paid for and have not arrived
         self._timer: asyncio.Handle | None = None
@@ -165,7 +181,7 @@ class Intake:
     def _step(self) -> None:
         if self._is_paused():
             return
-        end, frames, controls = self._scanner.scan(self._backlog, most=FRAMES_PER_STEP)
+        end, frames, controls = self._scanner.scan(self._backlog, most=self._per_step)
         if end == len(self._backlog):
             chunk, self._backlog = self._backlog, b""
         else:

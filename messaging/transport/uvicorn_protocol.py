@@ -46,6 +46,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._intake: Intake | None = None  # from the end of the request's head
         self._is_read = True  # whether the transport reads
         self._after_close_bytes = AFTER_CLOSE_BYTES
+        self.on_lost: Callable[[], None] | None = None  # called once, when the connection has ended
 
     # -- as a `DirectConnection` --------------------------------------------------------------------------------------
 
@@ -142,6 +143,8 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         if self._kernel_socket is not None:
             self._kernel_socket.detach()  # the transport closes the file descriptor
         super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
         self._break_cycles()
 
     def eof_received(self) -> None:
@@ -183,7 +186,7 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
 
     def _break_cycles(self) -> None:
         """Drops the references that lead back to this object, so that it does not wait for the garbage collector."""
-        self._socket = self._on_frame = self._deadline = self._intake = None
+        self._socket = self._on_frame = self._deadline = self._intake = self.on_lost = None
         if (scope := getattr(self, "scope", None)) is not None:
             scope["extensions"].pop(EXTENSION, None)
         self.conn.parser.close()

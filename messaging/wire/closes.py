@@ -14,7 +14,9 @@ class Close(NamedTuple):
 
 DRAINING: Final = Close(4001, "draining", "reconnect after the delay given in `draining`; resume", resumes=True)
 SLOW_READER: Final = Close(4002, "slow_reader", "reconnect, resume", resumes=True)
-OVERLOADED: Final = Close(4003, "overloaded", "reconnect with jitter; resume", resumes=True)
+OVERLOADED: Final = Close(
+    4003, "overloaded", "reconnect after the time in the reason, or with jitter; resume", resumes=True
+)
 FLOOD: Final = Close(4004, "flood", "wait, reconnect", resumes=True)
 UNAUTHENTICATED: Final = Close(4501, "unauthenticated", "get a token first", resumes=False)
 TOKEN_EXPIRED: Final = Close(4502, "token_expired", "refresh, reconnect", resumes=False)
@@ -37,3 +39,8 @@ INTERNAL_ERROR: Final = Close(
 SERVICE_RESTART: Final = Close(1012, "service_restart", "reconnect, resume", resumes=True)
 
 CLOSES: Final = tuple(close for close in vars().values() if isinstance(close, Close))
+
+
+def overloaded(retry_after_s: float) -> Close:
+    """Returns `OVERLOADED` with the time to come back in its reason: `overloaded; retry_after=2.5`, in seconds."""
+    return OVERLOADED._replace(reason=f"{OVERLOADED.reason}; retry_after={retry_after_s:.1f}")

@@ -18,6 +18,7 @@ from typing import NamedTuple
 PING = b"\x89\x80\x00\x00\x00\x00"  # masked and empty
 TINY = b"\x81\x81\x00\x00\x00\x00x"  # a text frame of one byte, which is no JSON
 FRAGMENT = b"\x00\x80\x00\x00\x00\x00"  # an empty continuation
+ADDRESS = "127.0.0.2"  # which the attackers come from, so that the bystanders have another one
 BLOCK_BYTES = 256 * 1024  # written at once
 RECEIVE_BYTES = 64 * 1024
 
@@ -72,6 +73,7 @@ class RawSocket:
         if receive_buffer:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         raw.settimeout(10)
+        raw.bind((ADDRESS, 0))
         raw.connect(("127.0.0.1", target.port))
         self.socket: socket.socket = encrypted(raw) if target.is_encrypted else raw
         self._report = report
@@ -142,6 +144,10 @@ class RawSocket:
     def close(self) -> None:
         with suppress(OSError):
             self.socket.close()
+
+
+def connect(target: Target, *, timeout_s: float) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", target.port), timeout=timeout_s, source_address=(ADDRESS, 0))
 
 
 def encrypted(raw: socket.socket) -> socket.socket:
@@ -277,7 +283,7 @@ def hold_connections(target: Target, stop: Event, report: Report) -> None:
     held = []
     while not stop.is_set():
         try:
-            held.append(socket.create_connection(("127.0.0.1", target.port), timeout=1))
+            held.append(connect(target, timeout_s=1))
             report.connections += 1
         except OSError:
             time.sleep(0.01)
@@ -307,7 +313,7 @@ def _write_http(target: Target, stop: Event, report: Report, data: Iterator[byte
     pieces = list(itertools.islice(data, 2))
     while not stop.is_set():
         with suppress(OSError):
-            raw: socket.socket = socket.create_connection(("127.0.0.1", target.port), timeout=0.5)
+            raw: socket.socket = connect(target, timeout_s=0.5)
             if target.is_encrypted:
                 raw = encrypted(raw)
             report.connections += 1

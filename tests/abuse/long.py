@@ -60,7 +60,7 @@ def server(start_server: StartServer) -> Iterator[Server]:
     """A server with the default limits; with Redis on PostgreSQL."""
     with running_redis() as redis:
         layer = {"REDIS_URL": redis.url} if connection.vendor == "postgresql" else {}
-        started = start_server(ROOMLOG_RATE_LIMITS="on", **layer)
+        started = start_server(ROOMLOG_RATE_LIMITS="on", FORWARDED_ALLOW_IPS="10.0.0.1", **layer)
         with watched(started):
             yield started
 

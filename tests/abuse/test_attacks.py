@@ -1,7 +1,6 @@
 """Each attack beside people who go on chatting: they wait no longer than without it, and the attacker is cut."""
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,12 +9,12 @@ import pytest
 from tests.abuse.attackers import Report, attacking
 from tests.abuse.bystander import Memory, acknowledgements, p99
 from tests.abuse.cases import CHATTING, FLOODS, HTTP, MIB, READ_BURST, READ_PER_S, READS, Case, make_room, make_target
+from tests.certificates import write_certificate
 from tests.conftest import StartServer, watched
 from tests.engine import only_on
 from tests.faults.conftest import running_redis
 from tests.people import Person
-from tests.servers import Server
-from tests.ws.test_encrypted import PROGRAM, write_certificate
+from tests.servers import SERVE, Server
 
 SECONDS = 2.0
 ATTEMPTS = 3
@@ -30,6 +29,7 @@ def environment() -> Iterator[dict[str, str]]:
     limits = {
         "ROOMLOG_RATE_LIMITS": "on",
         "ROOMLOG_FLOOD_PATIENCE_S": str(PATIENCE_S),
+        "FORWARDED_ALLOW_IPS": "10.0.0.1",  # not this machine: a proxy's connections are not bounded by address
         "ROOMLOG_READ_BYTES_PER_S": str(READ_PER_S),
         "ROOMLOG_READ_BYTES_BURST": str(READ_BURST),
     }
@@ -55,13 +55,9 @@ def server(_server: Server, transactional_db: None) -> Iterator[Server]:
 def _encrypted_server(
     start_shared_server: StartServer, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Server:
-    files = write_certificate(tmp_path_factory.mktemp("tls"))
-    return start_shared_server(
-        command=(sys.executable, "-c", PROGRAM, *map(str, files)),
-        scheme="https",
-        DJANGO_SETTINGS_MODULE="config.settings",
-        **environment,
-    )
+    certificate, key = write_certificate(tmp_path_factory.mktemp("tls"))
+    command = (*SERVE, "--ssl-certfile", str(certificate), "--ssl-keyfile", str(key))
+    return start_shared_server(command=command, scheme="https", **environment)
 
 
 @pytest.fixture

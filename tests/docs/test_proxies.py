@@ -11,13 +11,13 @@ import pytest
 import yaml
 from websockets.sync.client import connect
 
+from tests.certificates import write_certificate
 from tests.conftest import StartServer
 from tests.docs.blocks import ROOT, blocks_in
 from tests.docs.nginx import Nginx, is_installed
 from tests.engine import only_on
 from tests.people import Person
 from tests.servers import Server, free_port
-from tests.ws.test_encrypted import write_certificate
 
 pytestmark = [only_on("sqlite"), pytest.mark.skipif(not is_installed(), reason="nginx is not installed")]
 

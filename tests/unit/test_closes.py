@@ -18,3 +18,8 @@ def test_the_close_codes_are_those_of_the_protocol() -> None:
         (4504, "user_inactive"),
         (4505, "too_many_connections"),
     }
+
+
+def test_an_overload_says_when_to_come_back() -> None:
+    close = closes.overloaded(2.46)
+    assert close == closes.OVERLOADED._replace(reason="overloaded; retry_after=2.5")

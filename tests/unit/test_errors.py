@@ -21,6 +21,7 @@ STATUSES = {
     "not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
+    "request_timeout": 408,
     "conflict": 409,
     "client_id_reused": 409,
     "last_owner": 409,
@@ -61,7 +62,8 @@ def test_its_summary_is_a_sentence(kind: type[DomainError]) -> None:
 
 
 def test_it_marks_retryable_errors() -> None:
-    assert {kind.code for kind in KINDS if kind.retryable} <= {"rate_limited", "slow_mode", "overloaded", "unavailable"}
+    retryable = {"rate_limited", "slow_mode", "request_timeout", "overloaded", "unavailable"}
+    assert {kind.code for kind in KINDS if kind.retryable} <= retryable
     assert {"rate_limited", "overloaded", "unavailable"} <= {kind.code for kind in KINDS if kind.retryable}
 
 

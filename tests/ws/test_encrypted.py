@@ -1,22 +1,15 @@
-"""With uvicorn's own TLS, our protocol class writes through the transport, with the same guarantees."""
+"""With TLS of the server's own, our protocol class writes through the transport, with the same guarantees."""
 
 import json
-import ssl
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.certificates import EncryptedServer, trusting_context
 from tests.conftest import watched
 from tests.engine import only_on
 from tests.faults.test_slow_reader import narrow_socket
@@ -24,40 +17,6 @@ from tests.people import Person
 from tests.servers import Server
 
 pytestmark = only_on("sqlite")
-
-PROGRAM = """
-import sys, uvicorn
-PROTOCOL = "messaging.transport.uvicorn_protocol:RoomlogProtocol"
-files = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[1:3]))
-uvicorn.run("config.asgi:application", port=int(sys.argv[-1]), ws=PROTOCOL, **files)
-"""
-
-
-class EncryptedServer(Server):
-    def __init__(self, directory: Path) -> None:
-        files = write_certificate(directory)
-        command = (sys.executable, "-c", PROGRAM, *map(str, files))
-        super().__init__(directory / "log", command=command, scheme="https", DJANGO_SETTINGS_MODULE="config.settings")
-
-
-def write_certificate(directory: Path) -> tuple[Path, Path]:
-    """Writes a self-signed certificate and its key. Returns their paths."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = x509.CertificateBuilder(
-        issuer_name=name,
-        subject_name=name,
-        public_key=key.public_key(),
-        serial_number=1,
-        not_valid_before=now - timedelta(days=1),
-        not_valid_after=now + timedelta(days=1),
-    ).sign(key, hashes.SHA256())
-    encoding = serialization.Encoding.PEM
-    certificate_file, key_file = directory / "certificate.pem", directory / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(encoding))
-    key_file.write_bytes(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    return certificate_file, key_file
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +36,13 @@ def encrypted_server(_encrypted_server: Server, transactional_db: None) -> Itera
 @asynccontextmanager
 async def connected(server: Server, person: Person, **options: Any) -> AsyncIterator[ClientConnection]:
     """Connects on the event loop: in Python 3.11, two threads may not use one TLS connection at once."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     async with connect(
-        server.ws_url, ssl=context, additional_headers=person.headers, compression=None, max_size=None, **options
+        server.ws_url,
+        ssl=trusting_context(),
+        additional_headers=person.headers,
+        compression=None,
+        max_size=None,
+        **options,
     ) as connection:
         assert json.loads(await connection.recv())["event"] == "hello"
         yield connection

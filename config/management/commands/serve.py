@@ -2,15 +2,21 @@
 
 import resource
 import socket
+import ssl
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
 import structlog
-import uvicorn
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from uvicorn import Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from config.server.tls import ServerConfig
 
 PING_INTERVAL_S = 20.0
 MAX_FILES = 1_000_000
@@ -26,26 +32,31 @@ class Command(BaseCommand):
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
         parser.add_argument("--workers", type=int, default=1)
+        parser.add_argument("--ssl-certfile", help="serve TLS with this certificate, and those it depends on (PEM)")
+        parser.add_argument("--ssl-keyfile", help="the key of the certificate (PEM), if it is not in the same file")
         parser.add_argument("--no-migrate", action="store_true", help="start without applying migrations")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["workers"] < 1:
             raise CommandError("--workers must be at least 1")
         _check_address(options["host"], options["port"])
+        _check_certificate(options["ssl_certfile"], options["ssl_keyfile"])
         if not options["no_migrate"]:
             call_command("migrate", verbosity=0, interactive=False)
         connection.close()
         if options["workers"] > 1 and not settings.REDIS_URLS:
             log.warning("without REDIS_URL, events reach the other workers up to 1.5 s late")
         _raise_file_limit()
-        self._greet(options["host"], options["port"])
-        uvicorn.run(
+        self._greet(f"{'https' if options['ssl_certfile'] else 'http'}://{options['host']}:{options['port']}")
+        config = ServerConfig(
             "config.asgi:application",
             host=options["host"],
             port=options["port"],
             workers=options["workers"],
+            ssl_certfile=options["ssl_certfile"],
+            ssl_keyfile=options["ssl_keyfile"],
             loop="uvloop",
-            http="httptools",
+            http="config.server.protocol:HttpProtocol",
             ws="messaging.transport.uvicorn_protocol:RoomlogProtocol",
             ws_max_size=settings.ROOMLOG_LIMITS.max_frame_bytes,
             # Compression costs memory for each socket, and chat frames are small.
@@ -60,17 +71,31 @@ class Command(BaseCommand):
             proxy_headers=False,  # config/forwarded.py reads them
             timeout_graceful_shutdown=STOP_S,
         )
+        _run(config)
 
-    def _greet(self, host: str, port: int) -> None:
-        address = f"{host}:{port}"
+    def _greet(self, url: str) -> None:
         self.stdout.write(
-            f"Starting Roomlog on http://{address} (database: {connection.vendor})\n"
-            f"  documents: http://{address}/docs/ · http://{address}/openapi.yaml · http://{address}/asyncapi.yaml\n"
-            f"  try it:    curl -X POST http://{address}/_allauth/app/v1/auth/signup"
+            f"Starting Roomlog on {url} (database: {connection.vendor})\n"
+            f"  documents: {url}/docs/ · {url}/openapi.yaml · {url}/asyncapi.yaml\n"
+            f"  try it:    curl -X POST {url}/_allauth/app/v1/auth/signup"
             ' -H "Content-Type: application/json" -d \'{"username": "alice", "password": "wonderland-7"}\'\n'
             "  next:      see README.md. Press Ctrl-C to stop."
         )
         self.stdout.flush()
+
+
+def _run(config: ServerConfig) -> None:
+    """Serves until a signal ends it, as `uvicorn.run` does with a configuration of its own."""
+    server = Server(config)
+    try:
+        if config.workers > 1:
+            Multiprocess(config, sockets=[config.bind_socket()]).run()
+        else:
+            server.run()
+    except KeyboardInterrupt:
+        pass
+    if config.workers == 1 and not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _check_address(host: str, port: int) -> None:
@@ -81,6 +106,17 @@ def _check_address(host: str, port: int) -> None:
             probe.bind((host, port))
         except (OSError, OverflowError) as error:
             raise CommandError(f"cannot listen on {host}:{port} ({error}): use another --host or --port") from None
+
+
+def _check_certificate(certfile: str | None, keyfile: str | None) -> None:
+    """Raises `CommandError` if TLS is asked for and its files cannot be used."""
+    if keyfile and not certfile:
+        raise CommandError("--ssl-keyfile needs --ssl-certfile")
+    if certfile:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+        except OSError as error:
+            raise CommandError(f"cannot serve TLS with these files ({error})") from None
 
 
 def _raise_file_limit() -> None:
