@@ -112,7 +112,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow: Flow = Flow(transport, self._reading_changed)
         self._outlet = Outlet(transport, self._finish)
-        transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes)
+        # It stays full until it is empty, so that nothing is added while the deadline watches it.
+        transport.set_write_buffer_limits(high=self.limits.send_buffer_bytes, low=0)
         bound_kernel(transport, send_bytes=self.limits.send_buffer_bytes, stalled_s=self.limits.stalled_writer_s)
         peer = self.client[0] if self.client else None
         # A proxy serves many clients.
@@ -162,7 +163,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._deadline is not None and not self._unsent_bytes():
+        if self._deadline is not None and not self._is_output_over:
             self._deadline.stop()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -399,8 +400,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Closes the connection. TLS waits for the client to close, too, and would read what it sends until then."""
-        if self._unsent_bytes():
-            self._start_deadline()
+        self._is_output_over = True
+        self._start_deadline()
         self.transport.close()
         if self._raw is not None:
             self._raw.pause_reading()
