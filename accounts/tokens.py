@@ -1,7 +1,8 @@
 """The check of access tokens, the same over REST and the socket."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jwt
 from allauth.headless.tokens.strategies.jwt import internal as access_tokens
@@ -21,21 +22,54 @@ class TokenExpired(Unauthenticated):
     expired = True
 
 
+class _Claims(NamedTuple):
+    """What a token says, once its signature is verified. Empty if it is not valid."""
+
+    session_key: str = ""
+    user_id: str = ""
+
+
 def check_access_token(token: str) -> Principal:
     """Returns the principal that `token` was issued to. One query, no transaction.
 
     Raises `Unauthenticated` if the token is malformed or forged, if its session has ended, if its user is not active or
     if the password was changed since; `TokenExpired`, which is a kind of it, if the token says that it has expired.
     """
-    payload = access_tokens.decode_token(token, "access") or {}
-    session_key = access_tokens.session_key_from_sid(payload.get("sid", "")) or ""
-    found = selectors.find_active_session(session_key=session_key) if session_key else None
-    if found is None or payload["sub"] != str(found.user.id) or not _is_valid(found.session_data, found.user):
-        raise TokenExpired if _has_expired(token) else Unauthenticated
+    (outcome,) = check_access_tokens([token])
+    if isinstance(outcome, Unauthenticated):
+        raise outcome
+    return outcome
+
+
+def check_access_tokens(tokens: Sequence[str]) -> list[Principal | Unauthenticated]:
+    """Returns what `check_access_token` returns or raises, for each of `tokens`, in their order.
+
+    One query for any number of tokens; none if no token is valid. No transaction.
+    """
+    claims = [_claims_of(token) for token in tokens]
+    sessions = selectors.active_sessions_by_key(each.session_key for each in claims if each.session_key)
+    return [
+        _principal_of(each, sessions.get(each.session_key))
+        or (TokenExpired() if _has_expired(token) else Unauthenticated())
+        for token, each in zip(tokens, claims, strict=True)
+    ]
+
+
+def _claims_of(token: str) -> _Claims:
+    payload = access_tokens.decode_token(token, "access")
+    if payload is None:
+        return _Claims()
+    return _Claims(access_tokens.session_key_from_sid(payload["sid"]) or "", payload["sub"])
+
+
+def _principal_of(claims: _Claims, found: selectors.ActiveSession | None) -> Principal | None:
+    """Returns the principal of a token whose session was `found`, or None if the token is not valid for it."""
+    if found is None or claims.user_id != str(found.user.id) or not _is_valid(found.session_data, found.user):
+        return None
     return Principal(
         user=selectors.user_of(found.user),
-        session_key=session_key,
-        session_id=public_session_id(session_key),
+        session_key=claims.session_key,
+        session_id=public_session_id(claims.session_key),
         auth_version=found.user.auth_version,
         expires_at=found.expires_at,
     )

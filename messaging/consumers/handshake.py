@@ -1,15 +1,11 @@
-"""Authenticates handshakes. The token comes from their headers, never from the URL or a cookie."""
+"""What a handshake carries. The token comes from their headers, never from the URL or a cookie."""
 
 import base64
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from accounts.schema import Principal
-from accounts.tokens import check_access_token
 from foundation.errors import Unauthenticated
 from messaging.wire.frames import SUBPROTOCOL
-from rooms.selectors import get_epoch
 
 _BEARER = "bearer."
 
@@ -57,11 +53,3 @@ def _basic_token(credentials: str) -> str:
     if user != "bearer" or not token:
         raise Unauthenticated
     return token
-
-
-def authenticate(*, token: str) -> tuple[Principal, UUID]:
-    """Returns the user whom `token` authenticates, and the epoch. Two queries, no transaction.
-
-    Raises what `check_access_token` raises.
-    """
-    return check_access_token(token), get_epoch()

@@ -14,6 +14,8 @@ from tests.unit.virtual_time import run
 class BrokenWire:
     """A connection that is lost when the socket attaches to it."""
 
+    is_open = True
+
     def attach(self, socket: object) -> None:
         raise OSError("the connection is closed")
 

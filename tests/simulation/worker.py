@@ -13,12 +13,12 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.append.appender import Appender
-from messaging.consumers.handshake import authenticate
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.fanout.layer import Layer
+from messaging.selectors.handshakes import authenticate
 from messaging.selectors.log import list_changes, read_page
-from messaging.services.follow import follow_room, follow_rooms
+from messaging.services.follow import follow_room, follow_rooms, resume_rooms
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
@@ -87,6 +87,7 @@ class Worker(Engine):
         return {
             authenticate: self.services.authenticate,
             follow_room: self._published_here(self.services.follow_room),
+            resume_rooms: self.services.resume_rooms,
             follow_rooms: self.services.follow_rooms,
             services.leave_room: self._published_here(self.services.leave_room),
             read_page: store.read_page,

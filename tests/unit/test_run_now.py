@@ -20,6 +20,7 @@ from messaging.consumers.chat import ChatConsumer
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.transport.frame_queue import run_now
+from messaging.selectors.handshakes import Admitted
 from messaging.wire.actions import Action, Leave, Ping, Send
 from messaging.wire.limits import Limits
 from messaging.wire.shapes import Sent
@@ -59,7 +60,7 @@ class Connected:
         self.consumer.engine = self.engine
         self.consumer.scope = {}
         self.consumer.base_send = self._send
-        self.consumer.begin(principal(), UUID(int=1))
+        self.consumer.begin(Admitted(principal(), epoch=UUID(int=1)))
 
     def run_now(self, action: Action) -> None:
         run_now(self.consumer.handle_action(action.name(), action.request_id, frame=action))

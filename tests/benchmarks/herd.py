@@ -1,0 +1,79 @@
+"""How fast thousands of sockets come back to one process after they lost their connections."""
+
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tests.benchmarks.generator import Arrival, Socket
+from tests.benchmarks.subjects import Roomlog, RoomlogPostgresql
+from tests.benchmarks.suites import Plan, available, running
+
+HERD = 10_000
+MEMBERS = 50  # of each room
+MISSED = 5  # messages of each room
+SPREADS_S = (0.0, 1.0, 10.0)
+ACTIONS = ("sync", "join")
+
+_SEED = ("tests.benchmarks.seed_herd", *map(str, (HERD, MEMBERS, MISSED)))
+
+
+class HerdSqlite(Roomlog):
+    seed = _SEED
+
+
+class HerdPostgresql(RoomlogPostgresql):
+    redis = False
+    name = "Roomlog, PostgreSQL"
+    seed = _SEED
+
+
+class Herd(NamedTuple):
+    """A row of the table: who came back, with which action, within which time, and what that took."""
+
+    name: str
+    action: str
+    spread_s: float
+    arrival: Arrival
+    cpu_s: float
+
+
+def herd(plan: Plan) -> list[Herd]:
+    """Measures how long a herd takes until each client has received `hello`, its reply, and every missed message."""
+    found = []
+    directory = plan.directory / "herd"
+    directory.mkdir(exist_ok=True)
+    for _ in range(plan.rounds):
+        for spread_s in SPREADS_S:
+            for action in ACTIONS:
+                for kind in available([HerdPostgresql, HerdSqlite]):
+                    assert issubclass(kind, Roomlog)
+                    with running(kind, plan._replace(directory=directory)) as subject:
+                        found.append(come_back(subject, action, spread_s))
+                        print(found[-1], flush=True)
+    return found
+
+
+def come_back(subject: Roomlog, action: str, spread_s: float) -> Herd:
+    with subject.generator(sockets_of(subject, action)) as clients:
+        before = subject.cpu_s()
+        arrival = clients.come_back(spread_s=spread_s)
+        return Herd(subject.name, action, spread_s, arrival, subject.cpu_s() - before)
+
+
+def sockets_of(subject: Roomlog, action: str) -> Sequence[Socket]:
+    """Returns a socket of each person, which resumes their room from its beginning."""
+    sockets = []
+    for number, token in enumerate(subject.plan["tokens"]):
+        room = subject.plan["rooms"][number // MEMBERS]
+        first = (
+            {"action": "join", "room": room, "after": 0} if action == "join" else {"action": "sync", "rooms": {room: 0}}
+        )
+        sockets.append(
+            Socket(
+                header=f"Authorization: Bearer {token}",
+                first=json.dumps(first),
+                ready=f'"seq":{MISSED},"at"',
+                after="0",
+            )
+        )
+    return sockets
