@@ -12,8 +12,8 @@ from uuid import UUID
 import msgspec
 
 from accounts.schema import SessionStanding
-from messaging.append.submissions import Submission
 from messaging.admission import Admission
+from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
 from messaging.batching import Batcher
 from messaging.database_threads import DatabaseThreads

@@ -54,25 +54,24 @@ def herd(plan: Plan) -> list[Herd]:
 
 
 def come_back(subject: Roomlog, action: str, spread_s: float) -> Herd:
-    with subject.generator(sockets_of(subject, action)) as clients:
+    sockets = sockets_of(subject.plan["tokens"], subject.plan["rooms"], action=action, members=MEMBERS, missed=MISSED)
+    with subject.generator(sockets) as clients:
         before = subject.cpu_s()
         arrival = clients.come_back(spread_s=spread_s)
         return Herd(subject.name, action, spread_s, arrival, subject.cpu_s() - before)
 
 
-def sockets_of(subject: Roomlog, action: str) -> Sequence[Socket]:
-    """Returns a socket of each person, which resumes their room from its beginning."""
+def sockets_of(tokens: Sequence[str], rooms: Sequence[str], *, action: str, members: int, missed: int) -> list[Socket]:
+    """Returns a socket of each person, which resumes their room from its beginning. Each `members` people share one."""
     sockets = []
-    for number, token in enumerate(subject.plan["tokens"]):
-        room = subject.plan["rooms"][number // MEMBERS]
-        first = (
-            {"action": "join", "room": room, "after": 0} if action == "join" else {"action": "sync", "rooms": {room: 0}}
-        )
+    for number, token in enumerate(tokens):
+        room = rooms[number // members]
+        resume = {"room": room, "after": 0} if action == "join" else {"rooms": {room: 0}}
         sockets.append(
             Socket(
                 header=f"Authorization: Bearer {token}",
-                first=json.dumps(first),
-                ready=f'"seq":{MISSED},"at"',
+                first=json.dumps({"action": action, **resume}),
+                ready=f'"seq":{missed},"at"',
                 after="0",
             )
         )

@@ -6,6 +6,7 @@ python -m tests.benchmarks.seed_herd <people> <members of a room> <missed messag
 import json
 import os
 import sys
+from typing import NamedTuple
 from uuid import UUID
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -14,22 +15,35 @@ import django
 
 django.setup()
 
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
 from tests.benchmarks import fill
-from tests.benchmarks.seed import make_people, make_room
+from tests.benchmarks.seed import TOKENS_EXPIRE_IN_S, make_people, make_room
 
 
-def main(people: int, members: int, missed: int) -> None:
-    call_command("migrate", verbosity=0, interactive=False)
+class Crowd(NamedTuple):
+    """The tokens of people, and their rooms: the first room is that of the first `members` people, and so on."""
+
+    tokens: list[str]
+    rooms: list[str]
+
+
+def make_crowd(people: int, *, members: int, missed: int) -> Crowd:
     users, tokens = make_people(people)
     rooms = [make_room(f"room {start}", users[start : start + members]) for start in range(0, people, members)]
     for room in rooms:
         fill.main(UUID(room), missed)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # autovacuum would do so later
-    json.dump({"tokens": tokens, "rooms": rooms}, sys.stdout)
+    return Crowd(tokens, rooms)
+
+
+def main(people: int, members: int, missed: int) -> None:
+    settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = TOKENS_EXPIRE_IN_S
+    call_command("migrate", verbosity=0, interactive=False)
+    json.dump(make_crowd(people, members=members, missed=missed)._asdict(), sys.stdout)
 
 
 if __name__ == "__main__":

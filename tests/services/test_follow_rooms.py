@@ -31,7 +31,7 @@ def test_each_request_has_its_own_errors_budget_and_epoch(alice: Person, bob: Pe
     rooms = [make_room(alice) for _ in range(3)]
     for room in rooms:
         say(alice, room, "hi", "ho")
-    given = dict.fromkeys(rooms, 1)
+    given: dict[UUID, int | None] = dict.fromkeys(rooms, 1)
     requests = [
         SyncRequest(alice.id, Sync(rooms=given, max_replay=4)),
         SyncRequest(alice.id, Sync(rooms=given, epoch=uuid4())),

@@ -58,9 +58,14 @@ class ModelThreads(DatabaseThreads):
         super().__init__(0, name="model")
         self._replacements = replacements
         self._clock = clock
+        self.answers = asyncio.Event()  # cleared while the database does not answer
+        self.answers.set()
+        self.calls: list[tuple[Any, ...]] = []  # the name and the positional arguments of each
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.sleep(self._clock.delay_s(("before", fn.__name__, sorted(kwargs))))
+        self.calls.append((fn.__name__, *args))
+        await self.answers.wait()
         try:
             result: T = self._replacements.get(fn, fn)(*args, **kwargs)
             return result
@@ -73,10 +78,11 @@ class Worker(Engine):
 
     def __init__(self, store: ModelStore, *, limits: Limits, layer: Layer, clock: Clock) -> None:
         self.services = ModelServices(store, now=clock.now)
+        self.database = ModelThreads(self._replacements(store), clock=clock)
         super().__init__(
             limits=limits,
             layer=layer,
-            readers=ModelThreads(self._replacements(store), clock=clock),
+            readers=self.database,
             writer_thread=ModelThreads({}, clock=clock),
             append=Appender(store, now=clock.now).append,
             broadcast=self.publish,

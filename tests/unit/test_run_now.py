@@ -19,8 +19,8 @@ from messaging.append.writer import Appended
 from messaging.consumers.chat import ChatConsumer
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
-from messaging.transport.frame_queue import run_now
 from messaging.selectors.handshakes import Admitted
+from messaging.transport.frame_queue import run_now
 from messaging.wire.actions import Action, Leave, Ping, Send
 from messaging.wire.limits import Limits
 from messaging.wire.shapes import Sent
