@@ -91,7 +91,7 @@ class Batcher(Generic[Item, Result]):
 
     @property
     def per_s(self) -> float | None:
-        """How many items are done in a second while more of them wait than one batch takes. None if never measured."""
+        """How much is done in a second while more waits than one batch takes. None if that was never measured."""
         return self._max_size / self._full_batch_s if self._full_batch_s else None
 
     async def _work(self) -> None:
@@ -99,10 +99,11 @@ class Batcher(Generic[Item, Result]):
         try:
             while batch := self._next_batch():
                 self._began = self._loop.time()
+                is_full = bool(self._waiting)  # a batch that takes everything says little about how many would fit
                 for waiting, outcome in zip(batch, await self._try([each.item for each in batch]), strict=True):
                     _settle(waiting.result, outcome)
-                if self._waiting:  # a batch that leaves none behind says little about how many fit
-                    self._measure(len(batch))
+                if is_full:
+                    self._measure()
         finally:
             self._task = None
             for waiting in batch:  # none, unless this was cancelled
@@ -133,8 +134,8 @@ class Batcher(Generic[Item, Result]):
         half = len(items) // 2
         return [*await self._try(items[:half]), *await self._try(items[half:])]
 
-    def _measure(self, size: int) -> None:
-        took_s = (self._loop.time() - self._began) * self._max_size / size
+    def _measure(self) -> None:
+        took_s = self._loop.time() - self._began
         known_s = self._full_batch_s or took_s
         self._full_batch_s = known_s + SMOOTHING * (took_s - known_s)
 

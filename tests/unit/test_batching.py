@@ -157,6 +157,20 @@ async def test_it_estimates_the_wait_from_full_batches() -> None:
     assert batcher.per_s == pytest.approx(3 / BATCH_S)  # the last batch does not count: it left nobody behind
 
 
+async def test_a_batch_that_takes_everything_is_not_measured() -> None:
+    """It takes as long as a full one here. Those that arrive meanwhile do not make it a full one."""
+    batcher = batcher_of(Doubler())
+    running = [asyncio.create_task(batcher.run(1))]
+    await settle()
+    running += [asyncio.create_task(batcher.run(n)) for n in (2, 3)]
+
+    await asyncio.sleep(BATCH_S / 2)
+
+    assert batcher.wait_s == pytest.approx(BATCH_S / 2)
+    await asyncio.gather(*running)
+    assert batcher.per_s is None
+
+
 async def test_the_wait_is_at_least_as_long_as_the_present_batch_has_taken() -> None:
     async def hang(numbers: Sequence[int]) -> Sequence[int]:
         await asyncio.sleep(100)
