@@ -7,14 +7,13 @@ from uuid import UUID
 
 import msgspec
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from accounts import models
 from accounts.schema import AddedBy, Me, SessionStanding, User, UserPage
 from foundation.errors import NotFound
 from foundation.paging import page_of
-from foundation.sql import Lookup, as_moment, as_uuid, bound_moment
+from foundation.sql import Lookup, Query, SqlRow, as_moment, as_uuid, bound_moment
 
 _CHANGED_SESSIONS = Lookup(
     """
@@ -27,12 +26,16 @@ _CHANGED_SESSIONS = Lookup(
     key="text",
 )
 
-_ACTIVE_SESSION = """
-    SELECT s.session_data, s.expire_date, u.id, u.password, u.username, u.display_name, u.avatar_url, u.data, u.is_bot,
-           u.auth_version
-    FROM accounts_session s JOIN accounts_user u ON u.id = s.user_id
-    WHERE s.session_key = %s AND s.expire_date > %s AND u.is_active
-"""
+_ACTIVE_SESSIONS = Query(
+    """
+    SELECT s.session_key, s.session_data, s.expire_date, u.id, u.password, u.username, u.display_name, u.avatar_url,
+           u.data, u.is_bot, u.auth_version
+    FROM input
+    JOIN accounts_session s ON s.session_key = input.session_key AND s.expire_date > input.at
+    JOIN accounts_user u ON u.id = s.user_id AND u.is_active
+    """,
+    session_key="text", at="timestamptz",
+)  # fmt: skip
 
 
 class ActiveSession(NamedTuple):
@@ -86,17 +89,19 @@ def list_users(*, search: str, before: str | None, after: str | None, limit: int
     return page.render(UserPage, [user_of(row) for row in page.rows])
 
 
-def find_active_session(*, session_key: str) -> ActiveSession | None:
-    """Returns the session with this key, or None if it has ended or expired or its user is not active.
+def active_sessions_by_key(session_keys: Iterable[str]) -> dict[str, ActiveSession]:
+    """Returns the sessions with these keys, without those that have ended or expired or whose user is not active.
 
-    One query, in plain SQL, because every handshake and every request makes it.
+    One query, in plain SQL, because every handshake and every request makes it; none for no keys.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_ACTIVE_SESSION, [session_key, bound_moment(timezone.now())])
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    session_data, expires_at, user_id, password, username, display_name, avatar_url, data, is_bot, auth_version = row
+    now = timezone.now()
+    rows = _ACTIVE_SESSIONS.run([(key, now) for key in set(session_keys)])
+    return {row[0]: _active_session_of(row) for row in rows}
+
+
+def _active_session_of(row: SqlRow) -> ActiveSession:
+    session_key, session_data, expires_at, user_id, password, *shown, data, is_bot, auth_version = row
+    username, display_name, avatar_url = shown
     user = models.User(
         id=as_uuid(user_id),
         password=password,

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from accounts import refreshes
 from accounts.models import Session
 from accounts.sessions import SessionStore, session_key_of, session_token_of
-from accounts.tokens import find_session, issue_tokens
+from accounts.tokens import find_sessions, issue_tokens
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +68,7 @@ class TokenStrategy(JWTTokenStrategy):  # type: ignore[misc]
         session_key = internal.session_key_from_sid(payload["sid"])
         with transaction.atomic():
             session = Session.objects.select_for_update(no_key=True).filter(session_key=session_key).first()
-            found = find_session(payload) if session else None
+            (found,) = find_sessions([payload])
             if session is None or found is None:
                 return None
             used_at = refreshes.use(session, refresh_id=payload["jti"], now=time.time())

@@ -1,6 +1,7 @@
 """Tokens: how they are issued, and the check of access tokens, the same over REST and the socket."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
@@ -30,16 +31,52 @@ class TokenExpired(Unauthenticated):
     expired = True
 
 
+class _Claims(NamedTuple):
+    """What a token says, once its signature is verified. Empty if it is not valid."""
+
+    session_key: str = ""
+    user_id: str = ""
+
+
 def check_access_token(token: str) -> Principal:
     """Returns the principal that `token` was issued to. One query, no transaction.
 
     Raises `Unauthenticated` if the token is malformed or forged, if its session has ended, if its user is not active or
     if the password was changed since; `TokenExpired`, which is a kind of it, if the token says that it has expired.
     """
-    payload = allauth_tokens.decode_token(token, "access")
-    found = find_session(payload) if payload else None
-    if found is None:
-        raise TokenExpired if _has_expired(token) else Unauthenticated
+    (outcome,) = check_access_tokens([token])
+    if isinstance(outcome, Unauthenticated):
+        raise outcome
+    return outcome
+
+
+def check_access_tokens(tokens: Sequence[str]) -> list[Principal | Unauthenticated]:
+    """Returns what `check_access_token` returns or raises, for each of `tokens`, in their order.
+
+    One query for any number of tokens; none if no token is valid. No transaction.
+    """
+    payloads = [allauth_tokens.decode_token(token, "access") for token in tokens]
+    return [
+        _principal_of(found) if found else TokenExpired() if _has_expired(token) else Unauthenticated()
+        for token, found in zip(tokens, find_sessions(payloads), strict=True)
+    ]
+
+
+def find_sessions(payloads: Sequence[dict[str, Any] | None]) -> list[ActiveSession | None]:
+    """Returns the session of each token whose signature was verified, or None if it has ended or the payload is None.
+
+    It has also ended if it has expired, if its user is not active, and if the password was changed since. One query for
+    any number of tokens; none if no payload is given.
+    """
+    keys = [allauth_tokens.session_key_from_sid(payload["sid"]) if payload else None for payload in payloads]
+    sessions = selectors.active_sessions_by_key(key for key in keys if key)
+    return [
+        found if payload and key and (found := sessions.get(key)) and _is_session_of(found, payload) else None
+        for payload, key in zip(payloads, keys, strict=True)
+    ]
+
+
+def _principal_of(found: ActiveSession) -> Principal:
     return Principal(
         user=selectors.user_of(found.user),
         session_key=found.session_key,
@@ -49,16 +86,8 @@ def check_access_token(token: str) -> Principal:
     )
 
 
-def find_session(payload: dict[str, Any]) -> ActiveSession | None:
-    """Returns the session of a token whose signature was verified, or None if it has ended. One query.
-
-    It has also ended if it has expired, if its user is not active, and if the password was changed since.
-    """
-    session_key = allauth_tokens.session_key_from_sid(payload["sid"])
-    found = selectors.find_active_session(session_key=session_key) if session_key else None
-    if found is None or payload["sub"] != str(found.user.id) or not _is_valid(found.session_data, found.user):
-        return None
-    return found
+def _is_session_of(found: ActiveSession, payload: dict[str, Any]) -> bool:
+    return bool(payload["sub"] == str(found.user.id)) and _is_valid(found.session_data, found.user)
 
 
 def issue_tokens(*, user_id: UUID, sid: str, refresh_id: str, at: float) -> Tokens:

@@ -20,7 +20,7 @@ from config.lifespan import lifespan
 from config.server.admitted import admitted, refuse_request, refuse_socket
 from messaging.consumers.chat import ChatConsumer
 
-handled = admitted(django, bound=lambda admission: admission.handled, refuse=refuse_request)  # type: ignore[arg-type]
+handled = admitted(django, bound=lambda bounds: bounds.handled, refuse=refuse_request)  # type: ignore[arg-type]
 
 
 async def handle(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -34,7 +34,7 @@ async def handle(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCalla
 # A body that is on its way does not count against the process: slow ones would keep out everybody else's requests.
 http = admitted(
     bounded(handle, max_bytes=settings.ROOMLOG_LIMITS.max_frame_bytes),
-    bound=lambda admission: admission.requests,
+    bound=lambda bounds: bounds.requests,
     refuse=refuse_request,
 )
 
@@ -43,7 +43,7 @@ async def consume(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCall
     await ChatConsumer()(scope, receive, send)
 
 
-chat = admitted(consume, bound=lambda admission: admission.sockets, refuse=refuse_socket)
+chat = admitted(consume, bound=lambda bounds: bounds.sockets, refuse=refuse_socket)
 
 
 async def _route(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:

@@ -13,7 +13,7 @@ from django.db import connection
 from accounts import revocation
 from config.drain import Drain
 from config.private import close_to_others
-from config.server.admitted import admission_of
+from config.server.admitted import bounds_of
 from messaging.append.appender import Appender
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
     """Makes the engine on the running loop and registers it as a listener; undoes both at shutdown.
 
-    Requests and sockets find the engine in `scope["state"]["engine"]`, and the admission of the process beside it.
+    Requests and sockets find the engine in `scope["state"]["engine"]`, and the bounds of the process beside it.
     """
     await receive()
     close_to_others(settings.DATA_DIR, settings.ROOMLOG_PRIVATE_FILES)
@@ -49,7 +49,7 @@ async def lifespan(scope: LifespanScope, receive: ASGIReceiveCallable, send: ASG
     broadcast.add_listener(engine.publish)
     revocation.add_listener(_publish_session_change)
     scope["state"]["engine"] = engine
-    admission_of(scope["state"], now=engine.loop.time)
+    bounds_of(scope["state"], now=engine.loop.time)
     drain = Drain(engine, grace_s=settings.ROOMLOG_GRACE_S)
     drain.install()
     _tune_garbage_collection()

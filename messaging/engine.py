@@ -11,25 +11,36 @@ from uuid import UUID
 
 import msgspec
 
+from messaging.admission import Admission
 from messaging.append.submissions import Submission
 from messaging.append.writer import Appended, Writer
+from messaging.batching import Batcher
 from messaging.database_threads import DatabaseThreads
 from messaging.fanout.feed import Sink
 from messaging.fanout.hub import Hub
 from messaging.fanout.layer import Layer, room_group, user_group
 from messaging.fanout.pages import EntryPage
 from messaging.fanout.relay import NoRelay, Relay
+from messaging.fanout.resume import Plan
 from messaging.fanout.sweep import Changes, Sweep
+from messaging.selectors.handshakes import Admitted, authenticate
 from messaging.selectors.log import list_changes, read_page
+from messaging.services.follow import JoinRequest, SyncRequest, SyncResult, follow_rooms, resume_rooms
 from messaging.shared_limits import Ledger, SharedLimits
 from messaging.throttling import charge_reading, limiter_of_actions, limiter_of_reading
 from messaging.wire import closes, frames
+from messaging.wire.closes import Close
 from messaging.wire.framing import Frames
 from messaging.wire.limits import Limits
+from messaging.wire.shapes import Followed
 from rooms.broadcast import broadcast
 from rooms.notices import Notice
 
-DRAIN_SLICES = 10  # groups of sockets that are closed one after the other when the process drains
+SLICE_S = 0.1  # between two groups of sockets that are closed when the process drains
+CLOSING_SHARE = 0.5  # of the grace; the rest is for answers to sends in flight
+ADMITTED_SHARE = 0.8  # of the time for a handshake: one that would wait longer is turned away
+JOIN_BATCH = 100  # joins that are answered with one statement
+SYNC_BATCH_ROOMS = 500  # of the syncs that are answered with one statement
 STALE_SWEEPS = 5  # intervals without a successful sweep, after which the process is not ready
 
 
@@ -67,6 +78,7 @@ class Engine:
         self.loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self.is_draining = False
+        self._spread_s = limits.reconnect_spread_s
         self.readers = readers
         self._writer_thread = writer_thread
         self.hub = Hub(read_page=self._read_page, loop=self.loop, limits=limits, interest=self, charge=charge_reading)
@@ -75,6 +87,25 @@ class Engine:
             broadcast=broadcast,
             loop=self.loop,
             limits=limits,
+        )
+        self.handshakes: Batcher[str, Admitted] = Batcher(
+            lambda tokens: readers.run(authenticate, tokens), loop=self.loop, max_size=limits.handshake_batch
+        )
+        self.admission = Admission(
+            self.handshakes,
+            loop=self.loop,
+            most_waiting=limits.handshake_backlog,
+            most_wait_s=limits.handshake_timeout_s * ADMITTED_SHARE,
+            per_s=limits.handshakes_per_s,
+        )
+        self.resumes: Batcher[JoinRequest, tuple[Followed, Plan] | None] = Batcher(
+            lambda requests: readers.run(resume_rooms, requests), loop=self.loop, max_size=JOIN_BATCH
+        )
+        self.syncs: Batcher[SyncRequest, SyncResult] = Batcher(
+            lambda requests: readers.run(follow_rooms, requests),
+            loop=self.loop,
+            max_size=SYNC_BATCH_ROOMS,
+            size_of=lambda request: len(request.sync.rooms),
         )
         self.relay = self._make_relay(layer)
         self.sweep = Sweep(
@@ -111,27 +142,36 @@ class Engine:
         )
 
     async def drain(self, *, grace_s: float) -> None:
-        """Advises every client to reconnect, answers the sends in flight, and closes the sockets, in slices.
+        """Advises every client when to reconnect, answers the sends in flight, and closes the sockets, in slices.
 
-        Returns after `grace_s` at the latest; sockets that are open by then are closed without waiting for answers.
+        The clients are spread over a time in proportion to their number. Each socket is served until its time comes, or
+        a shorter time if the grace is not enough. Returns after `grace_s` at the latest; sockets that are open by then
+        are closed without waiting for answers.
         """
         self.is_draining = True
         sinks = self.hub.sinks()
         random.shuffle(sinks)
-        for sink in sinks:
-            advice_ms = random.randrange(int(self.limits.reconnect_spread_s * 1000) + 1)  # noqa: S311
-            sink.write(Frames((frames.encode_draining(advice_ms),)))
+        self._spread_s = max(self.limits.reconnect_spread_s, len(sinks) / self.limits.handshakes_per_s)
+        for place, sink in enumerate(sinks):
+            share = (place + random.random()) / len(sinks)  # noqa: S311
+            sink.write(Frames((frames.encode_draining(int(share * self._spread_s * 1000)),)))
         try:
             async with asyncio.timeout(grace_s):
-                await _close_in_slices(sinks, pause_s=min(0.05, grace_s / DRAIN_SLICES / 2))
+                await _close_in_slices(sinks, within_s=min(self._spread_s, grace_s * CLOSING_SHARE))
                 await self.writer.drain()
         except TimeoutError:
             for sink in sinks:
                 sink.close(closes.DRAINING)
 
+    def draining_close(self) -> Close:
+        """Returns the close of a handshake that comes while the process drains, with a time to come back."""
+        return closes.later(closes.DRAINING, random.uniform(0, self._spread_s))  # noqa: S311
+
     async def close(self) -> None:
         """Appends what the writer has accepted, then stops every task and thread."""
         await self.writer.drain()
+        for batcher in (self.handshakes, self.resumes, self.syncs):
+            await batcher.close()
         await self.sweep.close()
         await self.relay.close()
         if self._shared_limits is not None:
@@ -193,8 +233,21 @@ class Engine:
         )
 
 
-async def _close_in_slices(sinks: Sequence[Sink], *, pause_s: float) -> None:
-    """Closes `sinks` in slices, so that their clients do not all reconnect in the same moment."""
-    for index in range(min(DRAIN_SLICES, len(sinks))):
-        await asyncio.gather(*(sink.leave(closes.DRAINING) for sink in sinks[index::DRAIN_SLICES]))
-        await asyncio.sleep(pause_s)
+async def _close_in_slices(sinks: Sequence[Sink], *, within_s: float) -> None:
+    """Closes `sinks` in their order, in slices over `within_s`. Returns when all are closed.
+
+    A client that does not wait for the time that it was told does not reconnect in the same moment as all others. A
+    slice does not wait for an earlier one whose sends are not answered yet.
+    """
+    slices = max(1, min(len(sinks), round(within_s / SLICE_S)))
+    leaving: list[asyncio.Task[None]] = []
+    try:
+        for index in range(slices):
+            if index:
+                await asyncio.sleep(within_s / slices)
+            some = sinks[len(sinks) * index // slices : len(sinks) * (index + 1) // slices]
+            leaving += [asyncio.create_task(sink.leave(closes.DRAINING)) for sink in some]
+        await asyncio.gather(*leaving)
+    finally:
+        for task in leaving:
+            task.cancel()

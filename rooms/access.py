@@ -1,27 +1,27 @@
 """The only way from a user to a room: reads the membership and checks the permission. Changes nothing."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from foundation.errors import DomainError, NotFound
-from foundation.sql import Lookup, as_uuid
+from foundation.sql import Query, as_uuid
 from rooms import models
 from rooms.errors import Archived
 from rooms.permissions import Permission, refusal_of_stranger
 from rooms.schema import Head
 
-_POSITIONS = Lookup(
+_POSITIONS = Query(
     """
-    SELECT m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
+    SELECT input.request, m.room_id, m.joined_seq, m.read_id, h.seq, h.message_id, h.floor
     FROM input
-    JOIN rooms_membership m ON m.room_id = input.key AND m.user_id = %s AND m.left_seq IS NULL
+    JOIN rooms_membership m ON m.room_id = input.room_id AND m.user_id = input.user_id AND m.left_seq IS NULL
     JOIN rooms_head h ON h.room_id = m.room_id
     """,
-    key="uuid",
-)
+    request="int", room_id="uuid", user_id="uuid",
+)  # fmt: skip
 
 
 class Access(msgspec.Struct, frozen=True):
@@ -69,20 +69,33 @@ def access_room(*, user_id: UUID, room_id: UUID, permission: Permission = Permis
     return access
 
 
-def access_rooms(
-    *, user_id: UUID, room_ids: Collection[UUID]
-) -> tuple[dict[UUID, RoomPosition], dict[UUID, DomainError]]:
-    """Returns the user's position in each room of which they are a member, and an error for each of the other rooms.
+def access_rooms(requests: Sequence[tuple[UUID, Collection[UUID]]]) -> list[dict[UUID, RoomPosition | DomainError]]:
+    """Returns, for each user and rooms in `requests`, the user's position in each room of which they are a member, and
+    an error for each other room. The errors are those that `access_room` would raise.
 
-    At most two queries for any number of rooms; no transaction. The errors are those that `access_room` would raise.
+    At most two queries for any number of users and rooms; no transaction.
     """
-    rows = _POSITIONS.run(dict.fromkeys(room_ids, 0), user_id.hex)
-    positions = {
-        as_uuid(room_id): RoomPosition(joined_seq, read_id, Head(seq=seq, message_id=message_id, floor=floor))
-        for room_id, joined_seq, read_id, seq, message_id, floor in rows
-    }
-    others = [room_id for room_id in room_ids if room_id not in positions]
-    return positions, _refusals(others) if others else {}
+    found: list[dict[UUID, RoomPosition | DomainError]] = [{} for _ in requests]
+    rows = _POSITIONS.run(
+        [(index, room_id, user_id) for index, (user_id, room_ids) in enumerate(requests) for room_id in room_ids]
+    )
+    for index, room_id, joined_seq, read_id, seq, message_id, floor in rows:
+        head = Head(seq=seq, message_id=message_id, floor=floor)
+        found[index][as_uuid(room_id)] = RoomPosition(joined_seq, read_id, head)
+    others = [set(room_ids) - known.keys() for (_, room_ids), known in zip(requests, found, strict=True)]
+    refusals = _refusals(set().union(*others)) if any(others) else {}
+    for known, refused in zip(found, others, strict=True):
+        known |= {room_id: refusals[room_id] for room_id in refused}
+    return found
+
+
+def find_memberships(members: Collection[tuple[UUID, UUID]]) -> list[models.Membership]:
+    """Returns the memberships of those of `members`, given by the ids of room and user, who are members.
+
+    Each has `user`, `room` and `room.head` loaded. One query for up to some hundred members; no transaction.
+    """
+    present = models.Membership.objects.select_related("room", "user", "room__head").filter(left_seq__isnull=True)
+    return list(present.filter(pk__in=list(members)))
 
 
 def find_member(*, room_id: UUID, user_id: UUID) -> models.Membership | None:

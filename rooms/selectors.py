@@ -1,6 +1,6 @@
 """Reads of rooms and members, rendered as the shapes of `rooms.schema`. No transactions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from foundation.paging import KeysetPage, page_of
 from foundation.schema import timestamp
 from foundation.sql import Lookup, as_uuid
 from rooms import models
-from rooms.access import access_room, get_member_row
+from rooms.access import access_room, find_memberships, get_member_row
 from rooms.permissions import Role
 from rooms.schema import Head, Joined, Kind, Member, MemberPage, Notify, ReadState, RoleName, Room, RoomPage
 
@@ -127,6 +127,14 @@ def get_joined(*, user_id: UUID, room_id: UUID) -> Joined:
     Raises what `access_room` raises.
     """
     return joined_of(access_room(user_id=user_id, room_id=room_id).membership)
+
+
+def joined_by_member(members: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Joined]:
+    """Returns what `get_joined` returns, for many members, by the ids of room and user. One query.
+
+    Users who are not members are left out.
+    """
+    return {(row.room_id, row.user_id): joined_of(row) for row in find_memberships(members)}
 
 
 def list_public_rooms(*, search: str, before: UUID | None, after: UUID | None, limit: int) -> RoomPage:

@@ -7,8 +7,6 @@ stored: what a user has not been told is the present state of each membership th
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db import connection
-
 from foundation.sql import Lookup, as_uuid
 
 _RAISE = Lookup(
@@ -17,6 +15,10 @@ _RAISE = Lookup(
     ON CONFLICT (user_id) DO UPDATE SET version = rooms_userhead.version + 1
     RETURNING user_id, version
     """,
+    key="uuid",
+)
+_VERSIONS = Lookup(
+    "SELECT h.user_id, h.version FROM input JOIN rooms_userhead h ON h.user_id = input.key",
     key="uuid",
 )
 
@@ -32,9 +34,6 @@ def raise_versions(user_ids: Iterable[UUID]) -> dict[UUID, int]:
     return {as_uuid(user_id): version for user_id, version in rows}
 
 
-def get_version(*, user_id: UUID) -> int:
-    """Returns the user's version: 0 if no change has concerned them yet. One query, in plain SQL as for the epoch."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT version FROM rooms_userhead WHERE user_id = %s", [user_id.hex])
-        row = cursor.fetchone()
-    return row[0] if row else 0
+def versions_by_user(user_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Returns the versions of these users, without those whom no change has concerned yet. One query."""
+    return {as_uuid(user_id): version for user_id, version in _VERSIONS.run(dict.fromkeys(user_ids, 0))}

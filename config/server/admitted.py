@@ -8,42 +8,42 @@ from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallab
 from django.conf import settings
 
 from api import problems
-from config.server.admission import Admission, Bound
+from config.server.bounds import Bound, Bounds
 from foundation.errors import Overloaded
 from messaging.consumers.handshake import chosen_subprotocol
 from messaging.wire.closes import overloaded
 
-_KEY = "admission"
+_KEY = "bounds"
 
 Refuse = Callable[[Scope, ASGIReceiveCallable, ASGISendCallable, Overloaded], Awaitable[None]]
 
 
-def admission_of(state: dict[str, Any], *, now: Callable[[], float]) -> Admission:
-    """Returns the admission of the process, which the server's `state` holds, or makes it. `now` is the loop's clock.
+def bounds_of(state: dict[str, Any], *, now: Callable[[], float]) -> Bounds:
+    """Returns the bounds of the process, which the server's `state` holds, or makes it. `now` is the loop's clock.
 
     Requests and sockets find it in `scope["state"]`.
     """
     if _KEY not in state:
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        state[_KEY] = Admission(
+        state[_KEY] = Bounds(
             settings.ROOMLOG_LIMITS,
             proxies=settings.ROOMLOG_PROXIES,
             counts_addresses=settings.ROOMLOG_RATE_LIMITS,
             now=now,
             files=2**40 if files == resource.RLIM_INFINITY else files,
         )
-    admission: Admission = state[_KEY]
-    return admission
+    bounds: Bounds = state[_KEY]
+    return bounds
 
 
-def admitted(app: ASGI3Application, *, bound: Callable[[Admission], Bound], refuse: Refuse) -> ASGI3Application:
+def admitted(app: ASGI3Application, *, bound: Callable[[Bounds], Bound], refuse: Refuse) -> ASGI3Application:
     """Wraps `app` so that each of its calls takes a place of `bound`. If there is none, `refuse` is called instead."""
 
     async def with_place(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         connection: Any = scope
-        admission: Admission = connection["state"][_KEY]
+        bounds: Bounds = connection["state"][_KEY]
         try:
-            lease = bound(admission).take(admission.address_of(connection))
+            lease = bound(bounds).take(bounds.address_of(connection))
         except Overloaded as error:
             await refuse(scope, receive, send, error)
             return

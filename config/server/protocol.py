@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.utils import get_remote_addr
 
 from api.problems import closing_answer
-from config.server.admission import Lease
-from config.server.admitted import admission_of
+from config.server.admitted import bounds_of
+from config.server.bounds import Lease
 from config.server.flow import Flow, Outlet
 from config.server.heads import HeadScanner
 from config.server.kernel import bound_kernel, reset, unbound_stall
@@ -55,7 +55,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.timeout_keep_alive = self.limits.http_keep_alive_s  # type: ignore[assignment]
         self._most_head_bytes = self.limits.http_head_max_bytes
         self._most_headers = self.limits.http_max_headers
-        self._admission = admission_of(self.app_state, now=self.loop.time)
+        self._bounds = bounds_of(self.app_state, now=self.loop.time)
         self._lease: Lease | None = None
         self._raw: asyncio.Transport | None = None  # below TLS
         self._early = b""  # what came together with the end of the TLS handshake, on loops other than uvloop
@@ -87,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.transport = transport
         peer = get_remote_addr(transport)
         try:
-            self._lease = self._admission.connections.take(self._admission.counted_address(peer[0] if peer else None))
+            self._lease = self._bounds.connections.take(self._bounds.counted_address(peer[0] if peer else None))
         except Overloaded:
             reset(self.transport)
             return
@@ -117,7 +117,7 @@ class HttpProtocol(HttpToolsProtocol):
         bound_kernel(transport, send_bytes=self.limits.send_buffer_bytes, stalled_s=self.limits.stalled_writer_s)
         peer = self.client[0] if self.client else None
         # A proxy serves many clients.
-        has_budget = settings.ROOMLOG_RATE_LIMITS and self._admission.counted_address(peer) is not None
+        has_budget = settings.ROOMLOG_RATE_LIMITS and self._bounds.counted_address(peer) is not None
         self._intake = Intake(
             parse=self._parse,
             is_paused=self._is_busy,

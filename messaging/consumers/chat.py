@@ -13,11 +13,12 @@ from messaging.append.decide import Verdict
 from messaging.append.submissions import submission_of
 from messaging.consumers.connection import Connection, handles
 from messaging.fanout.feed import Follower
+from messaging.fanout.resume import Plan
 from messaging.selectors.messages import list_messages
-from messaging.services.follow import follow_room, follow_rooms
+from messaging.services.follow import JoinRequest, SyncRequest, follow_room
 from messaging.wire import frames
 from messaging.wire.actions import History, Join, Leave, Ping, Read, Send, Sync
-from messaging.wire.shapes import Pong, SyncedRooms
+from messaging.wire.shapes import Followed, Pong, SyncedRooms
 from rooms import services
 from rooms.errors import NotAMember
 from rooms.log import now
@@ -33,7 +34,7 @@ class ChatConsumer(Connection):
         # Held before the head is read, so that no entry is lost in between.
         follower = None if keeps_following else self.engine.hub.hold(self.socket, frame.room)
         try:
-            answer, plan = await self.run(follow_room, join=frame)
+            answer, plan = await self.follow_room(frame)
         except BaseException as error:
             if follower is not None:  # an earlier follow of the room goes on
                 self.engine.hub.discard(follower)
@@ -44,6 +45,15 @@ class ChatConsumer(Connection):
         since, head = answer.membership.joined_seq, answer.head.seq
         self.start_delivery(frame.room, follower, cursor=plan.cursor, since=since, head=head)
 
+    async def follow_room(self, join: Join) -> tuple[Followed, Plan]:
+        """Returns what the service `follow_room` returns. Members who resume together share a statement."""
+        if join.after is not None:
+            resumed = await self.engine.resumes.run(JoinRequest(self.signed_in.user.id, join))
+            if resumed is not None:
+                return resumed
+        followed: tuple[Followed, Plan] = await self.run(follow_room, join=join)
+        return followed
+
     @handles(Sync)
     async def sync_rooms(self, frame: Sync) -> None:
         self.check_followed(frame.rooms.keys())
@@ -53,7 +63,7 @@ class ChatConsumer(Connection):
             if after is not None or room_id not in self.socket.followers
         }
         try:
-            answers, plans = await self.run(follow_rooms, sync=frame)
+            answers, plans = await self.engine.syncs.run(SyncRequest(self.signed_in.user.id, frame))
         except BaseException:
             self.discard(followers.values())
             raise

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any
-from uuid import UUID
 
 import structlog
 from channels.exceptions import StopConsumer
@@ -17,10 +16,12 @@ from accounts.schema import Principal
 from foundation.allowance import Allowance
 from foundation.errors import DomainError, Internal, Overloaded, RateLimited, Unauthenticated, Unavailable
 from foundation.schema import timestamp
-from messaging.consumers.handshake import authenticate, chosen_subprotocol, is_allowed_origin, token_of
+from messaging.batching import Gone
+from messaging.consumers.handshake import chosen_subprotocol, is_allowed_origin, token_of
 from messaging.engine import Engine
+from messaging.selectors.handshakes import Admitted
 from messaging.throttling import charge_reading, throttle, throttle_reading
-from messaging.transport.direct import EXTENSION, DirectSocket
+from messaging.transport.direct import EXTENSION, DirectConnection, DirectSocket
 from messaging.transport.frame_queue import RawFrame, run_now
 from messaging.transport.plain_asgi import AsgiSocket
 from messaging.transport.socket import Socket
@@ -100,6 +101,12 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         assert self.principal is not None  # noqa: S101
         return self.principal
 
+    @property
+    def wire(self) -> DirectConnection | None:
+        """The connection, if the server runs our protocol class."""
+        wire: DirectConnection | None = self.scope.get("extensions", {}).get(EXTENSION)
+        return wire
+
     # -- handshake --------------------------------------------------------------------------------------------------
 
     async def websocket_connect(self, message: dict[str, Any]) -> None:
@@ -109,45 +116,65 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
         """
         await self.accept(subprotocol=chosen_subprotocol(self.scope))
         try:
-            async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
-                principal, epoch, version = await self.authenticate()
-            refusal = self.refusal_of(principal)
-            if refusal is None:
-                self.begin(principal, epoch, version)
+            refusal = await self.shake_hands()
+        except Gone:
+            return  # `websocket.disconnect` comes next
         except Unauthenticated as error:
-            await self.close_with(closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED)
-        except (TimeoutError, Overloaded, Unavailable):
-            await self.close_with(closes.OVERLOADED)
-        except Exception:
+            refusal = closes.TOKEN_EXPIRED if error.expired else closes.UNAUTHENTICATED
+        except (TimeoutError, Overloaded, Unavailable) as error:
+            refusal = self.turn_away(error)
+        except Exception as error:
             log.exception("handshake failed")
-            await self.close_with(closes.OVERLOADED)
-        else:
-            if refusal is not None:  # out of the `try`, because closing fails if the client has gone
-                await self.close_with(refusal)
+            refusal = self.turn_away(error)
+        if refusal is not None:
+            await self.close_with(refusal)
 
-    async def authenticate(self) -> tuple[Principal, UUID, int]:
-        """Returns the user who opens the socket, the epoch, and the user's version. Raises `Unauthenticated`."""
+    async def shake_hands(self) -> Close | None:
+        """Begins the socket, or returns the close with which it is refused. Raises what `authenticate` raises."""
+        if self.engine.is_draining:
+            return self.engine.draining_close()
+        async with asyncio.timeout(self.engine.limits.handshake_timeout_s):
+            admitted = await self.authenticate()
+        refusal = self.refusal_of(admitted.principal)
+        if refusal is None:
+            self.begin(admitted)
+        return refusal
+
+    async def authenticate(self) -> Admitted:
+        """Returns the user who opens the socket, and what `hello` says besides.
+
+        Raises `Unauthenticated`, `Overloaded` or `Unavailable`, and `Gone` if the client left in the meantime.
+        """
         if not is_allowed_origin(self.scope, allowed=settings.ROOMLOG_ALLOWED_ORIGINS):
             raise Unauthenticated("This origin is not allowed.")
-        return await self.engine.readers.run(authenticate, token=token_of(self.scope))
+        token, wire = token_of(self.scope), self.wire
+        if self.engine.admission.is_full:
+            raise Overloaded
+        return await self.engine.handshakes.run(token, is_gone=lambda: wire is not None and not wire.is_open)
+
+    def turn_away(self, error: Exception) -> Close:
+        """Returns the close for a handshake that failed with `error` on our side, with the time to come back."""
+        at_least_s = error.retry_after or 0.0 if isinstance(error, DomainError) else 0.0
+        return closes.overloaded(self.engine.admission.turn_away(at_least_s=at_least_s))
 
     def refusal_of(self, principal: Principal) -> Close | None:
         """Returns the close code with which an authenticated user is refused a socket now, or None."""
         if self.engine.is_draining:
-            return closes.DRAINING
+            return self.engine.draining_close()
         if len(self.engine.hub.sinks_of(principal.user.id)) >= self.engine.limits.max_sockets:
             return closes.TOO_MANY_CONNECTIONS
         return None
 
-    def begin(self, principal: Principal, epoch: UUID, version: int) -> None:
-        """Registers the socket with the hub, and sends `hello`. `version` is the user's."""
+    def begin(self, admitted: Admitted) -> None:
+        """Registers the socket with the hub, and sends `hello`."""
+        principal = admitted.principal
         socket = self.open_socket(principal)
         self.principal, self.socket = principal, socket  # set together: `__call__` needs both to clean up
         # Both hold the token, which is long, for as long as the socket is open.
         self.scope["headers"] = self.scope["subprotocols"] = ()
-        self.engine.hub.register(socket, version=version)
+        self.engine.hub.register(socket, version=admitted.version)
         hello = frames.encode_hello(
-            epoch=epoch,
+            epoch=admitted.epoch,
             user=principal.user,
             session=principal.session_id,
             expires_at=timestamp(principal.expires_at),
@@ -159,10 +186,9 @@ class Connection(AsyncAPIConsumer):  # type: ignore[misc]
     def open_socket(self, principal: Principal) -> Socket:
         """Returns a direct socket if the server runs our protocol class, otherwise one over plain ASGI."""
         limits, hub = self.engine.limits, self.engine.hub
-        wire = self.scope.get("extensions", {}).get(EXTENSION)
-        if wire is not None:
+        if self.wire is not None:
             return DirectSocket(
-                wire,
+                self.wire,
                 principal=principal,
                 send_window=limits.send_window,
                 on_drained=hub.drained,

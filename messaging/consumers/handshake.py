@@ -1,16 +1,11 @@
-"""Authenticates handshakes. The token comes from their headers, never from the URL or a cookie."""
+"""What a handshake carries. The token comes from their headers, never from the URL or a cookie."""
 
 import base64
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
-from accounts.schema import Principal
-from accounts.tokens import check_access_token
 from foundation.errors import Unauthenticated
 from messaging.wire.frames import SUBPROTOCOL
-from rooms.selectors import get_epoch
-from rooms.user_versions import get_version
 
 _BEARER = "bearer."
 
@@ -58,12 +53,3 @@ def _basic_token(credentials: str) -> str:
     if user != "bearer" or not token:
         raise Unauthenticated
     return token
-
-
-def authenticate(*, token: str) -> tuple[Principal, UUID, int]:
-    """Returns the user whom `token` authenticates, the epoch, and the user's version. Three queries, no transaction.
-
-    Raises what `check_access_token` raises.
-    """
-    principal = check_access_token(token)
-    return principal, get_epoch(), get_version(user_id=principal.user.id)

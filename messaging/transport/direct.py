@@ -27,6 +27,10 @@ class DirectConnection(Protocol):
     def keep(self, wire: bytes) -> None:
         """Sends framed bytes when the kernel takes them. Calls `filled` if it does not take all of them now."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither side has closed the connection."""
+
     def listen(self, on_frame: Callable[[RawFrame], None]) -> None:
         """Calls `on_frame` with each frame, beginning with those that have arrived already."""
 

@@ -68,6 +68,10 @@ class RoomlogProtocol(WebSocketsSansIOProtocol):
         self._kernel_socket = socket.socket(raw.family, raw.type, raw.proto, fileno=raw.fileno())
         return self._kernel_socket.send
 
+    @property
+    def is_open(self) -> bool:
+        return self._can_write
+
     def keep(self, wire: bytes) -> None:
         """Sends framed bytes when the kernel takes them. The connection is full until it has taken all of them."""
         if self._can_write:

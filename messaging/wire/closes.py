@@ -1,5 +1,6 @@
 """The close codes of the socket, each declared once, with advice for clients that is published. Pure."""
 
+import math
 from typing import Final, NamedTuple
 
 
@@ -15,7 +16,7 @@ class Close(NamedTuple):
 DRAINING: Final = Close(4001, "draining", "reconnect after the delay given in `draining`; resume", resumes=True)
 SLOW_READER: Final = Close(4002, "slow_reader", "reconnect, resume", resumes=True)
 OVERLOADED: Final = Close(
-    4003, "overloaded", "reconnect after the time in the reason, or with jitter; resume", resumes=True
+    4003, "overloaded", "reconnect after the seconds that the reason gives as `retry_after`; resume", resumes=True
 )
 FLOOD: Final = Close(4004, "flood", "wait, reconnect", resumes=True)
 UNAUTHENTICATED: Final = Close(4501, "unauthenticated", "get a token first", resumes=False)
@@ -38,9 +39,15 @@ INTERNAL_ERROR: Final = Close(
 )
 SERVICE_RESTART: Final = Close(1012, "service_restart", "reconnect, resume", resumes=True)
 
-CLOSES: Final = tuple(close for close in vars().values() if isinstance(close, Close))
-
 
 def overloaded(retry_after_s: float) -> Close:
-    """Returns `OVERLOADED` with the time to come back in its reason: `overloaded; retry_after=2.5`, in seconds."""
-    return OVERLOADED._replace(reason=f"{OVERLOADED.reason}; retry_after={retry_after_s:.1f}")
+    """Returns `OVERLOADED` with the time to come back in its reason, in seconds, rounded up to tenths."""
+    return later(OVERLOADED, retry_after_s)
+
+
+def later(close: Close, retry_after_s: float) -> Close:
+    """Returns `close` with the time to come back in its reason: `overloaded; retry_after=1.5`, rounded up to tenths."""
+    return close._replace(reason=f"{close.reason}; retry_after={math.ceil(retry_after_s * 10) / 10}")
+
+
+CLOSES: Final = tuple(close for close in vars().values() if isinstance(close, Close))

@@ -19,8 +19,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from config.server.admission import Admission
 from config.server.admitted import admitted, refuse_request, refuse_socket
+from config.server.bounds import Bounds
 from config.server.protocol import HttpProtocol
 from config.server.tls import ServerConfig
 from messaging.transport.uvicorn_protocol import RoomlogProtocol
@@ -80,16 +80,16 @@ class Application:
 
 
 class Served:
-    """A server in this process. `admission` counts its connections."""
+    """A server in this process. `bounds` counts its connections."""
 
     def __init__(self, server: uvicorn.Server, port: int) -> None:
         self._server = server
         self.port = port
 
     @property
-    def admission(self) -> Admission:
-        admission: Admission = self._server.lifespan.state["admission"]
-        return admission
+    def bounds(self) -> Bounds:
+        bounds: Bounds = self._server.lifespan.state["bounds"]
+        return bounds
 
     @property
     def connections(self) -> list[Any]:
@@ -304,8 +304,8 @@ async def test_a_handshake_may_follow_an_answer() -> None:
 
 def counted(app: Any) -> Any:
     """Counts the requests and sockets of `app` as those of ours."""
-    requests = admitted(app, bound=lambda admission: admission.requests, refuse=refuse_request)
-    sockets = admitted(app, bound=lambda admission: admission.sockets, refuse=refuse_socket)
+    requests = admitted(app, bound=lambda bounds: bounds.requests, refuse=refuse_request)
+    sockets = admitted(app, bound=lambda bounds: bounds.sockets, refuse=refuse_socket)
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
         await (sockets if scope["type"] == "websocket" else requests)(scope, receive, send)
@@ -359,12 +359,12 @@ async def test_it_gives_every_place_back(is_encrypted: bool, tmp_path: Path, lim
             if expected:
                 await reader.readexactly(expected)
             else:
-                await until(lambda: served.admission.connections.taken == 1)
+                await until(lambda: served.bounds.connections.taken == 1)
             leave(writer)
             if phase == "full pipeline":  # such a connection is not read, so that only the answer tells
                 app.go.set()
-            await until(lambda: not served.admission.connections.taken)
-            await until(lambda: not served.admission.requests.taken and not served.admission.sockets.taken)
+            await until(lambda: not served.bounds.connections.taken)
+            await until(lambda: not served.bounds.requests.taken and not served.bounds.sockets.taken)
         if is_encrypted:
             for sent in (b"", GET, b"\x16\x03\x01\x02"):
                 for leave in ENDS.values():
@@ -372,8 +372,8 @@ async def test_it_gives_every_place_back(is_encrypted: bool, tmp_path: Path, lim
                     writer.write(sent)
                     await asyncio.sleep(0.02)
                     leave(writer)
-                    await until(lambda: not served.admission.connections.taken)
-        bounds = (served.admission.connections, served.admission.requests, served.admission.sockets)
+                    await until(lambda: not served.bounds.connections.taken)
+        bounds = (served.bounds.connections, served.bounds.requests, served.bounds.sockets)
         assert [(bound.taken, bound.addresses) for bound in bounds] == [(0, 0)] * 3
 
 
@@ -385,14 +385,14 @@ async def test_it_gives_the_place_of_a_failed_application_back() -> None:
         assert (await ask(served, GET)).startswith(b"HTTP/1.1 500")
         with pytest.raises(Exception, match="HTTP 500"):
             await connect(f"ws://127.0.0.1:{served.port}/ws/")
-        await until(lambda: not served.admission.connections.taken)
-        assert (served.admission.requests.taken, served.admission.sockets.taken) == (0, 0)
+        await until(lambda: not served.bounds.connections.taken)
+        assert (served.bounds.requests.taken, served.bounds.sockets.taken) == (0, 0)
 
 
 async def test_it_bounds_the_requests_of_the_process(limits: Callable[..., None]) -> None:
     limits(max_requests=1)
     app = Application()
-    handled = admitted(app, bound=lambda admission: admission.handled, refuse=refuse_request)
+    handled = admitted(app, bound=lambda bounds: bounds.handled, refuse=refuse_request)
     async with serving(handled) as served:
         _, writer = await served.open()
         writer.write(WAIT)
@@ -402,7 +402,7 @@ async def test_it_bounds_the_requests_of_the_process(limits: Callable[..., None]
         assert b"retry-after: 1\r\n" in answer
         assert b'"code":"overloaded"' in answer
         app.go.set()
-        await until(lambda: not served.admission.handled.taken)
+        await until(lambda: not served.bounds.handled.taken)
         assert (await ask(served, GET)).startswith(b"HTTP/1.1 200")
         writer.close()
 
@@ -419,7 +419,7 @@ async def test_it_closes_a_socket_that_is_one_too_many(limits: Callable[..., Non
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4003, "overloaded; retry_after=1.0")
             assert extra.subprotocol == "roomlog.v1"
-        await until(lambda: not served.admission.sockets.taken)
+        await until(lambda: not served.bounds.sockets.taken)
         async with connect(url, **here):
             pass
 
@@ -460,7 +460,7 @@ async def test_a_closed_connection_is_freed_without_the_garbage_collector(talk: 
         async with serving(Application()) as served:
             for _ in range(5):
                 await talk(served)
-            await until(lambda: not served.admission.connections.taken)
+            await until(lambda: not served.bounds.connections.taken)
             await asyncio.sleep(0.1)
             assert count() == before
     finally:

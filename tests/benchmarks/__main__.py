@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.benchmarks import document, growth, suites
+from tests.benchmarks import document, growth, herd, suites
 
 SUITES = {
     "fan_out": suites.fan_out,
@@ -18,6 +18,7 @@ SUITES = {
     "growth": growth.growth,
     "workers": growth.workers,
     "memory": growth.memory,
+    "herd": herd.herd,
 }
 
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import pygal
 from pygal.style import Style
 
 from tests.benchmarks.growth import Growth
+from tests.benchmarks.herd import HERD, MEMBERS, MISSED, Herd, HerdPostgresql
 from tests.benchmarks.subjects import (
     ROOT,
     Broadcast,
@@ -81,6 +83,7 @@ def write(found: dict[str, Any], plan: Plan) -> None:
         _paced(found["paced"]),
         _sends(found["sends"]),
         _idle(found["idle"]),
+        _herd(found["herd"]),
         _growth(found["growth"]),
         _workers(found["workers"]),
         _memory(found["memory"]),
@@ -142,6 +145,8 @@ def targets(found: dict[str, Any]) -> list[Target]:
     ]
     late_at_100 = paced.median(Roomlog.name, 100, late)
     idle = next((row for row in found["idle"] if row.name == Roomlog.name), None)
+    back = [row for row in found["herd"] if (row.name, row.action, row.spread_s) == (HerdPostgresql.name, "sync", 1)]
+    back_s = median(row.arrival.seconds for row in back) if back else None
     most = [
         (
             "CPU per paced delivery, 1,000 followers, compared with: " + Floor.name,
@@ -161,6 +166,7 @@ def targets(found: dict[str, Any]) -> list[Target]:
         ),
         ("memory per idle socket, in KB", 25, idle and idle.bytes_per_socket / 1_000),
         ("time in which 5,000 members connect and sync, in s", 10, idle and idle.connect_s),
+        ("time in which 10,000 sockets come back within a second and are level, on PostgreSQL, in s", 15, back_s),
     ]
     for name, deed in ((Roomlog.name, "send"), (Roomlog.name, "page of history")):
         rows = [row for row in found["growth"] if (row.name, row.deed) == (name, deed)]
@@ -245,6 +251,34 @@ def _idle(rows: Sequence[Any]) -> str:
             for row in rows
         ],
     )  # fmt: skip
+
+
+def _herd(rows: Sequence[Herd]) -> str:
+    text = (
+        f"## A herd comes back\n\n{HERD:,} clients, each a different user with a room of {MEMBERS}, come back to one "
+        f"process at random times within the spread. A client is level when it has received `hello`, the reply to its "
+        f"`sync` or `join`, and the {MISSED} messages that its room has had. The figures are the time from the first "
+        "connection until all are level, the p50 and p99 of the time that one client takes, the CPU time on the "
+        "server's side per client, how many were turned away with 4003, and how many connections the kernel reset "
+        "because its queue was full. Lost, doubled or misordered events: "
+        f"{sum(row.arrival.misordered for row in rows):,}."
+    )
+    lines = []
+    for name, action, spread_s in dict.fromkeys((row.name, row.action, row.spread_s) for row in rows):
+        same = [row for row in rows if (row.name, row.action, row.spread_s) == (name, action, spread_s)]
+        lines.append(
+            [
+                *(name, f"`{action}`", number(spread_s)),
+                number(median(row.arrival.seconds for row in same), 1),
+                number(median(row.arrival.p50_us for row in same) / 1e6, 1),
+                number(median(row.arrival.p99_us for row in same) / 1e6, 1),
+                number(median(row.cpu_s * 1e6 / row.arrival.sockets for row in same)),
+                number(median(row.arrival.refused for row in same)),
+                number(median(row.arrival.reset for row in same)),
+            ]
+        )
+    head = ["", "action", "spread, s", "all level after, s", "p50, s", "p99, s", "CPU µs", "turned away", "reset"]
+    return paragraphs(text) + "\n" + table(head, lines)
 
 
 def _growth(rows: Sequence[Growth]) -> str:

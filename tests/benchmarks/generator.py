@@ -18,7 +18,10 @@ BODY_BYTES = 100
 
 
 class Socket(NamedTuple):
-    """A client: its address and headers, what it sends first, when it is ready, and what frames its messages."""
+    """A client: its address and headers, what it sends first, when it is ready, and what frames its messages.
+
+    `after` is the seq that it has, as text. Then its events must go on from there; otherwise from the first that comes.
+    """
 
     group: int = 0
     sends: bool = False
@@ -28,9 +31,23 @@ class Socket(NamedTuple):
     ready: str = ""
     prefix: str = ""
     suffix: str = ""
+    after: str = ""
 
     def line(self) -> str:
         return "\t".join(["socket", str(self.group), str(int(self.sends)), *self[2:]])
+
+
+class Arrival(NamedTuple):
+    """How a herd of clients arrived: the seconds until all were ready, and how long each of them took."""
+
+    sockets: int
+    seconds: float
+    p50_us: float
+    p99_us: float
+    max_us: float
+    refused: int  # times that a client was told to come back later
+    reset: int  # times that the kernel had no room for a client, which came back within a second
+    misordered: int  # events that did not follow the one before
 
 
 class Result(NamedTuple):
@@ -121,6 +138,11 @@ class Generator:
         """Opens all sockets. Returns the seconds until the last one is ready."""
         self._write_line("connect")
         return float(self._wait_for("ready")["seconds"])
+
+    def come_back(self, *, spread_s: float) -> Arrival:
+        """Opens each socket at a random time within `spread_s` seconds. Returns when all are ready."""
+        self._write_line(f"come_back\t{spread_s}")
+        return Arrival(**self._wait_for("ready"))
 
     def closed(self, in_flight: int, *, seconds: float, warm_up_s: float = 1.0) -> Result:
         """Keeps `in_flight` messages of each sender in flight. One is done when its whole group has received it."""

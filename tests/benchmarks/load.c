@@ -3,16 +3,19 @@
  * Reads commands from stdin, one per line, their fields separated by tabs:
  *
  *   server  <host> <port>
- *   socket  <group> <sends: 0|1> <path> <header line> <first frame> <ready> <prefix> <suffix>
+ *   socket  <group> <sends: 0|1> <path> <header line> <first frame> <ready> <prefix> <suffix> <after>
  *   connect                               open all sockets; print "ready {...}" when each has received a frame that
  *                                         contains <ready>
+ *   come_back <spread s>                  open each socket at a random time within the spread; print "ready {...}" as
+ *                                         above. One that is closed with 4003 comes back after its retry_after
  *   closed  <in flight> <warm-up s> <s>   each sender keeps this number of messages in flight
  *   paced   <per second> <warm-up s> <s>  the rate of all senders together, whether or not messages are delivered
  *   hold    <s>                           send nothing
  *
  * A message is <prefix><body><suffix>. Its body has 100 bytes and begins with "~#" and its number. A message is done
  * when every socket of its group has received it. Prints "begin" and "stop" when the measured time begins and ends, and
- * "end {...}" when all messages are done. If frames contain "seq":n, then n must increase by one on each socket. */
+ * "end {...}" when all messages are done. If frames contain "seq":n, then n must increase by one on each socket; with
+ * <after>, this holds for all events, and the first of them must have the seq after it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,10 +43,10 @@ struct connection {
     int fd, group, in_flight;
     bool sends;
     enum state state;
-    char *path, *header, *first, *ready, *prefix, *suffix;
+    char *path, *header, *first, *ready, *prefix, *suffix, *after;
     char *rest;
     size_t rest_size;
-    uint64_t seq;
+    uint64_t seq, came_ns, due_ns; /* due_ns: when to open the socket, again if it was turned away */
 };
 
 struct message {
@@ -62,7 +65,7 @@ static char host[64];
 
 static bool measuring;
 static int window; /* in flight per sender; 0 when paced */
-static uint64_t deliveries, done, closed_early, misordered, doubled, unfinished;
+static uint64_t deliveries, done, closed_early, refused, reset, misordered, doubled, unfinished;
 static uint64_t histogram[BUCKETS], slowest_us;
 
 static void die(const char *what) { perror(what); exit(1); }
@@ -132,6 +135,20 @@ static void send_message(int sender) {
     write_frame(c, 1, text, size);
 }
 
+static void count_latency(uint64_t us) {
+    histogram[bucket_of(us)]++;
+    if (us > slowest_us) slowest_us = us;
+}
+
+static void check_seq(struct connection *c, const char *text, size_t size) {
+    const char *seq = memmem(text, size < 160 ? size : 160, "\"seq\":", 6);
+    if (seq) {
+        uint64_t n = strtoull(seq + 6, NULL, 10);
+        if ((c->seq || *c->after) && n != c->seq + 1) misordered++;
+        c->seq = n;
+    }
+}
+
 static void on_message(struct connection *c, const char *text, size_t size, uint64_t now) {
     static size_t guess;
     const char *mark = text + guess;
@@ -142,22 +159,15 @@ static void on_message(struct connection *c, const char *text, size_t size, uint
     }
     uint32_t number = 0;
     for (int i = 2; i < 10; i++) number = number << 4 | ((mark[i] & 15) + (mark[i] > '9' ? 9 : 0));
-    const char *seq = memmem(text, size < 160 ? size : 160, "\"seq\":", 6);
-    if (seq) {
-        uint64_t n = strtoull(seq + 6, NULL, 10);
-        if (c->seq && n != c->seq + 1) misordered++;
-        c->seq = n;
-    }
+    check_seq(c, text, size);
     struct message *m = &messages[number % SLOTS];
     if (numbered - number > SLOTS || !m->missing) {
         doubled++;
         return;
     }
     if (measuring) {
-        uint64_t us = (now - m->sent_ns) / 1000;
         deliveries++;
-        histogram[bucket_of(us)]++;
-        if (us > slowest_us) slowest_us = us;
+        count_latency((now - m->sent_ns) / 1000);
     }
     if (--m->missing == 0) {
         struct connection *sender = &connections[m->sender];
@@ -175,16 +185,40 @@ static void end(struct connection *c) {
     close(c->fd);
 }
 
+/* Closes a socket that is to come back. */
+static void come_later(struct connection *c, double seconds) {
+    c->due_ns = now_ns() + seconds * 1e9;
+    c->state = NEW;
+    close(c->fd);
+    opening--;
+}
+
+/* Handles a close frame. A socket that was turned away for a while comes back when it was told to. */
+static void on_close(struct connection *c, const char *text, size_t size) {
+    char reason[124] = "";
+    int code = size >= 2 ? (unsigned char)text[0] << 8 | (unsigned char)text[1] : 0;
+    if (size > 2) memcpy(reason, text + 2, size - 2 < 123 ? size - 2 : 123);
+    if (c->state != GREETING || code != 4003 || !c->due_ns) {
+        fprintf(stderr, "closed: %d %s\n", code, reason);
+        end(c);
+        return;
+    }
+    const char *seconds = strstr(reason, "retry_after=");
+    come_later(c, seconds ? atof(seconds + 12) : drand48());
+    refused++;
+}
+
 static void become_ready(struct connection *c) {
     c->state = READY;
     ready++;
     opening--;
+    if (c->came_ns) count_latency((now_ns() - c->came_ns) / 1000);
 }
 
 static size_t parse_frames(struct connection *c, char *data, size_t size) {
     uint64_t now = now_ns();
     size_t at = 0;
-    while (size - at >= 2 && c->state != CLOSED) {
+    while (size - at >= 2 && c->state >= GREETING && c->state != CLOSED) {
         unsigned char *f = (unsigned char *)data + at;
         size_t head = 2, length = f[1] & 127;
         if (length == 126) head = 4;
@@ -198,9 +232,10 @@ static size_t parse_frames(struct connection *c, char *data, size_t size) {
         if (size - at < head + length) break;
         char *text = data + at + head;
         switch (f[0] & 15) {
-        case 8: end(c); break;
+        case 8: on_close(c, text, length); break;
         case 9: write_frame(c, 10, text, length); break;
         case 1: case 2:
+            if (*c->after && memmem(text, length < 32 ? length : 32, "{\"event\":", 9)) check_seq(c, text, length);
             if (c->state == GREETING && memmem(text, length, c->ready, strlen(c->ready))) become_ready(c);
             else if (c->state == READY) on_message(c, text, length, now);
         }
@@ -214,6 +249,11 @@ static void on_readable(struct connection *c) {
     size_t size = c->rest_size;
     if (size) memcpy(buffer, c->rest, size), free(c->rest), c->rest = NULL, c->rest_size = 0;
     ssize_t n = recv(c->fd, buffer + size, sizeof buffer - size - 1, 0);
+    if (n < 0 && errno == ECONNRESET && c->state == UPGRADING && c->came_ns) {
+        come_later(c, drand48()); /* the server has not accepted it: the kernel's queue was full */
+        reset++;
+        return;
+    }
     if (n == 0 || (n < 0 && errno != EAGAIN)) { end(c); return; }
     if (n > 0) size += n;
     size_t at = 0;
@@ -224,19 +264,19 @@ static void on_readable(struct connection *c) {
             if (!strstr(buffer, " 101 ")) { fprintf(stderr, "refused: %.60s\n", buffer); end(c); return; }
             at = body + 4 - buffer;
             c->state = GREETING;
+            c->seq = strtoull(c->after, NULL, 10);
             if (*c->first) write_frame(c, 1, c->first, strlen(c->first));
             if (!*c->ready) become_ready(c);
         }
     }
     if (c->state >= GREETING) at += parse_frames(c, buffer + at, size - at);
-    if (c->state == CLOSED || at == size) return;
+    if (c->state == CLOSED || c->state == NEW || at == size) return;
     c->rest_size = size - at;
     c->rest = malloc(c->rest_size);
     memcpy(c->rest, buffer + at, c->rest_size);
 }
 
-static void open_next(void) {
-    struct connection *c = &connections[next_to_open++];
+static void open_socket(struct connection *c) {
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (c->fd < 0) die("socket");
     int one = 1;
@@ -267,7 +307,7 @@ static void turn(int timeout_ms) {
     for (int i = 0; i < n; i++) {
         struct connection *c = events[i].data.ptr;
         if (c->state == OPENING) on_open(c);
-        else if (c->state != CLOSED) on_readable(c);
+        else if (c->state != CLOSED && c->state != NEW) on_readable(c);
     }
 }
 
@@ -328,8 +368,8 @@ static void add_socket(char *line) {
     memset(c, 0, sizeof *c);
     c->group = atoi(field(&line));
     c->sends = atoi(field(&line));
-    char **fields[] = {&c->path, &c->header, &c->first, &c->ready, &c->prefix, &c->suffix};
-    for (int i = 0; i < 6; i++) *fields[i] = strdup(field(&line));
+    char **fields[] = {&c->path, &c->header, &c->first, &c->ready, &c->prefix, &c->suffix, &c->after};
+    for (int i = 0; i < 7; i++) *fields[i] = strdup(field(&line));
     if (c->group >= groups) {
         group_size = realloc(group_size, (c->group + 1) * sizeof *group_size);
         while (groups <= c->group) group_size[groups++] = 0;
@@ -337,14 +377,35 @@ static void add_socket(char *line) {
     group_size[c->group]++;
 }
 
+static void print_ready(uint64_t begun) {
+    if (closed_early) exit(1);
+    printf("ready {\"sockets\": %d, \"seconds\": %.3f, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %lu, "
+           "\"refused\": %lu, \"reset\": %lu, \"misordered\": %lu}\n",
+           ready, (now_ns() - begun) / 1e9, quantile(0.5), quantile(0.99), slowest_us, refused, reset, misordered);
+}
+
 static void connect_all(void) {
     uint64_t begun = now_ns();
     while (ready < count && !closed_early) {
-        while (opening < CONNECTING && next_to_open < count) open_next();
+        while (opening < CONNECTING && next_to_open < count) open_socket(&connections[next_to_open++]);
         turn(1000);
     }
-    if (closed_early) exit(1);
-    printf("ready {\"sockets\": %d, \"seconds\": %.3f}\n", ready, (now_ns() - begun) / 1e9);
+    print_ready(begun);
+}
+
+static void come_back(double spread_s) {
+    uint64_t begun = now_ns(), looked = 0;
+    for (int i = 0; i < count; i++) connections[i].came_ns = connections[i].due_ns = begun + drand48() * spread_s * 1e9;
+    while (ready < count && !closed_early) {
+        uint64_t now = now_ns();
+        if (now - looked > 2000000) {
+            for (int i = 0; i < count; i++)
+                if (connections[i].state == NEW && connections[i].due_ns <= now) open_socket(&connections[i]);
+            looked = now;
+        }
+        turn(2);
+    }
+    print_ready(begun);
 }
 
 int main(void) {
@@ -364,6 +425,8 @@ int main(void) {
             add_socket(line);
         } else if (!strcmp(command, "connect")) {
             connect_all();
+        } else if (!strcmp(command, "come_back")) {
+            come_back(atof(field(&line)));
         } else {
             double first = atof(field(&line)), warm_up_s = atof(field(&line)), seconds = atof(field(&line));
             if (!strcmp(command, "closed")) measure(first, 0, warm_up_s, seconds);

@@ -6,6 +6,7 @@ It may be the bottleneck: it then measures its own limits instead of the server'
 import asyncio
 import itertools
 import json
+import random
 import struct
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Any
 from tests.benchmarks.generator import BODY_BYTES
 
 CONNECTING = 64
+OVERLOADED = 4003
 DRAIN_S = 10.0
 
 
@@ -30,6 +32,7 @@ class Load:
         self.window = 0
         self.latencies_us: list[int] | None = None  # None outside the measured time
         self.counts = dict.fromkeys(("messages", "lost", "doubled", "misordered", "closed"), 0)
+        self.refused = self.reset = 0
 
     def execute(self, command: str, fields: list[str]) -> None:
         match command:
@@ -41,6 +44,8 @@ class Load:
                 self.sockets.append(Connection(self, group, fields[1] == "1", *fields[2:]))
             case "connect":
                 self.loop.run_until_complete(self._connect())
+            case "come_back":
+                self.loop.run_until_complete(self._come_back(float(fields[0])))
             case "closed" | "paced":
                 self.loop.run_until_complete(self._measure(command, *map(float, fields)))
             case "hold":
@@ -51,7 +56,20 @@ class Load:
         begun = time.monotonic()
         turn = asyncio.Semaphore(CONNECTING)
         await asyncio.gather(*(connection.open(turn) for connection in self.sockets))
-        report("ready", {"sockets": len(self.sockets), "seconds": time.monotonic() - begun})
+        self._report_ready(begun, [])
+
+    async def _come_back(self, spread_s: float) -> None:
+        begun = time.monotonic()
+        turn = asyncio.Semaphore(len(self.sockets))
+        took_us = await asyncio.gather(
+            *(connection.come_back(turn, random.random() * spread_s) for connection in self.sockets)
+        )
+        self._report_ready(begun, sorted(took_us))
+
+    def _report_ready(self, begun: float, took_us: list[float]) -> None:
+        counts = {"refused": self.refused, "reset": self.reset, "misordered": self.counts["misordered"]}
+        times = {"seconds": time.monotonic() - begun} | quantiles_of(took_us)
+        report("ready", {"sockets": len(self.sockets)} | times | counts)
 
     async def _measure(self, command: str, amount: float, warm_up_s: float, seconds: float) -> None:
         senders = [connection for connection in self.sockets if connection.sends]
@@ -75,9 +93,7 @@ class Load:
             await asyncio.sleep(0.01)
         self.counts["lost"] += len(self.missing)
         self.missing.clear()
-        quantiles = {f"p{q}_us": found[len(found) * q // 100] if found else 0 for q in (50, 99)}
-        latest = found[-1] if found else 0
-        report("end", {"deliveries": len(found), "seconds": took, "max_us": latest} | quantiles | self.counts)
+        report("end", {"deliveries": len(found), "seconds": took} | quantiles_of(found) | self.counts)
 
     async def _pace(self, senders: "list[Connection]", per_s: float) -> None:
         due = time.monotonic()
@@ -102,12 +118,20 @@ class Load:
             sender.send_message()
 
 
+class TurnedAway(Exception):
+    """The server was overloaded, and said when to come back."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
 class Connection(asyncio.Protocol):
     """One client."""
 
     def __init__(self, load: Load, group: int, sends: bool, *texts: str) -> None:
         self.load, self.group, self.sends = load, group, sends
-        self.path, self.header, self.first, self.ready, self.prefix, self.suffix = texts
+        self.path, self.header, self.first, self.ready, self.prefix, self.suffix, self.after = texts
         self.is_ready: asyncio.Future[None] = load.loop.create_future()
         self.is_upgraded = False
         self.rest = b""
@@ -128,6 +152,24 @@ class Connection(asyncio.Protocol):
             ]
             self.transport.write("\r\n".join([*lines, "", ""]).encode())
             await self.is_ready
+
+    async def come_back(self, turn: asyncio.Semaphore, delay_s: float) -> float:
+        """Opens the socket after `delay_s`, and again if it is turned away. Returns the time since it came, in µs."""
+        await asyncio.sleep(delay_s)
+        began = time.monotonic()
+        while True:
+            try:
+                await self.open(turn)
+                return (time.monotonic() - began) * 1e6
+            except TurnedAway as refusal:
+                self.load.refused += 1
+                wait_s = refusal.retry_after_s
+            except ConnectionResetError:
+                self.load.reset += 1
+                wait_s = random.random()
+            self.is_ready = self.load.loop.create_future()
+            self.is_upgraded, self.rest = False, b""
+            await asyncio.sleep(wait_s)
 
     def send_message(self) -> None:
         number = next(self.load.numbers)
@@ -153,6 +195,7 @@ class Connection(asyncio.Protocol):
                 return
             assert b" 101 " in head, head
             self.is_upgraded = True
+            self.seq = int(self.after or 0)
             if self.first:
                 self.write(self.first)
             if not self.ready:
@@ -177,21 +220,49 @@ class Connection(asyncio.Protocol):
     def _receive_frame(self, opcode: int, payload: bytes) -> None:
         if opcode == 9:
             self.write(payload.decode("latin-1"), opcode=10)
-        elif not self.is_ready.done():
+            return
+        if opcode == 8:
+            self._receive_close(int.from_bytes(payload[:2]), payload[2:].decode())
+            return
+        if self.after and payload.startswith(b'{"event":'):
+            self._check_seq(payload)
+        if not self.is_ready.done():
             if self.ready.encode() in payload:
                 self.is_ready.set_result(None)
         elif (at := payload.find(b"~#")) >= 0:
-            _, found, numbered = payload[:160].partition(b'"seq":')
-            if found:
-                seq = int(numbered.split(b",")[0])
-                self.load.counts["misordered"] += bool(self.seq) and seq != self.seq + 1
-                self.seq = seq
+            if not self.after:
+                self._check_seq(payload)
             self.load.receive_message(int(payload[at + 2 : at + 10], 16))
 
+    def _receive_close(self, code: int, reason: str) -> None:
+        if code == OVERLOADED and not self.is_ready.done():
+            _, found, seconds = reason.partition("retry_after=")
+            self.is_ready.set_exception(TurnedAway(float(seconds) if found else random.random()))
+        self.transport.close()
+
+    def _check_seq(self, payload: bytes) -> None:
+        _, found, numbered = payload[:160].partition(b'"seq":')
+        if found:
+            seq = int(numbered.split(b",")[0])
+            self.load.counts["misordered"] += (bool(self.seq) or bool(self.after)) and seq != self.seq + 1
+            self.seq = seq
+
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.is_ready.done() and self.is_ready.exception():
+            return  # it was turned away, and comes back
+        if isinstance(exc, ConnectionResetError) and not self.is_upgraded:
+            self.is_ready.set_exception(exc)  # the kernel's queue of the server was full
+            return
         self.load.counts["closed"] += 1
         if not self.is_ready.done():
             self.is_ready.set_exception(ConnectionError("closed before it was ready"))
+
+
+def quantiles_of(times_us: list[Any]) -> dict[str, Any]:
+    """Returns quantiles of sorted times, under the names of the report."""
+    if not times_us:
+        return {"p50_us": 0, "p99_us": 0, "max_us": 0}
+    return {f"p{q}_us": times_us[len(times_us) * q // 100] for q in (50, 99)} | {"max_us": times_us[-1]}
 
 
 def report(word: str, numbers: dict[str, Any] | None = None) -> None:

@@ -25,9 +25,7 @@ from rooms import models
 from rooms.log import now
 
 PAIRS = 50
-
-
-settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = 24 * 3600  # s, longer than any run
+TOKENS_EXPIRE_IN_S = 24 * 3600  # longer than any run
 
 
 def make_people(count: int) -> tuple[list[User], list[str]]:
@@ -53,6 +51,7 @@ def make_room(name: str, users: list[User]) -> str:
 
 
 def main(people: int, sizes: list[int]) -> None:
+    settings.HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = TOKENS_EXPIRE_IN_S
     call_command("migrate", verbosity=0, interactive=False)
     users, tokens = make_people(people)
     rooms = {size: make_room(f"of {size}", users[:size]) for size in sizes}

@@ -220,6 +220,7 @@ class Roomlog(Brokered):
     name = "Roomlog, SQLite"
     keeps = "yes"
     workers = 1
+    seed = ("tests.benchmarks.seed", str(PEOPLE), *map(str, SIZES))
 
     def serve(self, environment: dict[str, str]) -> None:
         self.environment = environment | {
@@ -229,8 +230,7 @@ class Roomlog(Brokered):
         }
         plan = self.directory / "plan.json"
         if not plan.exists():
-            people = [str(PEOPLE), *map(str, SIZES)]
-            plan.write_text(self.run_python("-m", "tests.benchmarks.seed", *people))
+            plan.write_text(self.run_python("-m", *self.seed))
         self.plan = json.loads(plan.read_text())
         self._run(
             *[sys.executable, "manage.py", "serve", "--port", str(self.port), "--workers", str(self.workers)],

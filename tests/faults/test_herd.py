@@ -1,25 +1,29 @@
-"""Many followers resume from the same seq at once: the pages of the log are read about as often as for one."""
+"""Thousands of clients come back to one process at once, and many followers resume from the same seq at once."""
 
 import asyncio
 import os
 import resource
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
+import pytest
 from websockets.asyncio.client import connect
 
 from messaging.services.send import send_message
 from messaging.wire.actions import Send
 from rooms import services
 from rooms.schema import NewRoom
+from tests.benchmarks.generator import Generator
+from tests.benchmarks.herd import sockets_of
+from tests.benchmarks.seed_herd import make_crowd
 from tests.conftest import StartServer
 from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.servers import Server
 
 MISSED = 1_000
-
-pytestmark = only_on("sqlite")
+HERD, MEMBERS_OF_EACH_ROOM, MISSED_BY_THE_HERD = 2_000, 50, 5
 
 
 async def resume(
@@ -44,6 +48,23 @@ async def resume_all(server: Server, person: Person, room: UUID, size: int) -> l
     return await asyncio.gather(*tasks)
 
 
+@pytest.mark.parametrize("action", ["sync", "join"])
+def test_it_works(start_server: StartServer, tmp_path: Path, action: str) -> None:
+    """A herd comes back within a second: nobody is turned away, and each client receives what it missed, in order."""
+    members, missed = MEMBERS_OF_EACH_ROOM, MISSED_BY_THE_HERD
+    crowd = make_crowd(HERD, members=members, missed=missed)
+    server = start_server()
+
+    sockets = sockets_of(crowd.tokens, crowd.rooms, action=action, members=members, missed=missed)
+    with Generator(sockets, port=server.port, directory=tmp_path, core=None) as clients:
+        arrival = clients.come_back(spread_s=1.0)
+
+        print(f"\n{arrival}")
+        assert (arrival.sockets, arrival.refused, arrival.misordered) == (HERD, 0, 0)
+        assert server.readiness()["sockets"] == HERD
+
+
+@only_on("sqlite")
 def test_it_shares_the_pages_among_all_followers(start_server: StartServer) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))

@@ -12,13 +12,17 @@ from pytest_django import DjangoAssertNumQueries
 from rooms import services
 from rooms.models import Membership
 from rooms.notices import UserNotice
-from rooms.user_versions import get_version, raise_versions
+from rooms.user_versions import raise_versions, versions_by_user
 from tests.engine import only_on
 from tests.people import Person, make_person
 from tests.services.rooms import Ear, add, make_room, membership_of, say, together
 
 SAVEPOINT = 2  # queries that a transaction costs inside the transaction of a test
 ROUNDS = 8
+
+
+def version_of(user_id: UUID) -> int:
+    return versions_by_user([user_id]).get(user_id, 0)
 
 
 def marks_of(person: Person, room: UUID) -> tuple[int, int, int]:
@@ -29,7 +33,7 @@ def marks_of(person: Person, room: UUID) -> tuple[int, int, int]:
 
 @pytest.mark.django_db
 def test_it_works(alice: Person, bob: Person, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    assert get_version(user_id=bob.id) == 0
+    assert version_of(bob.id) == 0
 
     with django_assert_num_queries(1):
         assert raise_versions([bob.id]) == {bob.id: 1}
@@ -38,7 +42,7 @@ def test_it_works(alice: Person, bob: Person, django_assert_num_queries: DjangoA
     with django_assert_num_queries(0):
         assert raise_versions([]) == {}
 
-    assert (get_version(user_id=alice.id), get_version(user_id=bob.id)) == (1, 2)
+    assert (version_of(alice.id), version_of(bob.id)) == (1, 2)
 
 
 @pytest.mark.django_db
@@ -68,7 +72,7 @@ def test_a_send_raises_no_version(alice: Person, bob: Person, room: UUID, ear: E
     say(bob, room, "one")
 
     assert (membership_of(bob, room).read_id, marks_of(bob, room)) == (1, (1, 1, 0))
-    assert get_version(user_id=bob.id) == 1
+    assert version_of(bob.id) == 1
 
 
 @pytest.mark.django_db
@@ -124,7 +128,7 @@ def test_a_read_that_comes_too_late_raises_no_version(
             wait_for_a_lock_that_is_waited_for()
         reading.result()
 
-    assert get_version(user_id=bob.id) == 1
+    assert version_of(bob.id) == 1
     assert marks_of(bob, room) == (1, 1, 0)
     assert ear.notices == []
 
@@ -137,7 +141,7 @@ def test_changes_of_the_same_users_at_once_wait_for_each_other_and_never_deadloc
     rooms = [make_room(alice, *people) for _ in range(3)]
     for room in rooms:
         say(alice, room, *map(str, range(ROUNDS)))
-    known = {person.id: get_version(user_id=person.id) for person in people}
+    known = {person.id: version_of(person.id) for person in people}
     ear.notices.clear()
 
     def create() -> None:
@@ -165,4 +169,4 @@ def test_changes_of_the_same_users_at_once_wait_for_each_other_and_never_deadloc
     heard = [(notice.user_id, notice.version) for notice in ear.notices if isinstance(notice, UserNotice)]
     for person in people:
         versions = sorted(version for user_id, version in heard if user_id == person.id)
-        assert versions == list(range(known[person.id] + 1, get_version(user_id=person.id) + 1))
+        assert versions == list(range(known[person.id] + 1, version_of(person.id) + 1))

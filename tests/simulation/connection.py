@@ -44,6 +44,10 @@ class Wire:
         self._unsent = bytearray()
         self._socket: Any = None
 
+    @property
+    def is_open(self) -> bool:
+        return self._connection.is_open
+
     def attach(self, socket: DirectSocket) -> Any:
         self._socket = socket
         return self._write if self._connection.is_open else None

@@ -1,15 +1,16 @@
 """Model implementations of the services and selectors that an engine calls: signing in, following, membership."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from accounts.schema import Principal, User
-from foundation.errors import DomainError, NotFound
+from foundation.errors import DomainError, NotFound, Unauthenticated
 from messaging.fanout.resume import Plan, plan_resume
 from messaging.fanout.sweep import Changes
+from messaging.selectors.handshakes import Admitted
 from messaging.selectors.user_changes import render_changes
-from messaging.services.follow import RoomPlan
+from messaging.services.follow import JoinRequest, RoomPlan, SyncRequest, SyncResult
 from messaging.wire import shapes
 from messaging.wire.actions import Join, Sync
 from messaging.wire.shapes import Followed
@@ -34,11 +35,14 @@ class ModelServices:
 
     # -- sessions ---------------------------------------------------------------------------------------------------
 
-    def authenticate(self, *, token: str) -> tuple[Principal, UUID, int]:
-        """Returns the user whose name is `token`. Their only session has the same name as its key."""
+    def authenticate(self, tokens: Sequence[str]) -> list[Admitted | Unauthenticated]:
+        """Returns the user whose name is the token. Their only session has the same name as its key."""
+        return [self._admitted(token) if token in self._by_name else Unauthenticated() for token in tokens]
+
+    def _admitted(self, token: str) -> Admitted:
         user = self._by_name[token]
         principal = Principal(user=user, session_key=token, session_id=user.id, auth_version=1, expires_at=AT)
-        return principal, EPOCH, self._store.versions[user.id]
+        return Admitted(principal, EPOCH, self._store.versions[user.id])
 
     def list_changes(
         self, *, heads: Mapping[UUID, int], auth_versions: Mapping[str, int], user_versions: Mapping[UUID, int]
@@ -83,7 +87,19 @@ class ModelServices:
         )
         return answer.with_messages(room.messages[-1:]) if plan.resync else answer, plan
 
-    def follow_rooms(self, *, user_id: UUID, sync: Sync) -> tuple[dict[UUID, shapes.Synced], dict[UUID, RoomPlan]]:
+    def resume_rooms(self, requests: Sequence[JoinRequest]) -> list[tuple[Followed, Plan] | None]:
+        """Leaves to `follow_room` what the real one leaves to it: joins of others than members, and resyncs."""
+        results: list[tuple[Followed, Plan] | None] = []
+        for user_id, join in requests:
+            is_member = self._store.rooms[join.room].current_membership(user_id) is not None
+            result = self.follow_room(user_id=user_id, join=join) if is_member else None
+            results.append(result if result is not None and not result[1].resync else None)
+        return results
+
+    def follow_rooms(self, requests: Sequence[SyncRequest]) -> list[SyncResult]:
+        return [self._follow_rooms(*request) for request in requests]
+
+    def _follow_rooms(self, user_id: UUID, sync: Sync) -> SyncResult:
         answers: dict[UUID, shapes.Synced] = {}
         plans: dict[UUID, RoomPlan] = {}
         budget = sync.max_replay
@@ -105,7 +121,7 @@ class ModelServices:
             )
             unread = room.message_id - membership.read_id
             answers[room_id] = shapes.Synced(head=_head_of(room), unread=unread, resync=plan.resync)
-        return answers, plans
+        return SyncResult(answers, plans)
 
     def read_messages(self, *, user_id: UUID, room_id: UUID, message_id: int, unread: bool = False) -> ReadState:
         """Raises `NotFound`, `NotAMember`."""

@@ -13,12 +13,12 @@ from uuid import UUID
 
 from accounts.schema import User
 from messaging.append.appender import Appender
-from messaging.consumers.handshake import authenticate
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
 from messaging.fanout.layer import Layer
+from messaging.selectors.handshakes import authenticate
 from messaging.selectors.log import list_changes, read_page
-from messaging.services.follow import follow_room, follow_rooms
+from messaging.services.follow import follow_room, follow_rooms, resume_rooms
 from messaging.wire.limits import Limits
 from rooms import services
 from rooms.broadcast import add_listener, remove_listener
@@ -58,9 +58,14 @@ class ModelThreads(DatabaseThreads):
         super().__init__(0, name="model")
         self._replacements = replacements
         self._clock = clock
+        self.answers = asyncio.Event()  # cleared while the database does not answer
+        self.answers.set()
+        self.calls: list[tuple[Any, ...]] = []  # the name and the positional arguments of each
 
     async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         await asyncio.sleep(self._clock.delay_s(("before", fn.__name__, sorted(kwargs))))
+        self.calls.append((fn.__name__, *args))
+        await self.answers.wait()
         try:
             result: T = self._replacements.get(fn, fn)(*args, **kwargs)
             return result
@@ -73,10 +78,11 @@ class Worker(Engine):
 
     def __init__(self, store: ModelStore, *, limits: Limits, layer: Layer, clock: Clock) -> None:
         self.services = ModelServices(store, now=clock.now)
+        self.database = ModelThreads(self._replacements(store), clock=clock)
         super().__init__(
             limits=limits,
             layer=layer,
-            readers=ModelThreads(self._replacements(store), clock=clock),
+            readers=self.database,
             writer_thread=ModelThreads({}, clock=clock),
             append=Appender(store, now=clock.now).append,
             broadcast=self.publish,
@@ -87,6 +93,7 @@ class Worker(Engine):
         return {
             authenticate: self.services.authenticate,
             follow_room: self._published_here(self.services.follow_room),
+            resume_rooms: self.services.resume_rooms,
             follow_rooms: self.services.follow_rooms,
             services.leave_room: self._published_here(self.services.leave_room),
             services.read_messages: self._published_here(self.services.read_messages),

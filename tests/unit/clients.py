@@ -88,6 +88,10 @@ class DirectClient:
 
     # -- as a `DirectConnection` --------------------------------------------------------------------------------------
 
+    @property
+    def is_open(self) -> bool:
+        return not self._is_over
+
     def attach(self, owner: DirectSocket) -> Outlet | None:
         if self._is_over:
             owner.ended()

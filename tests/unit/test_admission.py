@@ -1,176 +1,113 @@
-"""How many there may be of a kind, in the process and of one address."""
+"""`Admission`: how many handshakes may wait, and when those who are turned away should come back."""
 
-from ipaddress import ip_network
-from typing import Any
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from config.server.admission import MOST_WAIT_S, Admission, Bound
-from foundation.errors import Overloaded
-from messaging.wire.limits import Limits
+from messaging.admission import MOST_S, Admission
+from messaging.batching import Batcher
+
+BATCH, BATCH_S = 10, 0.5  # 20 handshakes a second
+PER_S = 50.0
+MOST_WAITING, MOST_WAIT_S = 100, 2.0
 
 
-class Clock:
-    now = 0.0
+class Door:
+    """Handshakes that take half a second for each ten of them, or do not end."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self) -> None:
+        self.is_stuck = False
+        loop = asyncio.get_running_loop()
+        self.batcher: Batcher[int, int] = Batcher(self._open, loop=loop, max_size=BATCH)
+        self.admission = Admission(
+            self.batcher, loop=loop, most_waiting=MOST_WAITING, most_wait_s=MOST_WAIT_S, per_s=PER_S
+        )
+        self.tasks: list[asyncio.Task[int]] = []
+
+    async def arrive(self, count: int) -> None:
+        self.tasks += [asyncio.create_task(self.batcher.run(n)) for n in range(count)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def _open(self, numbers: Sequence[int]) -> Sequence[int]:
+        await asyncio.sleep(1_000 if self.is_stuck else BATCH_S)
+        return numbers
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+async def door() -> AsyncIterator[Door]:
+    random.seed(1)
+    door = Door()
+    yield door
+    await door.batcher.close()
+    await asyncio.gather(*door.tasks, return_exceptions=True)
 
 
-def refusal(bound: Bound, address: str | None = None) -> float:
-    """Returns for how many seconds one more is refused."""
-    with pytest.raises(Overloaded) as refused:
-        bound.take(address)
-    assert refused.value.retry_after is not None
-    return refused.value.retry_after
+async def test_it_works(door: Door) -> None:
+    await door.arrive(70)
+    assert not door.admission.is_full  # nothing was measured yet
+
+    await asyncio.sleep(BATCH_S + 0.01)  # 50 wait, and the rate is known: three seconds until another one is done
+
+    assert door.admission.is_full
+    assert door.admission.turn_away() == pytest.approx(3.05, rel=0.11)
+    await asyncio.sleep(2 * BATCH_S)  # 30 wait
+    assert not door.admission.is_full
 
 
-def test_it_works(clock: Clock) -> None:
-    bound = Bound("sockets", now=clock, total=3, per_address=2)
+async def test_it_is_full_by_number_before_anything_is_measured(door: Door) -> None:
+    await door.arrive(MOST_WAITING + BATCH - 1)
+    assert not door.admission.is_full
 
-    first = bound.take("a")
-    bound.take("a")
-    refusal(bound, "a")
-    other = bound.take("b")
-    refusal(bound, "b")  # the process is full
-    assert (bound.taken, bound.addresses) == (3, 2)
-
-    first.release()
-    first.release()  # has no effect
-    bound.take("a")
-    assert bound.taken == 3
-
-    other.release()
-    assert bound.addresses == 1
+    await door.arrive(1)
+    assert door.admission.is_full
 
 
-def test_a_refusal_takes_nothing(clock: Clock) -> None:
-    bound = Bound("requests", now=clock, total=1, per_address=1)
-    with bound.take("a"):
-        refusal(bound, "a")
-        refusal(bound, "b")
-        refusal(bound)
-        assert (bound.taken, bound.addresses) == (1, 1)
-    assert (bound.taken, bound.addresses) == (0, 0)
-    bound.take("b")
+async def test_it_is_full_while_the_database_does_not_answer(door: Door) -> None:
+    door.is_stuck = True
+    await door.arrive(1)
+
+    await asyncio.sleep(MOST_WAIT_S - 0.1)
+    assert not door.admission.is_full
+    await asyncio.sleep(0.2)
+    assert door.admission.is_full
+    assert door.admission.turn_away() >= MOST_WAIT_S
 
 
-def test_it_gives_the_place_back_after_an_exception(clock: Clock) -> None:
-    bound = Bound("requests", now=clock, per_address=1)
-    with pytest.raises(ZeroDivisionError), bound.take("a"):
-        raise ZeroDivisionError
-    assert (bound.taken, bound.addresses) == (0, 0)
+async def test_those_who_are_turned_away_come_back_one_after_the_other_behind_those_who_wait(door: Door) -> None:
+    await door.arrive(70)
+    await asyncio.sleep(BATCH_S + 0.01)
+
+    times = [door.admission.turn_away() for _ in range(100)]
+
+    # Twenty handshakes are done in a second.
+    assert min(times) >= 3.0
+    assert max(times) == pytest.approx(3 + 100 / 20, rel=0.11)
+    for second in range(3, 7):
+        assert 10 <= sum(second <= time < second + 1 for time in times) <= 30
 
 
-def test_an_address_that_is_not_known_counts_for_the_process_only(clock: Clock) -> None:
-    bound = Bound("requests", now=clock, total=3, per_address=1)
-    for _ in range(3):
-        bound.take(None)
-    refusal(bound)
+async def test_it_spreads_them_at_the_given_rate_if_nothing_was_measured(door: Door) -> None:
+    times = [door.admission.turn_away(at_least_s=1) for _ in range(500)]
+
+    assert min(times) >= 1
+    assert max(times) == pytest.approx(1 + 500 / PER_S, rel=0.11)
+    assert sum(time < 2 for time in times) <= PER_S
 
 
-def test_each_refusal_is_told_a_later_time(clock: Clock) -> None:
-    """Places are kept for 10 s, and there are two: one becomes free every 5 s."""
-    bound = Bound("requests", now=clock, total=2)
-    for _ in range(3):
-        lease = bound.take(None)
-        clock.now += 10
-        lease.release()
-    bound.take(None)
-    bound.take(None)
+async def test_turns_that_have_passed_do_not_count(door: Door) -> None:
+    for _ in range(500):
+        door.admission.turn_away()
 
-    assert [refusal(bound) for _ in range(3)] == [5, 10, 15]
-    clock.now += 5
-    assert refusal(bound) == 15
-    assert [refusal(bound) for _ in range(100)][-1] == MOST_WAIT_S
+    await asyncio.sleep(60)
+
+    assert door.admission.turn_away() < 0.1
 
 
-def test_a_time_that_was_told_is_true(clock: Clock) -> None:
-    """Clients that come back when they were told find a place, while each place is kept for as long as before."""
-    most, kept_s = 5, 2.0
-    bound = Bound("requests", now=clock, total=most)
-    ends: list[tuple[float, Any]] = []
-    comes: list[float] = [0.0] * 40
-    tries = 0
-    while comes:
-        comes.sort()
-        clock.now = comes.pop(0)
-        for end, lease in [entry for entry in ends if entry[0] <= clock.now]:
-            ends.remove((end, lease))
-            lease.release()
-        tries += 1
-        try:
-            ends.append((clock.now + kept_s, bound.take(None)))
-        except Overloaded as error:
-            comes.append(clock.now + (error.retry_after or 0))
-    assert tries < 40 * 5
-    assert clock.now < 2.5 * 40 * kept_s / most
+async def test_nobody_is_told_to_stay_away_for_ever(door: Door) -> None:
+    times = [door.admission.turn_away() for _ in range(int(PER_S * MOST_S * 2))]
 
-
-def test_it_says_so_if_no_place_becomes_free(clock: Clock) -> None:
-    bound = Bound("requests", now=clock, total=1)
-    bound.take(None)
-    assert refusal(bound) == 1
-    clock.now += 20
-    assert refusal(bound) == 20
-
-
-def admission(
-    proxies: str = "127.0.0.1", *, counts_addresses: bool = True, files: int = 10_000, **limits: Any
-) -> Admission:
-    return Admission(
-        Limits(**limits),
-        proxies=[ip_network(proxies)],
-        counts_addresses=counts_addresses,
-        now=Clock(),
-        files=files,
-    )
-
-
-@pytest.mark.parametrize(
-    ("host", "counted"),
-    [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("unknown", "unknown"),
-        ("x" * 1000, "x" * 64),
-        ("10.1.2.3", None),
-        ("::ffff:10.1.2.3", None),
-        (None, None),
-    ],
-)
-def test_it_counts_by_address_but_not_its_proxies(host: str | None, counted: str | None) -> None:
-    bounds = admission("10.0.0.0/8")
-    assert bounds.counted_address(host) == counted
-    assert bounds.address_of({"client": host and (host, 1), "headers": []}) == counted
-
-
-def test_it_counts_no_address_without_rate_limits() -> None:
-    unbounded = admission(
-        counts_addresses=False,
-        max_connections=3,
-        max_connections_per_address=1,
-        max_sockets_per_address=1,
-        max_requests=3,
-        max_requests_per_address=1,
-    )
-    for bound in (unbounded.connections, unbounded.sockets, unbounded.requests, unbounded.handled):
-        for _ in range(3):
-            bound.take("192.0.2.1")
-    refusal(unbounded.connections)
-    refusal(unbounded.handled)
-
-
-def test_it_leaves_files_for_itself() -> None:
-    assert admission(files=201).connections.take(None)
-    bound = admission(files=202).connections
-    bound.take(None)
-    bound.take(None)
-    refusal(bound)
+    assert max(times) <= MOST_S * 1.1
+    assert min(times[-1000:]) >= MOST_S / 2

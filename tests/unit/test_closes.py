@@ -1,5 +1,7 @@
 """The close codes."""
 
+import pytest
+
 from messaging.wire import closes
 
 
@@ -20,6 +22,21 @@ def test_the_close_codes_are_those_of_the_protocol() -> None:
     }
 
 
-def test_an_overload_says_when_to_come_back() -> None:
-    close = closes.overloaded(2.46)
-    assert close == closes.OVERLOADED._replace(reason="overloaded; retry_after=2.5")
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        (2.4, "overloaded; retry_after=2.4"),
+        (2.41, "overloaded; retry_after=2.5"),
+        (0, "overloaded; retry_after=0.0"),
+        (120.0, "overloaded; retry_after=120.0"),
+    ],
+)
+def test_a_handshake_that_is_turned_away_is_told_when_to_come_back(seconds: float, reason: str) -> None:
+    close = closes.overloaded(seconds)
+
+    assert (close.code, close.reason) == (closes.OVERLOADED.code, reason)
+    assert close.advice == closes.OVERLOADED.advice
+
+
+def test_the_time_to_come_back_fits_into_a_close_frame() -> None:
+    assert len(closes.later(closes.DRAINING, 1e6 / 3).reason.encode()) <= 123

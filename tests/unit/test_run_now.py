@@ -19,6 +19,7 @@ from messaging.append.writer import Appended
 from messaging.consumers.chat import ChatConsumer
 from messaging.database_threads import DatabaseThreads
 from messaging.engine import Engine
+from messaging.selectors.handshakes import Admitted
 from messaging.transport.frame_queue import run_now
 from messaging.wire.actions import Action, Leave, Ping, Send
 from messaging.wire.limits import Limits
@@ -59,7 +60,7 @@ class Connected:
         self.consumer.engine = self.engine
         self.consumer.scope = {}
         self.consumer.base_send = self._send
-        self.consumer.begin(principal(), UUID(int=1), 0)
+        self.consumer.begin(Admitted(principal(), epoch=UUID(int=1), version=0))
 
     def run_now(self, action: Action) -> None:
         run_now(self.consumer.handle_action(action.name(), action.request_id, frame=action))

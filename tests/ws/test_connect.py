@@ -1,13 +1,17 @@
 """The WebSocket handshake, the `hello` event, and the codes with which the server closes a socket."""
 
+import asyncio
 import base64
 import time
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import pytest
 from allauth.headless.tokens.strategies.jwt import internal
+from django.db import connection, transaction
+from websockets.asyncio.client import connect as aconnect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.frames import Frame, Opcode
 from websockets.sync.client import connect
@@ -15,6 +19,8 @@ from websockets.typing import Subprotocol
 
 from accounts.models import Session
 from accounts.sessions import SessionStore, public_session_id
+from tests.conftest import StartServer
+from tests.engine import only_on
 from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
@@ -91,6 +97,60 @@ def test_it_closes_a_socket_whose_session_has_ended(server: Server, alice: Perso
     SessionStore(alice.session_key).delete()
     assert not Session.objects.filter(user_id=alice.id).exists()
     assert receive_close(server, additional_headers=alice.headers) == (4501, "unauthenticated")
+
+
+@only_on("postgresql")
+def test_handshakes_beyond_those_that_may_wait_are_told_when_to_come_back(
+    start_server: StartServer, alice: Person, bob: Person
+) -> None:
+    server = start_server(ROOMLOG_HANDSHAKE_BACKLOG="3")
+    with Client(server, bob):
+        pass  # what the server loads for its first socket is loaded
+
+    with ExitStack() as stack:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE accounts_session IN ACCESS EXCLUSIVE MODE")
+            opened = [
+                stack.enter_context(connect(server.ws_url, additional_headers=alice.headers, compression=None))
+                for _ in range(4)
+            ]
+            began = time.monotonic()
+            code, reason = receive_close(server, additional_headers=alice.headers)
+            assert time.monotonic() - began < 1
+
+        assert code == 4003
+        assert 0 < float(reason.removeprefix("overloaded; retry_after=")) < 5
+        for each in opened:
+            assert msgspec.json.decode(each.recv(timeout=10))["event"] == "hello"
+    assert first_frame(server, additional_headers=alice.headers)["event"] == "hello"
+
+
+@only_on("postgresql")
+def test_it_is_told_when_to_come_back_if_the_database_fails(start_server: StartServer, alice: Person) -> None:
+    server = start_server()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE accounts_session IN ACCESS EXCLUSIVE MODE")  # beyond the server's `lock_timeout`
+        code, reason = receive_close(server, additional_headers=alice.headers)
+
+    assert code == 4003
+    assert float(reason.removeprefix("overloaded; retry_after=")) >= 1
+
+
+def test_it_answers_many_handshakes_at_once(server: Server, alice: Person, bob: Person) -> None:
+    forged = f"{alice.token[:-4]}AAAA"
+
+    async def open_socket(token: str) -> str:
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aconnect(server.ws_url, additional_headers=headers, compression=None) as opened:
+            try:
+                return str(msgspec.json.decode(await opened.recv())["data"]["user"]["username"])
+            except ConnectionClosedError as closed:
+                return str(closed.rcvd and closed.rcvd.code)
+
+    async def open_all() -> list[str]:
+        return await asyncio.gather(*(open_socket(token) for token in [alice.token, forged, bob.token] * 20))
+
+    assert asyncio.run(open_all()) == ["alice", "4501", "bob"] * 20
 
 
 def test_it_answers_404_at_other_addresses(server: Server, alice: Person) -> None:

@@ -20,6 +20,7 @@ from config.server.tls import ServerConfig
 
 PING_INTERVAL_S = 20.0
 MAX_FILES = 1_000_000
+BACKLOG = 65_535  # connections that are not accepted yet; the kernel lowers it to net.core.somaxconn
 STOP_S = 2  # for connections that are still open after the drain
 
 log = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class Command(BaseCommand):
             interface="asgi3",
             log_config=None,  # LOGGING in config/settings.py applies
             access_log=False,
+            backlog=BACKLOG,
             server_header=False,
             proxy_headers=False,  # config/forwarded.py reads them
             timeout_graceful_shutdown=STOP_S,

@@ -138,7 +138,7 @@ class Bound:
         return Overloaded(f"{whose} too many {self._kind}. Try again later.", retry_after=places.promise(now))
 
 
-class Admission:
+class Bounds:
     """The bounds of one process, which may open `files`. Of one of our `proxies` nothing is counted by address.
 
     `counts_addresses` is false for load tests, which come from one address.
