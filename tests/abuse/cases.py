@@ -55,7 +55,7 @@ READS = [
     ),
 ]
 HTTP = [
-    Case(attackers.hold_connections),
+    Case(attackers.hold_connections, memory_bytes=32 * MIB + 4_200 * 64 * 1024),  # what TLS takes for each
     Case(attackers.pipeline_requests),
     Case(attackers.write_heads_without_end),
     Case(attackers.write_bodies_without_end),
