@@ -5,11 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import redis
+
+from tests.ports import free_port
 
 FAKE = "from fakeredis import TcpFakeServer; TcpFakeServer(('127.0.0.1', {port})).serve_forever()"
 
@@ -22,9 +25,7 @@ class Redis:
     """One server. It keeps its port across restarts, but no data."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -32,7 +33,8 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "Redis":
-        self._process = subprocess.Popen(self._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        log = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
             try:
@@ -41,7 +43,8 @@ class Redis:
                 time.sleep(0.02)
             else:
                 return self
-        raise AssertionError("Redis did not start")
+        log.seek(0)
+        raise AssertionError(f"Redis did not start:\n{log.read().decode()}")
 
     def stop(self) -> None:
         if self._process is not None:

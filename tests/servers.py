@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from tests.contract import documents
+from tests.ports import free_port
 
 SERVE = (sys.executable, "manage.py", "serve", "--no-migrate")
 START_TIMEOUT_S = 30.0
@@ -110,10 +110,3 @@ def database_url() -> str:
         return f"sqlite:///{values['NAME']}"
     url = httpx.URL(os.environ["DATABASE_URL"].replace("postgresql://", "http://"))
     return str(url.copy_with(path=f"/{values['NAME']}")).replace("http://", "postgresql://")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,7 +16,8 @@ from accounts.sessions import SessionStore
 from tests.api.accounts import PASSWORD, ask, code_of, log_in, sign_up, status_of
 from tests.api.rest import Answer
 from tests.people import Person
-from tests.servers import Server, free_port
+from tests.ports import free_port
+from tests.servers import Server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fast_hashing")]
 

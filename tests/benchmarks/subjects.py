@@ -13,7 +13,7 @@ import httpx
 
 from tests.benchmarks import processes
 from tests.benchmarks.generator import Generator, Socket, compiled
-from tests.servers import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PEOPLE = 5_000

@@ -15,7 +15,7 @@ import yaml
 from django.conf import settings
 
 from tests.engine import only_on
-from tests.servers import free_port
+from tests.ports import free_port
 
 pytestmark = only_on("sqlite")
 

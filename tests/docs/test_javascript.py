@@ -19,7 +19,8 @@ from tests.docs.sessions import Session
 from tests.e2e.conftest import CHROMIUM, FLAGS
 from tests.engine import only_on
 from tests.people import Person
-from tests.servers import Server, free_port
+from tests.ports import free_port
+from tests.servers import Server
 
 HERE = Path(__file__).parent
 QUICKSTART = "docs/quickstart.md"

@@ -17,7 +17,8 @@ from tests.docs.blocks import ROOT, blocks_in
 from tests.docs.nginx import Nginx, is_installed
 from tests.engine import only_on
 from tests.people import Person
-from tests.servers import Server, free_port
+from tests.ports import free_port
+from tests.servers import Server
 
 pytestmark = [only_on("sqlite"), pytest.mark.skipif(not is_installed(), reason="nginx is not installed")]
 
