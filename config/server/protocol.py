@@ -103,7 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
                 timeout_s=self.limits.tls_handshake_timeout_s,
                 end_s=self.limits.stalled_writer_s,
                 on_open=self._begin,
-                on_failed=self._release,
+                on_failed=self._end_unopened,
                 loop=self.loop,
             )
 
@@ -416,6 +416,11 @@ class HttpProtocol(HttpToolsProtocol):
 
     def timeout_keep_alive_handler(self) -> None:
         self._close()
+
+    def _end_unopened(self) -> None:
+        """Takes notice that TLS has failed, after which the transport says nothing more."""
+        self._release()
+        self._break_cycles()
 
     def _release(self) -> None:
         lease, self._lease = self._lease, None

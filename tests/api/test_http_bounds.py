@@ -26,7 +26,7 @@ BOUNDS = {
     "ROOMLOG_TLS_HANDSHAKE_TIMEOUT_S": "1",
     "ROOMLOG_HTTP_HEAD_TIMEOUT_S": "1",
     "ROOMLOG_HTTP_BODY_TIMEOUT_S": "1",
-    "ROOMLOG_HTTP_KEEP_ALIVE_S": "1.5",
+    "ROOMLOG_HTTP_KEEP_ALIVE_S": "3",
     "ROOMLOG_HTTP_MAX_REQUESTS": "100",
     "ROOMLOG_STALLED_WRITER_S": "2",
     "ROOMLOG_BYTES_PER_S": "200000",
@@ -136,7 +136,7 @@ def test_it_closes_an_idle_connection(wire: Wire) -> None:
     assert wire.response().status == 200
     start = time.monotonic()
     assert wire.rest() == b""
-    assert 1.4 < time.monotonic() - start < SOON_S
+    assert 2.9 < time.monotonic() - start < SOON_S + 2
 
 
 def test_it_does_not_wait_for_a_tls_handshake(bounded_server: Server) -> None:
@@ -279,7 +279,7 @@ def test_it_waits_for_a_client_that_reads_slowly(bounded_server: Server) -> None
     with Wire(bounded_server, receive_bytes=4096) as wire:
         for last in (b"", b"Connection: close\r\n"):
             wire.send(b"GET /openapi.yaml HTTP/1.1\r\nHost: localhost\r\n", last, b"\r\n")
-            assert len(wire.response(pause_s=0.05).body) > 100_000
+            assert len(wire.response(pause_s=0.03).body) > 100_000
 
 
 # -- addresses ------------------------------------------------------------------------------------------------------
