@@ -6,6 +6,7 @@ There is no timer, so an idle server begins at once. The function that does the 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from statistics import median
 from typing import Generic, NamedTuple, TypeVar
 
 from foundation.errors import DomainError
@@ -15,7 +16,8 @@ Result = TypeVar("Result")
 
 RunMany = Callable[[Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
-SMOOTHING = 0.25  # the weight of the newest batch in the measured time of a batch
+MEASURED = 9  # full batches whose durations are remembered
+MEASURED_AT_LEAST = 3  # before they say how long a full batch takes
 
 
 class Gone(Exception):
@@ -53,7 +55,8 @@ class Batcher(Generic[Item, Result]):
         self._waiting: deque[_Waiting[Item, Result]] = deque()
         self._task: asyncio.Task[None] | None = None
         self._began = 0.0  # the present batch, in the loop's time
-        self._full_batch_s = 0.0  # how long a full batch takes; 0 if there was none yet
+        self._durations_s: deque[float] = deque(maxlen=MEASURED)  # of full batches
+        self._full_batch_s: float | None = None  # their median: one batch may have waited for a busy loop
 
     async def run(self, item: Item, *, is_gone: Callable[[], bool] = lambda: False) -> Result:
         """Returns the result of `item`, or raises its exception.
@@ -83,11 +86,12 @@ class Batcher(Generic[Item, Result]):
 
     @property
     def wait_s(self) -> float:
-        """How long an item that arrived now would wait for its result, as far as measured."""
+        """How long an item that arrived now would wait for its result, as far as measured. All must have the size 1."""
         if self._task is None:
             return 0.0
-        batch_s = max(self._full_batch_s, self._loop.time() - self._began)
-        return batch_s * (len(self._waiting) // self._max_size + 1)
+        batch_s = self._full_batch_s or 0.0
+        late_s = max(0.0, self._loop.time() - self._began - batch_s)
+        return batch_s * (len(self._waiting) // self._max_size + 1) + late_s
 
     @property
     def per_s(self) -> float | None:
@@ -135,9 +139,9 @@ class Batcher(Generic[Item, Result]):
         return [*await self._try(items[:half]), *await self._try(items[half:])]
 
     def _measure(self) -> None:
-        took_s = self._loop.time() - self._began
-        known_s = self._full_batch_s or took_s
-        self._full_batch_s = known_s + SMOOTHING * (took_s - known_s)
+        self._durations_s.append(self._loop.time() - self._began)
+        if len(self._durations_s) >= MEASURED_AT_LEAST:
+            self._full_batch_s = median(self._durations_s)
 
 
 def _settle(future: "asyncio.Future[Result]", outcome: Result | Exception) -> None:

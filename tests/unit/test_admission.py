@@ -46,10 +46,10 @@ async def door() -> AsyncIterator[Door]:
 
 
 async def test_it_works(door: Door) -> None:
-    await door.arrive(70)
+    await door.arrive(90)
     assert not door.admission.is_full  # nothing was measured yet
 
-    await asyncio.sleep(BATCH_S + 0.01)  # 50 wait, and the rate is known: three seconds until another one is done
+    await asyncio.sleep(3 * BATCH_S + 0.01)  # 50 wait, and the rate is known: three seconds until another one is done
 
     assert door.admission.is_full
     assert door.admission.turn_away() == pytest.approx(3.05, rel=0.11)
@@ -77,8 +77,8 @@ async def test_it_is_full_while_the_database_does_not_answer(door: Door) -> None
 
 
 async def test_those_who_are_turned_away_come_back_one_after_the_other_behind_those_who_wait(door: Door) -> None:
-    await door.arrive(70)
-    await asyncio.sleep(BATCH_S + 0.01)
+    await door.arrive(90)
+    await asyncio.sleep(3 * BATCH_S + 0.01)
 
     times = [door.admission.turn_away() for _ in range(100)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from foundation.errors import NotFound, Unavailable
-from messaging.batching import Batcher, Gone
+from messaging.batching import MEASURED_AT_LEAST, Batcher, Gone
 
 BATCH_S = 1.0
 
@@ -17,10 +17,11 @@ class Doubler:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.is_down = False
+        self.batch_s = BATCH_S
 
     async def run(self, numbers: Sequence[int]) -> Sequence[int | Exception]:
         self.batches.append(list(numbers))
-        await asyncio.sleep(BATCH_S)
+        await asyncio.sleep(self.batch_s)
         if self.is_down:
             raise Unavailable(retry_after=1)
         if 0 in numbers:
@@ -145,13 +146,15 @@ async def test_a_timeout_of_one_caller_does_not_end_the_batch() -> None:
 async def test_it_estimates_the_wait_from_full_batches() -> None:
     batcher = batcher_of(Doubler())
     assert (batcher.wait_s, batcher.per_s, batcher.waiting) == (0, None, 0)
-    running = asyncio.gather(*(batcher.run(n) for n in range(1, 10)))
+    running = asyncio.gather(*(batcher.run(n) for n in range(1, 19)))
+    await asyncio.sleep(2 * BATCH_S + 0.1)
+    assert batcher.per_s is None  # two batches are too few
 
-    await asyncio.sleep(BATCH_S + 0.1)  # the first batch is done, and three wait for the third
+    await asyncio.sleep(BATCH_S)  # the third batch is done, and six wait for the fifth and the sixth
 
     assert batcher.per_s == pytest.approx(3 / BATCH_S)
-    assert batcher.waiting == 3
-    assert batcher.wait_s == pytest.approx(2 * BATCH_S)
+    assert batcher.waiting == 6
+    assert batcher.wait_s == pytest.approx(3 * BATCH_S)
     await running
     assert (batcher.wait_s, batcher.waiting) == (0, 0)
     assert batcher.per_s == pytest.approx(3 / BATCH_S)  # the last batch does not count: it left nobody behind
@@ -160,15 +163,30 @@ async def test_it_estimates_the_wait_from_full_batches() -> None:
 async def test_a_batch_that_takes_everything_is_not_measured() -> None:
     """It takes as long as a full one here. Those that arrive meanwhile do not make it a full one."""
     batcher = batcher_of(Doubler())
-    running = [asyncio.create_task(batcher.run(1))]
-    await settle()
-    running += [asyncio.create_task(batcher.run(n)) for n in (2, 3)]
-
-    await asyncio.sleep(BATCH_S / 2)
-
+    running = []
+    for number in range(1, 6):
+        running.append(asyncio.create_task(batcher.run(number)))
+        await asyncio.sleep(BATCH_S / 2)
     assert batcher.wait_s == pytest.approx(BATCH_S / 2)
     await asyncio.gather(*running)
+
+    assert len(running) > MEASURED_AT_LEAST
     assert batcher.per_s is None
+
+
+async def test_one_slow_batch_does_not_change_the_estimate() -> None:
+    doubler = Doubler()
+    batcher = batcher_of(doubler)
+    running = asyncio.gather(*(batcher.run(n) for n in range(1, 31)))
+    await asyncio.sleep(4 * BATCH_S + 0.1)
+
+    doubler.batch_s = 20 * BATCH_S  # the sixth takes long
+    await asyncio.sleep(BATCH_S)
+    doubler.batch_s = BATCH_S
+    await asyncio.sleep(20 * BATCH_S)
+
+    assert batcher.per_s == pytest.approx(3 / BATCH_S)
+    await running
 
 
 async def test_the_wait_is_at_least_as_long_as_the_present_batch_has_taken() -> None:
