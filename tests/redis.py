@@ -33,7 +33,7 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "Redis":
-        log = tempfile.TemporaryFile()
+        log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
         self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
