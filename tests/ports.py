@@ -3,8 +3,8 @@
 import random
 import socket
 
-# Below those that Linux gives to outgoing connections (net.ipv4.ip_local_port_range), which could otherwise take the port
-# of a server that is started again.
+# Below those that Linux gives to outgoing connections (net.ipv4.ip_local_port_range), which could otherwise take the
+# port of a server that is started again.
 PORTS = range(10_000, 32_000)
 
 
