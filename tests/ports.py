@@ -1,6 +1,6 @@
 """Free ports for servers of tests."""
 
-import random
+import secrets
 import socket
 
 # Below those that Linux gives to outgoing connections (net.ipv4.ip_local_port_range), which could otherwise take the
@@ -11,7 +11,7 @@ PORTS = range(10_000, 32_000)
 def free_port() -> int:
     """Returns a port on which nothing listens."""
     while True:
-        port = random.choice(PORTS)
+        port = secrets.choice(PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
