@@ -4,7 +4,7 @@ import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
 from django.conf import settings
 
 from api import problems
@@ -37,7 +37,10 @@ def bounds_of(state: dict[str, Any], *, now: Callable[[], float]) -> Bounds:
 
 
 def admitted(app: ASGI3Application, *, bound: Callable[[Bounds], Bound], refuse: Refuse) -> ASGI3Application:
-    """Wraps `app` so that each of its calls takes a place of `bound`. If there is none, `refuse` is called instead."""
+    """Wraps `app` so that each of its calls takes a place of `bound`. If there is none, `refuse` is called instead.
+
+    The place of a request is free before the end of the answer is sent: a client that has it may send the next one.
+    """
 
     async def with_place(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         connection: Any = scope
@@ -47,8 +50,14 @@ def admitted(app: ASGI3Application, *, bound: Callable[[Bounds], Bound], refuse:
         except Overloaded as error:
             await refuse(scope, receive, send, error)
             return
+
+        async def send_and_release(message: ASGISendEvent) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                lease.release()
+            await send(message)
+
         with lease:
-            await app(scope, receive, send)
+            await app(scope, receive, send_and_release)
 
     return with_place
 
