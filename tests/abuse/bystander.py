@@ -11,7 +11,7 @@ from tests.people import Person
 from tests.servers import Server
 from tests.sockets import Client
 
-PAUSE_S = 0.01  # between two sends; each person sends one after the other, so that all keep to the rate limit
+PAUSE_S = 0.005  # between two sends; each person sends one after the other, so that all keep to the rate limit
 
 
 def acknowledgements(server: Server, people: list[Person], room: UUID, *, seconds: float) -> list[float]:

@@ -12,7 +12,7 @@ from tests.people import Person
 from tests.servers import Server
 from tests.services.appends import append, submissions
 
-CHATTING = 8  # of the people; the others attack
+CHATTING = 16  # of the people; the others attack
 READ_PER_S, READ_BURST = 256 * 1024, 8 * 1024 * 1024  # of one user, where the tests set it
 MIB = 1024 * 1024
 

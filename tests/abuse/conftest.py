@@ -2,10 +2,11 @@
 
 import pytest
 
+from tests.abuse.cases import CHATTING
 from tests.people import Person, make_person
 
 
 @pytest.fixture
 def people(db: None) -> list[Person]:
-    """Eleven people. The first eight chat, the last three attack."""
-    return [make_person(f"person{number}") for number in range(11)]
+    """The first `CHATTING` of them chat, the last three attack."""
+    return [make_person(f"person{number}") for number in range(CHATTING + 3)]

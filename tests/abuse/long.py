@@ -111,8 +111,8 @@ def document(
     return f"""# A long mix of attacks
 
 `make abuse-long` runs the attacks of `tests/abuse`, two of them at a time, against one server process with the default
-limits, while eight people go on chatting. Their acknowledgements are timed. Attackers and bystanders share the machine
-with the server.
+limits, while {CHATTING} people go on chatting. Their acknowledgements are timed. Attackers and bystanders share the
+machine with the server.
 
 - {datetime.now(UTC):%Y-%m-%d}, {MINUTES:.0f} minutes, {machine}
 - {total.connections:,} connections, {total.sent_frames:,} frames and {sent} from the attackers, {received} to them,
