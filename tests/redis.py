@@ -33,18 +33,18 @@ class Redis:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> "Redis":
-        log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process
-        self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            except OSError:
-                time.sleep(0.02)
-            else:
-                return self
-        log.seek(0)
-        raise AssertionError(f"Redis did not start:\n{log.read().decode()}")
+        with tempfile.TemporaryFile() as log:
+            self._process = subprocess.Popen(self._command(), stdout=log, stderr=log)
+            deadline = time.monotonic() + 10
+            while time.monotonic() < deadline:
+                try:
+                    socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                except OSError:
+                    time.sleep(0.02)
+                else:
+                    return self
+            log.seek(0)
+            raise AssertionError(f"Redis did not start:\n{log.read().decode()}")
 
     def stop(self) -> None:
         if self._process is not None:
