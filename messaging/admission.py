@@ -41,8 +41,8 @@ class Admission:
         """Returns the seconds after which a client that is turned away now should come back."""
         now = self._loop.time()
         pause_s = 1 / (self._batcher.per_s or self._per_s)
-        self._last_turn = max(self._last_turn, now + max(self._batcher.wait_s, at_least_s)) + pause_s
-        wait_s = self._last_turn - now
-        if wait_s > MOST_S:  # so many that the order no longer matters
+        turn = max(self._last_turn, now + max(self._batcher.wait_s, at_least_s)) + pause_s
+        if turn - now > MOST_S:  # all turns up to there are given
             return random.uniform(MOST_S / 2, MOST_S)  # noqa: S311
-        return wait_s * random.uniform(1.0, 1.1)  # noqa: S311
+        self._last_turn = turn
+        return (turn - now) * random.uniform(1.0, 1.1)  # noqa: S311

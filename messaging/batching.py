@@ -67,6 +67,7 @@ class Batcher(Generic[Item, Result]):
         result: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append(_Waiting(item, self._size_of(item), result, is_gone))
         if self._task is None:
+            self._began = self._loop.time()  # it begins in the next turn of the loop
             self._task = self._loop.create_task(self._work())
         return await result
 

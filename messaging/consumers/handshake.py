@@ -1,4 +1,4 @@
-"""What a handshake carries. The token comes from their headers, never from the URL or a cookie."""
+"""What a handshake carries. The token comes from its headers, never from the URL or a cookie."""
 
 import base64
 from collections.abc import Sequence

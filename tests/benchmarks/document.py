@@ -270,8 +270,8 @@ def _herd(rows: Sequence[Herd]) -> str:
             [
                 *(name, f"`{action}`", number(spread_s)),
                 number(median(row.arrival.seconds for row in same), 1),
-                number(median(row.arrival.p50_us for row in same) / 1e6, 1),
-                number(median(row.arrival.p99_us for row in same) / 1e6, 1),
+                number(median(row.arrival.p50_us for row in same) / 1e6, 2),
+                number(median(row.arrival.p99_us for row in same) / 1e6, 2),
                 number(median(row.cpu_s * 1e6 / row.arrival.sockets for row in same)),
                 number(median(row.arrival.refused for row in same)),
                 number(median(row.arrival.reset for row in same)),

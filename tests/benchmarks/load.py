@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
         self.path, self.header, self.first, self.ready, self.prefix, self.suffix, self.after = texts
         self.is_ready: asyncio.Future[None] = load.loop.create_future()
         self.is_upgraded = False
+        self.is_turned_away = False  # and comes back
         self.rest = b""
         self.seq = 0
         self.transport: Any = None
@@ -237,6 +238,7 @@ class Connection(asyncio.Protocol):
     def _receive_close(self, code: int, reason: str) -> None:
         if code == OVERLOADED and not self.is_ready.done():
             _, found, seconds = reason.partition("retry_after=")
+            self.is_turned_away = True
             self.is_ready.set_exception(TurnedAway(float(seconds) if found else random.random()))
         self.transport.close()
 
@@ -248,8 +250,9 @@ class Connection(asyncio.Protocol):
             self.seq = seq
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.is_ready.done() and self.is_ready.exception():
-            return  # it was turned away, and comes back
+        if self.is_turned_away:
+            self.is_turned_away = False
+            return
         if isinstance(exc, ConnectionResetError) and not self.is_upgraded:
             self.is_ready.set_exception(exc)  # the kernel's queue of the server was full
             return

@@ -160,6 +160,21 @@ async def test_it_estimates_the_wait_from_full_batches() -> None:
     assert batcher.per_s == pytest.approx(3 / BATCH_S)  # the last batch does not count: it left nobody behind
 
 
+async def test_the_time_in_which_it_was_idle_is_no_wait() -> None:
+    batcher = batcher_of(Doubler())
+    await batcher.run(1)
+    await asyncio.sleep(1_000)
+    waits: list[float] = []
+
+    async def look_and_run(number: int) -> None:
+        waits.append(batcher.wait_s)
+        await batcher.run(number)
+
+    await asyncio.gather(*map(look_and_run, (1, 2, 3)))
+
+    assert waits == [0, 0, 0]
+
+
 async def test_a_batch_that_takes_everything_is_not_measured() -> None:
     """It takes as long as a full one here. Those that arrive meanwhile do not make it a full one."""
     batcher = batcher_of(Doubler())
