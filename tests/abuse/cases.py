@@ -60,6 +60,21 @@ HTTP = [
     Case(attackers.write_heads_without_end),
     Case(attackers.write_bodies_without_end),
 ]
+# Those in which TLS of the server's own makes a difference: what is read, and when it is no longer.
+OVER_TLS = [
+    case
+    for case in (*FLOODS, *HTTP)
+    if case.attack
+    in {
+        attackers.ping_without_a_token,
+        attackers.write_after_the_close,
+        attackers.write_tiny_frames,
+        attackers.write_fragments,
+        attackers.hold_connections,
+        attackers.pipeline_requests,
+        attackers.write_heads_without_end,
+    }
+]
 
 
 def make_room(people: list[Person]) -> UUID:

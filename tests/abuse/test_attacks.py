@@ -8,7 +8,19 @@ import pytest
 
 from tests.abuse.attackers import Report, attacking
 from tests.abuse.bystander import Memory, acknowledgements, p99
-from tests.abuse.cases import CHATTING, FLOODS, HTTP, MIB, READ_BURST, READ_PER_S, READS, Case, make_room, make_target
+from tests.abuse.cases import (
+    CHATTING,
+    FLOODS,
+    HTTP,
+    MIB,
+    OVER_TLS,
+    READ_BURST,
+    READ_PER_S,
+    READS,
+    Case,
+    make_room,
+    make_target,
+)
 from tests.certificates import write_certificate
 from tests.conftest import StartServer, watched
 from tests.engine import only_on
@@ -119,6 +131,6 @@ def test_others_do_not_notice(server: Server, people: list[Person], case: Case) 
 
 
 @only_on("sqlite")
-@pytest.mark.parametrize("case", [*FLOODS, *HTTP], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", OVER_TLS, ids=lambda case: case.name)
 def test_others_do_not_notice_over_tls(encrypted_server: Server, people: list[Person], case: Case) -> None:
     withstand(encrypted_server, people, case)
