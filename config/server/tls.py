@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import django
 import uvicorn
 
 
@@ -14,6 +15,8 @@ class ServerConfig(uvicorn.Config):
     tls_context: ssl.SSLContext | None = None
 
     def load(self) -> None:
+        """Sets up Django first: in a worker, uvicorn imports our protocol classes before the application does that."""
+        django.setup()
         super().load()
         self.tls_context, self.ssl = self.ssl, None
 

@@ -68,17 +68,20 @@ def frame(data: bytes, *, head: int = 0x81) -> bytes:
 class RawSocket:
     """A connection after its handshake."""
 
-    def __init__(self, target: Target, report: Report, *, token: str, receive_buffer: int = 0) -> None:
+    def __init__(
+        self, target: Target, report: Report, *, token: str, receive_buffer: int = 0, address: str = ADDRESS
+    ) -> None:
         raw = socket.socket()
         if receive_buffer:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         raw.settimeout(10)
-        raw.bind((ADDRESS, 0))
+        raw.bind((address, 0))
         raw.connect(("127.0.0.1", target.port))
         self.socket: socket.socket = encrypted(raw) if target.is_encrypted else raw
         self._report = report
         self._buffer = b""
         self.is_open = True
+        self.texts: list[bytes] | None = None  # the payloads of text frames, if somebody wants them
         report.connections += 1
         key = base64.b64encode(os.urandom(16)).decode()
         head = (
@@ -134,6 +137,8 @@ class RawSocket:
             if opcode == 8:
                 self.end(int.from_bytes(self._buffer[start : start + 2], "big"))
                 return
+            if opcode == 1 and self.texts is not None:
+                self.texts.append(self._buffer[start : start + length])
             self._buffer = self._buffer[start + length :]
 
     def end(self, code: int) -> None:

@@ -32,7 +32,7 @@ SECONDS = 1.5
 ATTEMPTS = 5
 MOST_S = 0.1
 FACTOR = 3  # between the waits beside an attack and without one
-FLOOR_S = 0.015  # below which a wait is noise of the machine
+FLOOR_S = 0.025  # below which a wait counts as noise: attackers, bystanders and server share two cores
 PATIENCE_S = 0.5
 
 
