@@ -14,13 +14,14 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from accounts.models import User
 from messaging.models import Message
 from tests.abuse.attackers import Report, attacking
 from tests.abuse.bystander import Memory, acknowledgements, p99
 from tests.abuse.cases import CHATTING, FLOODS, HTTP, MIB, READS, Case, make_room, make_target
 from tests.conftest import StartServer, watched
 from tests.faults.conftest import running_redis
-from tests.people import Person
+from tests.people import Person, sign_in
 from tests.servers import Server
 
 MINUTES = float(os.environ.get("MINUTES", "60"))
@@ -77,11 +78,12 @@ def test_it_withstands_a_long_mix(server: Server, people: list[Person]) -> None:
         while time.monotonic() < end:
             pair: list[Case] = chance.sample(CASES, 2)
             first, second = pair
+            tokens = [person.token for person in signed_in(attacking_people)]
             with (
-                attacking(first.attack, targets[first.name], processes=1) as one,
-                attacking(second.attack, targets[second.name], processes=1) as two,
+                attacking(first.attack, targets[first.name]._replace(tokens=tokens), processes=1) as one,
+                attacking(second.attack, targets[second.name]._replace(tokens=tokens), processes=1) as two,
             ):
-                waits = acknowledgements(server, chatting, room, seconds=ROUND_S)
+                waits = acknowledgements(server, signed_in(chatting), room, seconds=ROUND_S)
             every_wait += waits
             for case, report in zip(pair, (one, two), strict=True):
                 figures[case.name].rounds += 1
@@ -96,6 +98,11 @@ def test_it_withstands_a_long_mix(server: Server, people: list[Person]) -> None:
 
     assert stored == acknowledged
     assert p99(sorted(every_wait)) < 0.1
+
+
+def signed_in(people: list[Person]) -> list[Person]:
+    """Returns `people` with new tokens, because an access token is valid for an hour only."""
+    return [sign_in(user) for user in User.objects.filter(id__in=[person.id for person in people])]
 
 
 def document(
