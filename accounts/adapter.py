@@ -1,4 +1,4 @@
-"""Customizes django-allauth: how it saves users, whom it mails, and what it counts by (`ACCOUNT_ADAPTER`)."""
+"""Customizes django-allauth: saving of users, recipients of mails, keys of rate limits (`ACCOUNT_ADAPTER`)."""
 
 import math
 from ipaddress import IPv4Address
@@ -137,7 +137,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Sends a mail. If that fails, it is logged.
 
         The request still succeeds: the change that the mail reports was made, and the answer to a request for a reset
-        must not tell whether there was a mail to send.
+        must not reveal whether there was a mail to send.
         """
         try:
             super().send_mail(template_prefix, email, context)

@@ -109,7 +109,7 @@ class RedisCounters:
                 log.warning("Redis counts logins and sign-ups again")
 
     def lock(self, key: str, timeout_s: float) -> bool:
-        # Whoever could not unlock because Redis failed has left the lock alone for as long as it stands.
+        # A process that could not unlock because Redis failed does not use Redis while the lock lasts.
         return bool(self._client.set(key, b"1", nx=True, px=round(min(timeout_s, BREAK_S) * 1000)))
 
     def unlock(self, key: str) -> bool:

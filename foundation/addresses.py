@@ -7,7 +7,7 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# What one customer gets of IPv6 at least (RFC 6177): whoever has one address there has all of them.
+# The least that a customer gets of IPv6 (RFC 6177): all addresses of one /64 belong to the same customer.
 IPV6_PREFIX: Final = 64
 
 

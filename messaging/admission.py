@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from messaging.batching import Batcher
 
-MOST_S: Final = 30.0  # that anybody is told to stay away
+MOST_S: Final = 30.0  # the longest time that a client has to stay away
 
 
 class Admission:

@@ -236,7 +236,7 @@ class Engine:
 async def _close_in_slices(sinks: Sequence[Sink], *, within_s: float) -> None:
     """Closes `sinks` in their order, in slices over `within_s`. Returns when all are closed.
 
-    A client that does not wait for the time that it was told does not reconnect in the same moment as all others. A
+    Even clients that ignore the advised time do not all reconnect in the same moment. A
     slice does not wait for an earlier one whose sends are not answered yet.
     """
     slices = max(1, min(len(sinks), round(within_s / SLICE_S)))

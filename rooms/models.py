@@ -65,8 +65,8 @@ class Membership(models.Model):
     left_seq = models.BigIntegerField(null=True)
     # Whether the member ended the membership themselves. Then others cannot add them again.
     left_voluntarily = models.BooleanField(default=False)
-    # The user's version when they were last told of a change of this membership, of any kind and of each kind; 0 if
-    # they never were. `rooms/user_versions.py` raises them.
+    # The user's version at the last change of this membership that the user receives: of any kind, and of each kind. 0
+    # if there was none. `rooms/user_versions.py` raises them.
     user_version = models.BigIntegerField(default=0)
     added_version = models.BigIntegerField(default=0)
     read_version = models.BigIntegerField(default=0)
@@ -76,7 +76,7 @@ class Membership(models.Model):
             models.Index(fields=["user", "room"], name="rooms_of_user", condition=models.Q(left_seq__isnull=True)),
             # Without the memberships that never changed in this way. A send moves a read cursor without touching it.
             models.Index(
-                fields=["user", "user_version"], name="rooms_told_to_user", condition=models.Q(user_version__gt=0)
+                fields=["user", "user_version"], name="rooms_changed_for_user", condition=models.Q(user_version__gt=0)
             ),
         ]
 

@@ -47,7 +47,7 @@ _CHANGED_MEMBERSHIPS = Lookup(
 
 
 class ChangedMembership(NamedTuple):
-    """A present membership of which its user has not been told everything.
+    """A present membership with changes that its user has not received.
 
     `first_version` is the version of the first change that the user lacks. The others are those of the last change of
     their kind, which the user may know.

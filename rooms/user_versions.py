@@ -1,7 +1,7 @@
 """The versions of users, which order what concerns a user as `seq` orders what happens in a room. Knows no permissions.
 
 A change that concerns a user raises their version, and marks the membership that it is about with it. Nothing else is
-stored: what a user has not been told is the present state of each membership that was marked since.
+stored: a user who missed changes receives the present state of each membership that was marked since.
 """
 
 from collections.abc import Iterable

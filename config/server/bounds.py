@@ -1,6 +1,7 @@
 """How many connections, sockets and requests there may be: in a process, and of one address. Pure, for one thread.
 
-A place is taken for each and given back at its end. Whoever finds none is told when one is likely to be free.
+Each takes a place and gives it back at its end. If there is none, it is refused, with the time at which one is likely
+to be free.
 """
 
 from collections.abc import Callable, Sequence

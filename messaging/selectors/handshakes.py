@@ -20,7 +20,7 @@ class Admitted(NamedTuple):
 
 
 def authenticate(tokens: Sequence[str]) -> list[Admitted | Unauthenticated]:
-    """Returns, for each of `tokens`, in their order, whom it admits, or the error with which it is refused.
+    """Returns, for each of `tokens`, in their order, the user that it admits, or the error with which it is refused.
 
     Three queries for any number of tokens. The errors are those that `check_access_token` raises.
     """

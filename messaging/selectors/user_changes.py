@@ -1,4 +1,4 @@
-"""Reads what concerns users and has changed since they were last told. No transactions.
+"""Reads the changes that concern users and that they have not received yet. No transactions.
 
 An event shows its subject as it is now, and only if the user may see it now.
 """

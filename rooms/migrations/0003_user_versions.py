@@ -41,7 +41,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='membership',
-            index=models.Index(condition=models.Q(('user_version__gt', 0)), fields=['user', 'user_version'], name='rooms_told_to_user'),
+            index=models.Index(condition=models.Q(('user_version__gt', 0)), fields=['user', 'user_version'], name='rooms_changed_for_user'),
         ),
         migrations.RunPython(set_fillfactor, migrations.RunPython.noop),
     ]

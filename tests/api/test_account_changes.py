@@ -338,7 +338,7 @@ def test_an_account_has_five_addresses() -> None:
     assert code_of(answers[5]) == "max_email_addresses"
 
 
-# -- what the user is told ------------------------------------------------------------------------------------------
+# -- mails to the user ----------------------------------------------------------------------------------------------
 
 
 def change_primary(token: str, outbox: list[EmailMessage]) -> None:
@@ -363,7 +363,7 @@ def reset_by_other(token: str, outbox: list[EmailMessage]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "subject", "told"),
+    ("change", "subject", "mailed_to"),
     [
         (change_primary, "Email Changed", [ADDRESS]),
         (add_a_third, "Email address added", [ADDRESS]),
@@ -372,22 +372,22 @@ def reset_by_other(token: str, outbox: list[EmailMessage]) -> None:
         (reset_by_other, "Password Reset", [ADDRESS]),
     ],
 )
-def test_the_user_is_told_at_the_address_of_before(
+def test_a_mail_goes_to_the_previous_address(
     token: str,
     mailoutbox: list[EmailMessage],
     change: Callable[[str, list[EmailMessage]], None],
     subject: str,
-    told: list[str],
+    mailed_to: list[str],
 ) -> None:
     give_password(token)
     change(token, mailoutbox)
 
     notices = [message for message in mailoutbox if "change was made to your account" in str(message.body)]
-    assert [message.to for message in notices] == [[address] for address in told]
+    assert [message.to for message in notices] == [[address] for address in mailed_to]
     assert {message.subject for message in notices} == {f"[testserver] {subject}"}
 
 
-def test_the_user_is_told_when_the_only_address_is_removed(mailoutbox: list[EmailMessage]) -> None:
+def test_a_mail_is_sent_when_the_only_address_is_removed(mailoutbox: list[EmailMessage]) -> None:
     token = token_of(sign_up())
     add(token, ADDRESS, mailoutbox)
 

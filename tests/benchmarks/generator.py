@@ -45,7 +45,7 @@ class Arrival(NamedTuple):
     p50_us: float
     p99_us: float
     max_us: float
-    refused: int  # times that a client was told to come back later
+    refused: int  # times that a client was turned away
     reset: int  # times that the kernel had no room for a client, which came back within a second
     misordered: int  # events that did not follow the one before
 

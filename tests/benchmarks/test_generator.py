@@ -65,7 +65,7 @@ def full_server(*, turned_away: int, seqs: tuple[int, ...]) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("in_c", [True, False])
-def test_clients_come_back_when_they_are_told_to(tmp_path: Path, in_c: bool) -> None:
+def test_clients_come_back_after_the_time_in_the_reason(tmp_path: Path, in_c: bool) -> None:
     if in_c and compiler() is None:
         pytest.skip("no C compiler")
     sockets = [Socket(ready='"seq":9,"at"', after="7")] * 5

@@ -38,7 +38,9 @@ class Measurements:
     seqs: dict[tuple[int, UUID], list[int]] = field(default_factory=dict)
     received: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))  # released for each event
     moves: list[tuple[int, float]] = field(default_factory=list)  # of the read cursor, each with its time
-    told: list[tuple[int, float]] = field(default_factory=list)  # where the other device is told that the cursor is
+    shown: list[tuple[int, float]] = field(
+        default_factory=list
+    )  # the positions of the cursor that the other device receives
     phase: str = "before"
     is_over: bool = False
 
@@ -100,7 +102,7 @@ async def listen(server: Server, person: Person, measured: Measurements) -> None
         async for frame in connection:
             event = msgspec.json.decode(frame)
             assert event["event"] == "read"
-            measured.told.append((event["data"]["read_id"], time.monotonic()))
+            measured.shown.append((event["data"]["read_id"], time.monotonic()))
 
 
 async def run_phases(redis: Redis, measured: Measurements) -> None:
@@ -168,7 +170,7 @@ def test_it_delivers_everything_in_order_and_in_time(redis_pair: list[Server], r
     assert len(measured.delays) == len(redis_pair) * len(measured.acks)
     assert max(longest.values()) <= MAX_DELAY_S
     assert during_ms < 3 * before_ms + 50
-    assert [read_id for read_id, _ in measured.told] == sorted({read_id for read_id, _ in measured.told})
-    lags = [next(at for told, at in measured.told if told >= read_id) - moved for read_id, moved in measured.moves]
-    print(f"{len(lags)} moves of the read cursor in {len(measured.told)} events, the latest after {max(lags):.3f} s")
+    assert [read_id for read_id, _ in measured.shown] == sorted({read_id for read_id, _ in measured.shown})
+    lags = [next(at for shown, at in measured.shown if shown >= read_id) - moved for read_id, moved in measured.moves]
+    print(f"{len(lags)} moves of the read cursor in {len(measured.shown)} events, the latest after {max(lags):.3f} s")
     assert max(lags) <= MAX_DELAY_S

@@ -60,7 +60,7 @@ def check_received(owner: Client, member: Client, removals: Seqs) -> None:
 
 
 def receive_until(client: Client, last_seqs: Seqs) -> dict[str, list[Frame]]:
-    """Returns the entries of each room up to its last seq. Bob is also told that he was added to it."""
+    """Returns the entries of each room up to its last seq. Bob also receives `room.added`."""
     found: dict[str, list[Frame]] = {room: [] for room in last_seqs}
     while any(not events or events[-1]["seq"] < last_seqs[room] for room, events in found.items()):
         event = client.event()

@@ -110,7 +110,7 @@ def test_it_misses_nothing_and_delays_no_other_reader(usual_pair: list[Server]) 
         client.connection.close()
 
 
-def test_it_is_told_what_concerns_its_user_when_it_reads_again(usual_pair: list[Server]) -> None:
+def test_it_receives_what_concerns_its_user_when_it_reads_again(usual_pair: list[Server]) -> None:
     alice, bob = make_person("alice"), make_person("bob")
     draft = NewRoom(name="Slow", kind="private", members=[bob.id])
     room = services.create_room(user_id=alice.id, new=draft).room.id
@@ -128,12 +128,12 @@ def test_it_is_told_what_concerns_its_user_when_it_reads_again(usual_pair: list[
     time.sleep(LATEST_S)  # so that both processes have tried to tell it
 
     for client in slow:
-        told: list[tuple[str, str]] = []
-        while ("read", str(room)) not in told:
+        received: list[tuple[str, str]] = []
+        while ("read", str(room)) not in received:
             event = client.event(timeout_s=LATEST_S)
             if "seq" not in event:
-                told.append((event["event"], event["room"]))
-        assert told == [*(("room.added", one["id"]) for one in added), ("read", str(room))]
+                received.append((event["event"], event["room"]))
+        assert received == [*(("room.added", one["id"]) for one in added), ("read", str(room))]
         assert event["data"] == {"read_id": ENOUGH, "unread": 0}
         client.connection.close()
 

@@ -40,7 +40,7 @@ async def handshakes(threads: DatabaseThreads) -> AsyncIterator[Handshakes]:
 
 
 async def admit(handshakes: Handshakes, *given: str) -> list[str | type[BaseException]]:
-    """Returns, for each token, the name of the user whom it admits, or the kind of the error."""
+    """Returns, for each token, the name of the user that it admits, or the kind of the error."""
     outcomes = await asyncio.gather(*map(handshakes.run, given), return_exceptions=True)
     return [each.principal.user.username if isinstance(each, Admitted) else type(each) for each in outcomes]
 

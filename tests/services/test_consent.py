@@ -171,7 +171,7 @@ def test_the_default_is_for_those_who_have_not_chosen(
 
 
 def test_the_role_is_checked_before_consent(bob: Person, charlie: Person, room: UUID) -> None:
-    """A member who may not add anybody does not learn what others have chosen."""
+    """A member who may not add members does not learn what others have chosen."""
     choose(charlie, "invitation")
 
     with pytest.raises(Forbidden) as refusal:

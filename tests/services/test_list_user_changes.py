@@ -1,4 +1,4 @@
-"""The selector `list_user_changes`: what has concerned users since they were last told."""
+"""The selector `list_user_changes`: the changes that users have not received yet."""
 
 from typing import Any
 from uuid import UUID
@@ -30,7 +30,7 @@ def events_of(changes: UserChanges) -> list[tuple[int, str, UUID, Any]]:
     return [(version, event["event"], UUID(event["room"]), event["data"]) for version, event in events]
 
 
-def told(person: Person, *, after: int = 0) -> list[tuple[int, str, UUID]]:
+def unreceived_by(person: Person, *, after: int = 0) -> list[tuple[int, str, UUID]]:
     return [event[:3] for event in events_of(changes_of(person, after=after))]
 
 
@@ -65,12 +65,12 @@ def test_it_leaves_out_what_is_known(alice: Person, bob: Person, room: UUID) -> 
     say(alice, room, "one")
     read(bob, room, 1)
 
-    assert told(bob, after=1) == [(2, "read", room)]
+    assert unreceived_by(bob, after=1) == [(2, "read", room)]
     assert list_user_changes(known={bob.id: 2}) == list_user_changes(known={bob.id: 3}) == []
 
 
 def test_it_leaves_out_whom_nothing_has_concerned(alice: Person, charlie: Person, public_room: UUID) -> None:
-    """Nobody is told that they created a room or joined one."""
+    """A user receives nothing about a room that they created or joined."""
     services.join_room(user_id=charlie.id, room_id=public_room)
 
     assert list_user_changes(known={alice.id: 0, charlie.id: 0}) == []
@@ -87,7 +87,7 @@ def test_it_shows_the_present_state_once(alice: Person, bob: Person, room: UUID)
 
     assert (added[0], added[3]["topic"]) == (1, "Leaves")
     assert moved == (5, "read", room, {"read_id": 2, "unread": 1})
-    assert told(bob, after=3) == [(5, "read", room)]
+    assert unreceived_by(bob, after=3) == [(5, "read", room)]
 
 
 def test_it_sorts_the_changes_of_all_rooms_by_version(alice: Person, bob: Person) -> None:
@@ -97,7 +97,7 @@ def test_it_sorts_the_changes_of_all_rooms_by_version(alice: Person, bob: Person
     for room in (rooms[2], rooms[0]):
         read(bob, room, 1)
 
-    assert told(bob) == [
+    assert unreceived_by(bob) == [
         (1, "room.added", rooms[0]),
         (2, "room.added", rooms[1]),
         (3, "room.added", rooms[2]),
@@ -124,7 +124,7 @@ def test_it_tells_of_a_membership_that_began_again_only_what_happened_since(
     services.remove_member(user_id=alice.id, room_id=room, member_id=bob.id)
     add(alice, room, bob)
 
-    assert told(bob) == [(3, "room.added", room)]
+    assert unreceived_by(bob) == [(3, "room.added", room)]
 
 
 def test_it_tells_nothing_of_a_membership_that_the_user_began_again(alice: Person, bob: Person) -> None:
@@ -161,7 +161,7 @@ def test_it_tells_everything_once_and_in_order_a_page_at_a_time(alice: Person, b
         say(alice, room, "one")
     for room in (rooms[1], rooms[0]):
         read(bob, room, 1)
-    expected = {bob.id: told(bob), charlie.id: told(charlie)}
+    expected = {bob.id: unreceived_by(bob), charlie.id: unreceived_by(charlie)}
     received: dict[UUID, list[tuple[int, str, UUID]]] = {bob.id: [], charlie.id: []}
 
     known, pages = {bob.id: 0, charlie.id: 0}, 0

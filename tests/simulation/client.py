@@ -44,7 +44,7 @@ class Unanswered:
 
 
 @dataclass(frozen=True)
-class Told:
+class Received:
     """The last event of a kind about a room: when it was received, and the read cursor that it gave, if any."""
 
     at: float
@@ -67,7 +67,7 @@ class Client:
     stopped_at: float = 0.0  # when it last stopped reading
     reading_since: float = 0.0
     greeted_at: int | None = None  # the user's version when `hello` was received on this connection
-    told: dict[tuple[str, UUID], Told] = field(default_factory=dict)  # by kind and room, on this connection
+    received: dict[tuple[str, UUID], Received] = field(default_factory=dict)  # by kind and room, on this connection
     connection: Connection | None = None
     worker: Worker | None = None  # the one that it last connected to
     streams: dict[UUID, Stream] = field(default_factory=dict)
@@ -156,7 +156,7 @@ class Client:
         if code not in {ABNORMAL_CLOSURE, DRAINING.code, SLOW_READER.code}:
             self.report(f"was closed with the unexpected code {code}")
         self.connection = self.greeted_at = None
-        self.told.clear()
+        self.received.clear()
         self.streams.clear()
         self.requests.clear()
         self.last_acks.clear()
@@ -199,16 +199,16 @@ class Client:
         return is_removal and changes.decode(frame.data).member.user.id == self.user.id
 
     def _receive_change(self, event: str, room: UUID, frame: Frame) -> None:
-        """Remembers what the user is told. Checks that they have not been out of the room for long."""
+        """Remembers what the user receives. Checks that they have not been out of the room for long."""
         self.changes_received += 1
         now = self.served_by.loop.time()
         membership = self.store.rooms[room].memberships[self.user.id]
         if membership.left_at is not None and now - max(_s(membership.left_at), self.reading_since) > CAUGHT_UP_S:
-            self.report(f"was told of {event} in a room that they left long ago")
-        self.told[event, room] = Told(now, reads.decode(frame.data).read_id if event == "read" else 0)
+            self.report(f"received {event} about a room that they left long ago")
+        self.received[event, room] = Received(now, reads.decode(frame.data).read_id if event == "read" else 0)
 
-    def untold(self) -> list[str]:
-        """Returns each change that concerns the user of which this connection should have told by now."""
+    def missing_changes(self) -> list[str]:
+        """Returns each change that concerns the user of which this connection should have received by now."""
         now, faults = self.served_by.loop.time(), []
         for room_id, room in self.store.rooms.items():
             membership = room.current_membership(self.user.id)
@@ -218,12 +218,12 @@ class Client:
                 if change is None or change.version <= self.greeted_at:
                     continue
                 is_due = now - max(_s(change.at), self.reading_since) > CAUGHT_UP_S
-                told = self.told.get((event, room_id))
-                if told is None or told.at < _s(change.at):
+                received = self.received.get((event, room_id))
+                if received is None or received.at < _s(change.at):
                     if is_due:
-                        faults.append(f"{self.name} was not told of {event}, version {change.version}")
-                elif is_due and event == "read" and not change.read_id <= told.read_id <= membership.read_id:
-                    faults.append(f"{self.name} was told of the read cursor {told.read_id}, not {change.read_id}")
+                        faults.append(f"{self.name} did not receive {event}, version {change.version}")
+                elif is_due and event == "read" and not change.read_id <= received.read_id <= membership.read_id:
+                    faults.append(f"{self.name} received the read cursor {received.read_id}, not {change.read_id}")
         return faults
 
     def _receive_reply(self, frame: Frame, request: Request) -> None:

@@ -40,7 +40,7 @@ class Membership:
     read_id: int
     left_seq: int | None = None
     left_at: datetime | None = None
-    # The last changes of which the user is told: by an addition, and by a `read`.
+    # The last changes that the user receives: an addition, and a `read`.
     added: "Change | None" = None
     read: "Change | None" = None
 

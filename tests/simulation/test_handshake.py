@@ -148,7 +148,7 @@ def test_those_who_wait_together_share_a_call_and_are_answered_in_order() -> Non
     run_with_worker(scenario)
 
 
-def test_more_than_may_wait_are_turned_away_at_once_and_told_when_to_come_back() -> None:
+def test_more_than_may_wait_are_turned_away_at_once_with_a_time_to_come_back() -> None:
     async def scenario(worker: Worker) -> None:
         worker.database.answers.clear()
         openings = [*await open_many(worker, 1), *await open_many(worker, LIMITS.handshake_backlog)]

@@ -141,12 +141,12 @@ class World:
         for room in ROOMS:
             self.clients[0].send(room)
         await asyncio.sleep(CAUGHT_UP_S)
-        self.faults += self.untold()
+        self.faults += self.missing_changes()
         self.log_checker.check_new_entries(self.store)
 
-    def untold(self) -> list[str]:
-        """Returns what clients should have been told by now of the changes that concern their users."""
-        return [fault for client in self.connected() for fault in client.untold()]
+    def missing_changes(self) -> list[str]:
+        """Returns what clients should have received by now of the changes that concern their users."""
+        return [fault for client in self.connected() for fault in client.missing_changes()]
 
     def settled_faults(self) -> list[str]:
         """Returns what clients still lack after `settle`: replies, and entries of the rooms that they follow."""

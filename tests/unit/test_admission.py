@@ -106,7 +106,7 @@ async def test_turns_that_have_passed_do_not_count(door: Door) -> None:
     assert door.admission.turn_away() < 0.1
 
 
-async def test_nobody_is_told_to_stay_away_for_ever(door: Door) -> None:
+async def test_nobody_has_to_stay_away_for_ever(door: Door) -> None:
     times = [door.admission.turn_away() for _ in range(int(PER_S * MOST_S * 10))]
 
     assert max(times) <= MOST_S * 1.1

@@ -74,7 +74,7 @@ def test_an_address_that_is_not_known_counts_for_the_process_only(clock: Clock) 
     refusal(bound)
 
 
-def test_each_refusal_is_told_a_later_time(clock: Clock) -> None:
+def test_each_refusal_gets_a_later_time(clock: Clock) -> None:
     """Places are kept for 10 s, and there are two: one becomes free every 5 s."""
     bound = Bound("requests", now=clock, total=2)
     for _ in range(3):
@@ -90,8 +90,8 @@ def test_each_refusal_is_told_a_later_time(clock: Clock) -> None:
     assert [refusal(bound) for _ in range(100)][-1] == MOST_WAIT_S
 
 
-def test_a_time_that_was_told_is_true(clock: Clock) -> None:
-    """Clients that come back when they were told find a place, while each place is kept for as long as before."""
+def test_the_time_is_true(clock: Clock) -> None:
+    """Clients that come back at their time find a place, while each place is kept for as long as before."""
     most, kept_s = 5, 2.0
     bound = Bound("requests", now=clock, total=most)
     ends: list[tuple[float, Any]] = []

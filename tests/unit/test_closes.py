@@ -31,7 +31,7 @@ def test_the_close_codes_are_those_of_the_protocol() -> None:
         (120.0, "overloaded; retry_after=120.0"),
     ],
 )
-def test_a_handshake_that_is_turned_away_is_told_when_to_come_back(seconds: float, reason: str) -> None:
+def test_a_handshake_that_is_turned_away_gets_a_time_to_come_back(seconds: float, reason: str) -> None:
     close = closes.overloaded(seconds)
 
     assert (close.code, close.reason) == (closes.OVERLOADED.code, reason)

@@ -1,4 +1,4 @@
-"""`Engine.drain`: when a process stops, clients are told to come back at a rate that the other processes can take."""
+"""`Engine.drain`: when a process stops, clients come back at a rate that the other processes can take."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,16 +22,16 @@ MakeEngine = Callable[[int], tuple[Engine, list["RecordingSocket"]]]
 
 
 class RecordingSocket(Socket):
-    """Records the time to come back that it was told, and when it was closed, in seconds."""
+    """Records the time to come back that it received, and when it was closed, in seconds."""
 
     def __init__(self) -> None:
         super().__init__(principal=principal(), send_window=2, on_drained=lambda socket: None)
-        self.told_s: float | None = None
+        self.advised_s: float | None = None
         self.closed_at_s: float | None = None
 
     def write(self, frames: Frames) -> None:
         (payload,) = payloads_of(frames.wire)
-        self.told_s = msgspec.json.decode(payload)["data"]["reconnect_in_ms"] / 1000
+        self.advised_s = msgspec.json.decode(payload)["data"]["reconnect_in_ms"] / 1000
 
     def _send_close(self, close: Close) -> None:
         assert close == DRAINING
@@ -68,12 +68,12 @@ async def test_it_works(make_engine: MakeEngine) -> None:
     await engine.drain(grace_s=60)
 
     # 200 sockets at 20 a second: ten seconds, evenly, and each socket is served until its client is to come back.
-    told = sorted(socket.told_s or 0.0 for socket in sockets)
-    assert all(place / PER_S - 0.01 <= told_s <= (place + 1) / PER_S for place, told_s in enumerate(told))
+    advised = sorted(socket.advised_s or 0.0 for socket in sockets)
+    assert all(place / PER_S - 0.01 <= advised_s <= (place + 1) / PER_S for place, advised_s in enumerate(advised))
     for socket in sockets:
-        assert socket.told_s is not None
+        assert socket.advised_s is not None
         assert socket.closed_at_s is not None
-        assert socket.told_s - SLICE_S - 0.01 <= socket.closed_at_s <= socket.told_s + 0.01
+        assert socket.advised_s - SLICE_S - 0.01 <= socket.closed_at_s <= socket.advised_s + 0.01
     assert asyncio.get_running_loop().time() <= 10
 
 
@@ -82,7 +82,7 @@ async def test_few_sockets_come_back_within_the_least_spread(make_engine: MakeEn
 
     await engine.drain(grace_s=60)
 
-    assert all(socket.told_s is not None and socket.told_s <= SPREAD_S for socket in sockets)
+    assert all(socket.advised_s is not None and socket.advised_s <= SPREAD_S for socket in sockets)
     assert asyncio.get_running_loop().time() <= SPREAD_S
 
 
@@ -91,7 +91,7 @@ async def test_the_grace_holds_if_the_spread_is_longer(make_engine: MakeEngine) 
 
     await engine.drain(grace_s=4)
 
-    assert max(socket.told_s or 0.0 for socket in sockets) > 19
+    assert max(socket.advised_s or 0.0 for socket in sockets) > 19
     closed = sorted(socket.closed_at_s or 0.0 for socket in sockets)
     assert closed[-1] <= 4 * CLOSING_SHARE
     # Evenly over that time, for clients that do not wait.
@@ -111,12 +111,12 @@ async def test_a_socket_whose_send_is_not_answered_holds_up_no_other(make_engine
     assert all(socket.closed_at_s is not None and socket.closed_at_s <= 5 for socket in sockets[10:])
 
 
-async def test_without_grace_all_are_told_and_closed_at_once(make_engine: MakeEngine) -> None:
+async def test_without_grace_all_are_advised_and_closed_at_once(make_engine: MakeEngine) -> None:
     engine, sockets = make_engine(50)
 
     await engine.drain(grace_s=0)
 
-    assert all(socket.told_s is not None and socket.closed_at_s == 0 for socket in sockets)
+    assert all(socket.advised_s is not None and socket.closed_at_s == 0 for socket in sockets)
 
 
 async def test_it_takes_no_time_without_sockets(make_engine: MakeEngine) -> None:

@@ -100,7 +100,7 @@ def test_it_closes_a_socket_whose_session_has_ended(server: Server, alice: Perso
 
 
 @only_on("postgresql")
-def test_handshakes_beyond_those_that_may_wait_are_told_when_to_come_back(
+def test_handshakes_beyond_those_that_may_wait_get_a_time_to_come_back(
     start_server: StartServer, alice: Person, bob: Person
 ) -> None:
     server = start_server(ROOMLOG_HANDSHAKE_BACKLOG="3")
@@ -126,7 +126,7 @@ def test_handshakes_beyond_those_that_may_wait_are_told_when_to_come_back(
 
 
 @only_on("postgresql")
-def test_it_is_told_when_to_come_back_if_the_database_fails(start_server: StartServer, alice: Person) -> None:
+def test_it_gets_a_time_to_come_back_if_the_database_fails(start_server: StartServer, alice: Person) -> None:
     server = start_server()
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE accounts_session IN ACCESS EXCLUSIVE MODE")  # beyond the server's `lock_timeout`
