@@ -12,7 +12,6 @@ from uuid import UUID
 
 from django.conf import settings
 
-from accounts.exemption import is_exempt
 from accounts.quotas import Quota
 from foundation.sql import Query, as_uuid
 
@@ -62,8 +61,6 @@ def use_quotas(uses: Sequence[Use], *, by_id: UUID, at: datetime) -> None:
         for use in counted
     ]
     levels = {(as_uuid(user_id), name): level for user_id, name, level in _FILL.run(rows)}
-    if is_exempt(by_id):
-        return
     for use in counted:
         refusal = use.quota.refusal(
             levels[use.user_id, use.quota.name],

@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any, get_args
 
-import dj_database_url
 import msgspec
-from django.core.exceptions import ImproperlyConfigured
 
 from accounts.schema import AddedBy
+from config.database import database_of, files_of
 from config.env import Environment
 from config.logs import configure_logs
-from config.private import make_private_directory
 from config.secret import read_or_make_secret_key
 from foundation.addresses import IPV6_PREFIX
 from messaging.wire.limits import Limits
@@ -134,72 +132,16 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST
 
 # -- Database ----------------------------------------------------------------------------------------------------
 
-_SQLITE_OPTIONS = {
-    # IMMEDIATE: a deferred transaction that starts to write fails at once while another one writes.
-    "transaction_mode": "IMMEDIATE",
-    # FULL: an acknowledged message survives a power failure, not only a crash.
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
-    f" PRAGMA busy_timeout={round(ROOMLOG_LIMITS.writer_patience_s * 1000)}",
-    # While another process writes: no longer than the writer keeps a send.
-    "timeout": ROOMLOG_LIMITS.writer_patience_s,  # s
+DATABASES = {
+    "default": database_of(
+        env,
+        data_dir=DATA_DIR,
+        kept_connections=ROOMLOG_READER_THREADS + 1,  # by the reader threads and the writer thread
+        writer_patience_s=ROOMLOG_LIMITS.writer_patience_s,
+    )
 }
-_KEPT_CONNECTIONS = ROOMLOG_READER_THREADS + 1  # by the reader threads and the writer thread
-# Seconds to wait for a connection if all are in use or none can be opened.
-_PATIENCE_S = env.number("DATABASE_PATIENCE_S", 5.0, least=0.1, most=60)
-_POSTGRESQL_OPTIONS = {
-    # psycopg's pool keeps connections open, so that REST requests need not open them.
-    "pool": {
-        "min_size": 1,
-        # REST requests share those that the threads do not keep.
-        "max_size": env.number(
-            "DATABASE_POOL_SIZE", max(20, _KEPT_CONNECTIONS + 4), least=_KEPT_CONNECTIONS + 1, most=1000
-        ),
-        "timeout": _PATIENCE_S,
-        # Give up reconnecting early: the next request tries at once, whereas the pool's own attempts get further and
-        # further apart, and would notice late that the database is back.
-        "reconnect_timeout": _PATIENCE_S,
-    },
-    "options": "-c lock_timeout=2s -c idle_in_transaction_session_timeout=30s -c synchronous_commit=on"
-    # No statement holds a thread, or a lock that others wait for, for longer than the writer keeps a send.
-    f" -c statement_timeout={round(ROOMLOG_LIMITS.writer_patience_s * 1000)}"
-    # Only the statements of an append are prepared. Their best plans do not depend on the values.
-    " -c plan_cache_mode=force_generic_plan"
-    # The data is in memory or on an SSD: prefer an index scan to a sequential scan.
-    " -c random_page_cost=1.1",
-    # Detect a host that vanished within about 10 s, instead of after the timeouts of the operating system.
-    "connect_timeout": 5,  # s
-    "keepalives_idle": 5,  # s
-    "keepalives_interval": 2,  # s
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,  # ms
-}
-
-
-def _database() -> dict[str, Any]:
-    url = env.text("DATABASE_URL", f"sqlite:///{DATA_DIR / 'roomlog.sqlite3'}")
-    database: dict[str, Any] = dict(dj_database_url.parse(url))
-    options = database.setdefault("OPTIONS", {})
-    if database["ENGINE"] == "django.db.backends.sqlite3":
-        if not env.text("DATABASE_URL"):
-            make_private_directory(DATA_DIR)
-        database["ENGINE"] = "config.sqlite"
-        # A file in tests too, because threads and processes share it.
-        database["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
-        database["OPTIONS"] = _SQLITE_OPTIONS | options
-    elif database["ENGINE"] == "django.db.backends.postgresql":
-        database["ENGINE"] = "config.postgresql"
-        database["OPTIONS"] = _POSTGRESQL_OPTIONS | options
-    else:
-        raise ImproperlyConfigured("DATABASE_URL must be a sqlite:// or a postgresql:// URL")
-    return database
-
-
-DATABASES = {"default": _database()}
-# Files that only the server's user may read. The last three exist while SQLite is in use.
-ROOMLOG_PRIVATE_FILES = [_SECRET_KEY_FILE]
-if DATABASES["default"]["ENGINE"] == "config.sqlite":
-    _sqlite = str(DATABASES["default"]["NAME"])
-    ROOMLOG_PRIVATE_FILES += [Path(_sqlite + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+# Files that only the server's user may read.
+ROOMLOG_PRIVATE_FILES = [_SECRET_KEY_FILE, *files_of(DATABASES["default"])]
 
 # -- Channel layer: notifies other processes ----------------------------------------------------------------------
 

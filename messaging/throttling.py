@@ -106,26 +106,23 @@ class NoLimit(Limiter):
 @cache
 def limiter_of_actions() -> Limiter:
     """Returns the limiter of this process, with the bounds of the settings."""
-    if not settings.ROOMLOG_RATE_LIMITS:
-        return NoLimit()
-    limits = settings.ROOMLOG_LIMITS
-    return Limiter(per_s=limits.actions_per_s, burst=limits.actions_burst, clock=time.monotonic)
+    return _limiter(per_s=settings.ROOMLOG_LIMITS.actions_per_s, burst=settings.ROOMLOG_LIMITS.actions_burst)
 
 
 def throttle(user_id: UUID) -> None:
     """Counts one action of the user. Raises `RateLimited` with the seconds to wait, rounded up to milliseconds."""
-    wait_s = limiter_of_actions().take(user_id)
-    if wait_s:
-        raise RateLimited(retry_after=round(wait_s + 0.0005, 3))
+    if wait_s := limiter_of_actions().take(user_id):
+        raise RateLimited(retry_after=_in_ms(wait_s))
 
 
 @cache
 def limiter_of_reading() -> Limiter:
     """Returns the limiter of the bytes that users are sent in pages and replays, with the bounds of the settings."""
-    if not settings.ROOMLOG_RATE_LIMITS:
-        return NoLimit()
-    limits = settings.ROOMLOG_LIMITS
-    return Limiter(per_s=limits.read_bytes_per_s, burst=limits.read_bytes_burst, clock=time.monotonic)
+    return _limiter(per_s=settings.ROOMLOG_LIMITS.read_bytes_per_s, burst=settings.ROOMLOG_LIMITS.read_bytes_burst)
+
+
+def _limiter(*, per_s: float, burst: float) -> Limiter:
+    return Limiter(per_s=per_s, burst=burst, clock=time.monotonic) if settings.ROOMLOG_RATE_LIMITS else NoLimit()
 
 
 def charge_reading(user_id: UUID, size: int) -> float:
@@ -135,6 +132,10 @@ def charge_reading(user_id: UUID, size: int) -> float:
 
 def throttle_reading(user_id: UUID) -> None:
     """Raises `RateLimited` if the user has read more than they may, with the seconds to wait."""
-    wait_s = charge_reading(user_id, 0)
-    if wait_s:
-        raise RateLimited("You have read too much. Wait, then try again.", retry_after=round(wait_s + 0.0005, 3))
+    if wait_s := charge_reading(user_id, 0):
+        raise RateLimited("You have read too much. Wait, then try again.", retry_after=_in_ms(wait_s))
+
+
+def _in_ms(seconds: float) -> float:
+    """Rounds up to milliseconds."""
+    return round(seconds + 0.0005, 3)

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef
 
 from accounts import models as accounts
-from accounts.exemption import is_exempt
 from accounts.selectors import added_by_of
 from foundation.errors import Forbidden
 from rooms import models
@@ -28,8 +27,6 @@ def require_consent(newcomers: Sequence[Newcomer], *, by_id: UUID) -> None:
     The detail does not say what they have chosen. One query if any of them admit only those with whom they share a
     room, otherwise none.
     """
-    if is_exempt(by_id):
-        return
     choices = [added_by_of(newcomer.user) for newcomer in newcomers]
     asked = [newcomer.user.id for newcomer, choice in zip(newcomers, choices, strict=True) if choice == "shares_a_room"]
     sharing = _sharing_a_room(asked, by_id) if asked else set()
@@ -38,9 +35,9 @@ def require_consent(newcomers: Sequence[Newcomer], *, by_id: UUID) -> None:
             raise Forbidden("This user does not let you add them to rooms.", field=newcomer.field)
 
 
-def require_removed(membership: models.Membership, *, by_id: UUID, field: str) -> None:
+def require_removed(membership: models.Membership, *, field: str) -> None:
     """Raises `Forbidden` if the former member left by their own choice: only they may undo that. No query."""
-    if membership.left_voluntarily and not is_exempt(by_id):
+    if membership.left_voluntarily:
         raise Forbidden("This user left the room: only they can bring themselves back.", field=field)
 
 

@@ -28,7 +28,7 @@ def add_memberships(
 
     Raises `LimitReached` if the room has no place for them, and what `use_quotas` raises.
     """
-    require_places(room, newcomers, by_id=by.id)
+    require_places(room, newcomers)
     memberships = _memberships(room, [newcomer.user for newcomer in newcomers])
     versions = raise_versions(newcomer.user.id for newcomer in newcomers if newcomer.user.id != by.id)
     for membership, newcomer in zip(memberships, newcomers, strict=True):

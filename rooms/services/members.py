@@ -79,7 +79,7 @@ def add_member(*, user_id: UUID, room_id: UUID, new: NewMember) -> tuple[Member,
                 if known.role != role:
                     raise Conflict("The user is already a member with another role. Change it instead.", field="role")
                 return member_of(known), False
-            require_removed(known, by_id=user_id, field="user")
+            require_removed(known, field="user")
         newcomer = Newcomer(user, role, field="user")
         require_consent([newcomer], by_id=user_id)
         (membership,) = add_memberships(change, access.room, [newcomer], by=access.membership.user)

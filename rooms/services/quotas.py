@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.conf import settings
 
-from accounts.exemption import is_exempt
 from accounts.quotas import DailyQuota, TotalQuota
 from accounts.usage import Use, use_quotas
 from foundation.errors import LimitReached
@@ -30,10 +29,10 @@ ROOMS_MADE: Final = DailyQuota("rooms_made", "rooms_per_day", "You can create {l
 ADDITIONS: Final = DailyQuota("additions", "additions_per_day", "You can add other users to rooms {limit} times a day.")
 
 
-def require_places(room: models.Room, newcomers: Sequence[Newcomer], *, by_id: UUID) -> None:
+def require_places(room: models.Room, newcomers: Sequence[Newcomer]) -> None:
     """Raises `LimitReached` if the room, whose head is locked, has no place for all of `newcomers`. No query."""
     limit = settings.ROOMLOG_LIMITS.max_room_members
-    if limit and room.member_count + len(newcomers) > limit and not is_exempt(by_id):
+    if limit and room.member_count + len(newcomers) > limit:
         raise LimitReached(f"A room can have at most {limit:,} members.", field=newcomers[-1].field)
 
 
