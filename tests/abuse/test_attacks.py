@@ -32,7 +32,6 @@ SECONDS = 1.5
 ATTEMPTS = 5
 MOST_S = 0.1
 FACTOR = 3  # between the waits beside an attack and without one
-FLOOR_S = 0.025  # below which a wait counts as noise: attackers, bystanders and server share two cores
 PATIENCE_S = 0.5
 
 
@@ -116,7 +115,7 @@ def harm_of(case: Case, measured: Measured, *, alone_s: float) -> list[str]:
     """Returns what the attack did that it must not do."""
     report = measured.report
     checks = {
-        "others waited": measured.p99_s < min(MOST_S, max(FACTOR * alone_s, FLOOR_S)),
+        "others waited": measured.p99_s < min(MOST_S, max(FACTOR * alone_s, case.noise_s)),
         "memory": measured.memory_bytes < case.memory_bytes,
         "it was sent too much": report.received_bytes < case.received_bytes,
         f"not closed with {case.code}": case.code is None or bool(report.closes[case.code]),
